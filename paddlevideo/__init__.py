@@ -1,0 +1,29 @@
+"""Video recognition on PaddlePaddle: MoViNet, trained, exported and streamed.
+
+>>> import paddlevideo
+>>> model = paddlevideo.create_model("movinet_a0_base", num_classes=400)
+>>> logits = model(clip_BTCHW)                 # uint8 or float in [0, 255], RGB
+>>> predictor = paddlevideo.load_predictor("inference/MoViNetA0")
+>>> predictor("video.mp4", top_k=5).label
+"""
+
+import importlib
+import warnings
+from typing import TYPE_CHECKING, Any
+
+with warnings.catch_warnings():  # Paddle's notice about a compiler cache concerns nobody here
+    warnings.filterwarnings("ignore", message="No ccache found")
+    import paddle  # noqa: F401
+
+if TYPE_CHECKING:
+    from paddlevideo.api import create_model, list_models, load_predictor
+
+__version__ = "0.1.0"
+__all__ = ["create_model", "list_models", "load_predictor"]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the public functions when they are first asked for."""
+    if name in __all__:
+        return getattr(importlib.import_module("paddlevideo.api"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

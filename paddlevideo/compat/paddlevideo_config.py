@@ -1,0 +1,135 @@
+"""PaddleVideo's configuration keys, translated into ours when a file is read."""
+
+import copy
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from paddlevideo.utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+# Switches of PaddleVideo that change nothing when off; on, they ask for what is not here.
+_OFF_SWITCHES = ("use_npu", "use_xpu", "use_mlu", "to_static", "is_distributed")
+_IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
+_INFERENCE_HELPERS = ("ppTSM_Inference_helper", "ppTSN_Inference_helper")
+
+
+def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``config`` in our vocabulary; one that is already ours comes back unchanged.
+
+    Raises:
+        ConfigError: a switch asks for hardware or a mode that is not available here.
+    """
+    translated = copy.deepcopy(dict(config))
+    notes: list[str] = []
+    _switches(translated, notes)
+    _model(translated, notes)
+    _inference(translated, notes)
+    _pipelines(translated, notes)
+    for note in notes:
+        logger.info("config: %s", note)
+    return translated
+
+
+def _switches(config: dict[str, Any], notes: list[str]) -> None:
+    for key in _OFF_SWITCHES:
+        if config.pop(key, False):
+            raise ConfigError(f"{key}: true is not available; remove the key")
+    if "use_gpu" in config:
+        wants_gpu = bool(config.pop("use_gpu"))
+        config.setdefault("device", "auto" if wants_gpu else "cpu")
+        notes.append(f"use_gpu is read as device: {config['device']}")
+
+
+def _model(config: dict[str, Any], notes: list[str]) -> None:
+    model = config.get("MODEL")
+    if not isinstance(model, dict) or not isinstance(model.get("backbone"), dict):
+        return
+    backbone = model["backbone"]
+    is_paddlevideo = model.get("framework") == "MoViNetRecognizerFrame"
+    if is_paddlevideo:
+        model.setdefault("head", {"name": "MoViNetHead"})
+    for key in ("num_classes", "hidden_dim"):
+        if key in backbone:
+            head = model.setdefault("head", {})
+            if isinstance(head, dict):
+                value = backbone.pop(key)
+                head.setdefault(key, value)
+                notes.append(f"MODEL.backbone.{key} is read as MODEL.head.{key}: {head[key]}")
+    if backbone.get("pretrained"):
+        config.setdefault("weights", backbone["pretrained"])
+        notes.append("MODEL.backbone.pretrained is read as weights")
+    backbone.pop("pretrained", None)
+    if is_paddlevideo:
+        model["framework"] = "ClipRecognizer"
+        _movinet_of_paddlevideo(backbone, notes)
+        if _lists_normalization(config):
+            model.setdefault("scaling", {"scale": 1.0})
+            notes.append("values are scaled by the pipeline's Normalization, not by the model")
+
+
+def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:
+    """The network that the framework name stands for (reference, sections 3.2 and 3.3)."""
+    defaults: dict[str, Any] = {"padding": "paddlevideo", "bn_epsilon": 1e-5}
+    if backbone.setdefault("causal", True):
+        defaults["se_type"] = "2plus3d"
+    if backbone.get("conv_type") == "2plus1d":
+        defaults.update(activation="hard_swish", gating_activation="hard_sigmoid")
+    for key, value in defaults.items():
+        backbone.setdefault(key, value)
+    shown = ", ".join(f"{key} {backbone[key]}" for key in defaults)
+    notes.append(f"MoViNetRecognizerFrame is PaddleVideo's network: {shown}")
+
+
+def _lists_normalization(config: Mapping[str, Any]) -> bool:
+    steps = [step for _, pipeline in _splits(config) for step in _as_list(pipeline, "transform")]
+    return any(isinstance(step, (str, Mapping)) and "Normalization" in step for step in steps)
+
+
+def _splits(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The pipelines by split. What is none is left to the recipe, whose errors say where."""
+    pipelines = config.get("PIPELINE")
+    items = pipelines.items() if isinstance(pipelines, Mapping) else ()
+    return [(split, pipeline) for split, pipeline in items if isinstance(pipeline, dict)]
+
+
+def _as_list(pipeline: Mapping[str, Any], key: str) -> list[Any]:
+    value = pipeline.get(key)
+    return value if isinstance(value, list) else []
+
+
+def _pipelines(config: dict[str, Any], notes: list[str]) -> None:
+    """Drop the choice between PIL images and arrays: clips are arrays throughout."""
+    for split, pipeline in _splits(config):
+        sample = pipeline.get("sample")
+        if isinstance(sample, dict) and sample.pop("use_pil", None) is not None:
+            notes.append(f"PIPELINE.{split}.sample.use_pil is dropped: clips are always arrays")
+
+
+def _inference(config: dict[str, Any], notes: list[str]) -> None:
+    """PaddleVideo's helper class builds its own preprocessing; here that is a pipeline."""
+    section = config.get("INFERENCE")
+    if not isinstance(section, Mapping) or section.get("name") not in _INFERENCE_HELPERS:
+        return
+    config["INFERENCE"] = {
+        "decode": {"name": "VideoDecoder", "backend": "cv2"},
+        "sample": {
+            "name": "Sampler",
+            "num_seg": section.get("num_seg", 8),
+            "seg_len": section.get("seg_len", 1),
+            "valid_mode": True,
+        },
+        "transform": [
+            {"Scale": {"short_size": section.get("short_size", 256)}},
+            {"CenterCrop": {"target_size": section.get("target_size", 224)}},
+            {"Image2Array": None},
+            {
+                "Normalization": {
+                    "mean": section.get("mean", _IMAGENET_MEAN),
+                    "std": section.get("std", _IMAGENET_STD),
+                }
+            },
+        ],
+    }
+    notes.append(f"INFERENCE {section['name']} is read as the pipeline it stands for")

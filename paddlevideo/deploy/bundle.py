@@ -1,0 +1,154 @@
+"""The bundle: one folder with the program, its weights, and ``inference.yml`` that says the rest.
+
+``inference.yml`` carries inputs and outputs, the pipeline, the labels, versions, and size and
+SHA-256 of every other file. It is written last, so a folder without it is not a bundle, and a
+bundle whose files were altered is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from paddlevideo.utils.config import parse_yaml, to_yaml
+from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.files import sha256_of, write_text
+
+MANIFEST_NAME = "inference.yml"
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class TensorSpec:
+    """One input or output of a program; -1 in the shape is any size."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    axes: str
+
+
+@dataclass(frozen=True)
+class BundleManifest:
+    """What ``inference.yml`` says.
+
+    Attributes:
+        model_name: the recipe's name of the model.
+        mode: ``clip``: frames of a whole clip in, logits out.
+        program, params: file names of the network and of its weights.
+        pipeline: description of the pipeline that makes an input from a video file.
+        labels: names of the classes, or None where they are not known.
+        versions: what the bundle was written with.
+        files: size and SHA-256 of every file.
+        format_version: of this file.
+    """
+
+    model_name: str
+    mode: str
+    program: str
+    params: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    pipeline: dict[str, Any]
+    labels: list[str] | None = None
+    versions: dict[str, str] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    format_version: int = FORMAT_VERSION
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on the disk whose files are as they were written.
+
+    ``params_path`` is set only for files of PaddleVideo that lie in another folder.
+    """
+
+    folder: Path
+    manifest: BundleManifest
+    params_path: Path | None = None
+
+    @property
+    def program(self) -> Path:
+        """The network."""
+        return self.folder / self.manifest.program
+
+    @property
+    def params(self) -> Path:
+        """Its weights."""
+        return self.params_path or self.folder / self.manifest.params
+
+
+def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of the named files, for the manifest."""
+    return {
+        name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in names
+    }
+
+
+def write_manifest(folder: Path, manifest: BundleManifest) -> None:
+    """Write ``inference.yml`` atomically."""
+    write_text(folder / MANIFEST_NAME, to_yaml(_plain(asdict(manifest))))
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read and check the bundle in ``folder``.
+
+    Raises:
+        BundleError: no such folder, no ``inference.yml``, one of a newer format, or a file that
+            is missing or not the one that was exported.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST_NAME
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        what = "is not a folder" if not folder.is_dir() else f"has no {MANIFEST_NAME}"
+        raise BundleError(
+            f"{folder} {what} ({error.strerror}); export a model with tools/export_model.py"
+        ) from None
+    content = parse_yaml(text, str(path))
+    if not isinstance(content, Mapping):
+        raise BundleError(f"{path}: expected a mapping")
+    version = content.get("format_version")
+    if not isinstance(version, int) or version > FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version is {version}, this program reads up to {FORMAT_VERSION}; "
+            "update paddlevideo, or export again"
+        )
+    try:
+        manifest = pydantic.TypeAdapter(BundleManifest).validate_python(dict(content))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part) for part in first["loc"])
+        raise BundleError(f"{path}: {at}: {first['msg']}") from None
+    _check_files(folder, manifest)
+    return Bundle(folder, manifest)
+
+
+def _check_files(folder: Path, manifest: BundleManifest) -> None:
+    for name in {manifest.program, manifest.params, *manifest.files}:
+        if Path(name).name != name:
+            raise BundleError(f"{folder / MANIFEST_NAME} names {name}, which is not a plain file")
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        facts = manifest.files.get(name)
+        if facts is None:
+            raise BundleError(f"{folder / MANIFEST_NAME} has no checksum of {name}")
+        if (path.stat().st_size, sha256_of(path)) != (facts.get("size"), facts.get("sha256")):
+            raise BundleError(
+                f"{path} is not the file that was exported (size or SHA-256 differs); copy the "
+                "bundle again or export the model again"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

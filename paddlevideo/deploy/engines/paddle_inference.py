@@ -1,0 +1,119 @@
+"""Paddle Inference: CPU with or without oneDNN, GPU, TensorRT."""
+
+import logging
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import inference
+
+from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.utils.errors import BundleError, DeviceError
+
+logger = logging.getLogger(__name__)
+
+_PRECISIONS = {
+    "fp32": inference.PrecisionType.Float32,
+    "fp16": inference.PrecisionType.Half,
+    "int8": inference.PrecisionType.Int8,
+}
+
+
+class PaddleEngine:
+    """A program of ``paddle.jit.save`` in Paddle Inference.
+
+    Args:
+        program, params: the files.
+        output_names: our names of the outputs, in the program's order.
+
+    Raises:
+        BundleError: the engine refuses the files.
+        DeviceError: a GPU or TensorRT is asked for and not there.
+    """
+
+    def __init__(
+        self, program: Path, params: Path, output_names: Sequence[str], options: EngineOptions
+    ) -> None:
+        for path in (program, params):
+            if not path.is_file():
+                raise BundleError(f"{path} is missing; export the model again")
+        config = inference.Config(str(program), str(params))
+        config.disable_glog_info()
+        config.switch_ir_optim(options.ir_optim)
+        if _use_gpu(options):
+            _configure_gpu(config, options)
+        else:
+            _configure_cpu(config, options)
+        try:
+            self._predictor = inference.create_predictor(config)
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"{program}: Paddle Inference refuses it: {error}") from None
+        self._program = program
+        self._output_names = list(output_names)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Copy the inputs in, run, copy the outputs out.
+
+        Raises:
+            BundleError: the program is for inputs of another size or dtype.
+        """
+        for name in self._predictor.get_input_names():
+            handle = self._predictor.get_input_handle(name)
+            handle.copy_from_cpu(np.ascontiguousarray(inputs[name]))
+        try:
+            self._predictor.run()
+        except (RuntimeError, ValueError) as error:
+            given = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in inputs.items())
+            raise BundleError(f"{self._program} cannot run on {given}: {error}") from None
+        raw = self._predictor.get_output_names()
+        return {
+            ours: self._predictor.get_output_handle(theirs).copy_to_cpu()
+            for ours, theirs in zip(self._output_names, raw, strict=True)
+        }
+
+    @property
+    def input_names(self) -> list[str]:
+        """The program's own names of its inputs."""
+        return list(self._predictor.get_input_names())
+
+
+def _use_gpu(options: EngineOptions) -> bool:
+    has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if options.device == "gpu" and not has_gpu:
+        raise DeviceError(
+            "a GPU was asked for, but this Paddle sees none; use --use_gpu=False, or install the "
+            "GPU build of Paddle (README, On a GPU)"
+        )
+    if options.use_tensorrt and (options.device == "cpu" or not has_gpu):
+        raise DeviceError(
+            "TensorRT needs a GPU and a GPU build of Paddle; use --use_tensorrt=False"
+        )
+    return has_gpu and options.device != "cpu"
+
+
+def _configure_cpu(config: Any, options: EngineOptions) -> None:
+    config.disable_gpu()
+    config.set_cpu_math_library_num_threads(options.cpu_threads or os.cpu_count() or 1)
+    if options.onednn:
+        config.enable_mkldnn()
+        # With oneDNN Paddle 3.3 lets an operation write over its input although the input is
+        # used again: concat([x.cumsum(), x]) of a causal network comes out wrong.
+        config.delete_pass("inplace_pass")
+    else:
+        config.disable_mkldnn()
+
+
+def _configure_gpu(config: Any, options: EngineOptions) -> None:
+    config.enable_use_gpu(options.gpu_memory_mb, 0)
+    if options.use_tensorrt:
+        config.enable_tensorrt_engine(
+            workspace_size=1 << 30,
+            max_batch_size=1,
+            min_subgraph_size=3,
+            precision_mode=_PRECISIONS[options.precision],
+            use_static=False,
+            use_calib_mode=options.precision == "int8",
+        )

@@ -1,0 +1,75 @@
+"""What every command shares: opening a recipe, building its model, and reporting errors.
+
+Commands are `main.py` and `tools/`; this file stands above the packages they put together.
+"""
+
+import argparse
+import contextlib
+import logging
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import paddle
+from paddle import nn
+
+from paddlevideo.compat import translate_config, translate_weights
+from paddlevideo.modeling import build_recognizer
+from paddlevideo.modeling.weights import load_arrays, read_weights
+from paddlevideo.tasks.recipe import Recipe, parse_recipe
+from paddlevideo.utils.config import read_config
+from paddlevideo.utils.distributed import is_main
+from paddlevideo.utils.errors import PaddleVideoError
+from paddlevideo.utils.logging import setup_logging
+
+EXIT_USER_ERROR = 1
+EXIT_INTERRUPTED = 130
+
+
+def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a config file, apply ``-o`` overrides, translate PaddleVideo's keys, check it all."""
+    return parse_recipe(translate_config(read_config(path, overrides)))
+
+
+def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) -> None:
+    """Add ``-c CONFIG`` and the overrides (``-o`` or ``--override``, as the command has them)."""
+    parser.add_argument("-c", "--config", required=True, help="config file (YAML)")
+    parser.add_argument(
+        *override_flags, action="append", default=[], metavar="KEY.KEY=VALUE", help="change a key"
+    )
+
+
+def load_weights(model: nn.Layer, path: str | Path) -> None:
+    """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing."""
+    load_arrays(model, translate_weights(read_weights(path), str(path)), str(path))
+
+
+def open_model(recipe: Recipe, weights: str | Path | None) -> nn.Layer:
+    """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given."""
+    paddle.seed(recipe.seed)
+    model = build_recognizer(recipe.MODEL)
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+@contextlib.contextmanager
+def user_errors() -> Iterator[None]:
+    """Turn an error that a user can mend into one message on stderr and exit code 1."""
+    try:
+        yield
+    except PaddleVideoError as error:
+        for handler in logging.getLogger("paddlevideo").handlers:
+            handler.flush()
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(EXIT_USER_ERROR) from None
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        raise SystemExit(EXIT_INTERRUPTED) from None
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a command line: console logging, and errors as `user_errors` reports them."""
+    setup_logging(quiet=not is_main())
+    with user_errors():
+        command()

@@ -1,0 +1,97 @@
+"""`ClipLoader`: the batches of an epoch for one rank, with or without worker processes."""
+
+from collections.abc import Generator, Iterator
+
+import paddle
+
+from paddlevideo.loader.batches import BatchReader, OnUnreadable
+from paddlevideo.loader.dataset.base import ClipDataset
+from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.workers import Plan, read_with_workers
+
+
+class ClipLoader:
+    """Gives batches of clips; see `batches` for what a batch holds.
+
+    A batch is a function of (seed, epoch, step, rank), whatever the number of workers. Tensors lie
+    on the current device.
+
+    Args:
+        dataset: samples and their pipeline.
+        batch_size: clips per batch and rank.
+        training: full batches of the same number on every rank; otherwise every sample exactly
+            once over all ranks (see `IndexSampler`).
+        num_workers: processes that read ahead; 0 reads in this process when asked.
+        shuffle: a new order every epoch; by default in training only.
+        seed: of the run.
+        rank, world_size: this process and the number of processes.
+        on_unreadable: in evaluation, what a sample that cannot be read means: ``error``, or
+            ``count_wrong`` (zeros, and ``readable`` is False). In training another takes its place.
+
+    Raises:
+        ValueError: a size below 1, or a rank outside the world.
+    """
+
+    def __init__(
+        self,
+        dataset: ClipDataset,
+        batch_size: int,
+        *,
+        training: bool,
+        num_workers: int = 0,
+        shuffle: bool | None = None,
+        seed: int = 0,
+        rank: int = 0,
+        world_size: int = 1,
+        on_unreadable: OnUnreadable = "error",
+    ) -> None:
+        if num_workers < 0:
+            raise ValueError(f"num_workers must not be negative, got {num_workers}")
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.batch_size = batch_size
+        self.index_sampler = IndexSampler(
+            len(dataset),
+            batch_size,
+            training,
+            training if shuffle is None else shuffle,
+            seed,
+            rank,
+            world_size,
+        )
+        self._reader = BatchReader(dataset, on_unreadable)
+
+    def __len__(self) -> int:
+        """Batches per epoch of this rank."""
+        return len(self.index_sampler)
+
+    @property
+    def num_samples(self) -> int:
+        """Samples of the data set, over all ranks."""
+        return len(self.dataset)
+
+    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[dict[str, paddle.Tensor]]:
+        """Yield the batches of one epoch, from batch ``start_step`` on (to resume inside it).
+
+        Leaving the loop early ends the worker processes.
+
+        Raises:
+            DataError: a sample cannot be read, clips differ in shape, or a worker died.
+        """
+        yield from self._read(Plan(self.index_sampler, epoch, epoch + 1, start_step))
+
+    def epochs(self, first: int, last: int) -> Generator[dict[str, paddle.Tensor], None, None]:
+        """Yield the batches of the epochs ``first`` up to, not including, ``last``.
+
+        The same as one `epoch` after the other, with one set of worker processes, which read
+        ahead from one epoch into the next.
+        """
+        yield from self._read(Plan(self.index_sampler, first, last))
+
+    def _read(self, plan: Plan) -> Iterator[dict[str, paddle.Tensor]]:
+        if self.num_workers:
+            yield from read_with_workers(self._reader, plan, self.num_workers)
+            return
+        for place in plan:
+            batch = self._reader[place]
+            yield {name: paddle.to_tensor(array) for name, array in batch.items()}

@@ -1,0 +1,172 @@
+"""`ClipDataset`: records in, processed samples out, and what happens to those that cannot be read.
+
+::
+
+    (epoch, index) -> record -> Sample(rng of (seed, epoch, index)) -> pipeline -> Sample with clip
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+from paddlevideo.loader.dataset.bad_samples import BadSampleLog
+from paddlevideo.loader.decoders.base import Kind
+from paddlevideo.loader.pipelines.pipeline import Pipeline
+from paddlevideo.loader.sample import Record, Sample
+from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.utils.registry import Registry
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class ReadingContext:
+    """What the program, not the list, decides about reading a data set.
+
+    Attributes:
+        pipeline: turns a sample into a clip; it knows whether this is training.
+        seed: of the run.
+        bad_samples_path: JSON-lines file of the samples that could not be read, or None.
+    """
+
+    pipeline: Pipeline
+    seed: int = 0
+    bad_samples_path: Path | None = None
+
+
+class ClipDataset:
+    """A list of records and the way to turn each into a clip. The base of all data sets.
+
+    ``dataset[(epoch, index)]`` is a function of (seed, epoch, index) alone, whatever was read
+    before and in whichever process. The object can be pickled.
+
+    A sample that cannot be read: in training another one takes its place, chosen by (seed, epoch,
+    index) alone, at most ``num_retries`` times; otherwise it is an error. (Counting it as a wrong
+    answer instead is up to `ClipLoader`.)
+
+    Attributes:
+        kind: what the records point to, ``video`` files or folders of ``frames``.
+        records: the listed samples.
+        frame_suffix: name pattern of frame images, None for videos.
+        class_names: names of the classes in label order, where the data set knows them.
+        context: pipeline and seed.
+    """
+
+    kind: ClassVar[Kind] = "video"
+    frame_suffix: str | None = None
+    class_names: list[str] | None = None
+
+    def __init__(
+        self, records: Sequence[Record], source: str, context: ReadingContext, num_retries: int = 5
+    ) -> None:
+        """Take the records.
+
+        Args:
+            records: the listed samples.
+            source: list file or folder they come from, for messages.
+            context: pipeline and seed.
+            num_retries: how many other samples are tried in place of an unreadable one.
+
+        Raises:
+            DataError: no records.
+            ConfigError: the pipeline's decoder opens the other kind of sample.
+        """
+        if not records:
+            raise DataError(f"{source}: lists no samples")
+        if num_retries < 0:
+            raise ValueError(f"num_retries must not be negative, got {num_retries}")
+        if context.pipeline.decoder.kind != self.kind:
+            right = "FrameDecoder" if self.kind == "frames" else "VideoDecoder"
+            raise ConfigError(
+                f"{type(self).__name__} ({source}) needs the decoder {right}, but its pipeline has "
+                f"{type(context.pipeline.decoder).__name__}"
+            )
+        self.records = list(records)
+        self.source = source
+        self.context = context
+        self.num_retries = num_retries
+        self._bad_samples = BadSampleLog(context.bad_samples_path)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, place: tuple[int, int]) -> Sample:
+        """Return the processed sample ``index`` of ``epoch``; ``place`` is (epoch, index).
+
+        Raises:
+            DataError: it cannot be read; in training, neither it nor any of the ``num_retries``
+                samples tried in its place.
+        """
+        epoch, index = place
+        try:
+            return self._read(epoch, index, attempt=0)
+        except DataError as error:
+            failure = error
+        self._note(index, failure)
+        if self.context.pipeline.training:
+            return self._replace(epoch, index, failure)
+        raise DataError(f"{failure} (listed in {self.records[index].where})")
+
+    def unreadable(self, epoch: int, index: int) -> Sample:
+        """Return the sample without a clip, marked as not readable."""
+        sample = self._sample(epoch, index, attempt=0)
+        sample.readable = False
+        return sample
+
+    def check_labels(self, num_classes: int) -> None:
+        """Raise `DataError` for the first label outside 0 .. num_classes - 1."""
+        for record in self.records:
+            if not 0 <= record.label < num_classes:
+                raise DataError(
+                    f"{record.where}: label {record.label} of {record.path} is outside "
+                    f"0..{num_classes - 1} (num_classes is {num_classes})"
+                )
+
+    def _sample(self, epoch: int, index: int, attempt: int) -> Sample:
+        record = self.records[index]
+        place = (epoch, index, attempt) if attempt else (epoch, index)
+        return Sample(
+            path=record.path,
+            label=record.label,
+            rng=generator(self.context.seed, Stream.SAMPLE, *place),
+            training=self.context.pipeline.training,
+            where=record.where,
+            index=index,
+            num_frames=record.num_frames,
+            frame_suffix=self.frame_suffix,
+        )
+
+    def _read(self, epoch: int, index: int, attempt: int) -> Sample:
+        return self.context.pipeline(self._sample(epoch, index, attempt))
+
+    def _replace(self, epoch: int, index: int, failure: DataError) -> Sample:
+        """Read another sample in place of ``index``; which one depends on the place alone."""
+        tried = 1
+        for attempt in range(1, self.num_retries + 1):
+            choice = generator(self.context.seed, Stream.SAMPLE, epoch, index, attempt, 1)
+            other = int(choice.integers(len(self)))
+            if other == index and len(self) > 1:
+                other = (other + 1) % len(self)
+            try:
+                return self._read(epoch, other, attempt)
+            except DataError as error:
+                failure = error
+                self._note(other, failure)
+                tried += 1
+        raise DataError(
+            f"{self.source}: {tried} samples in a row could not be read; last: {failure}. Check "
+            "the list and data_prefix; tools/check_data reads every listed sample"
+        )
+
+    def _note(self, index: int, failure: DataError) -> None:
+        """Write it down; and say so where nobody gets to see the error itself."""
+        record = self.records[index]
+        is_new = self._bad_samples.add(record, str(failure))
+        if is_new and self.context.pipeline.training:
+            logger.warning("%s: another sample takes its place: %s", record.where, failure)
+
+
+DATASETS: Registry[ClipDataset] = Registry("dataset format")

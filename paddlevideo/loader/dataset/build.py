@@ -1,0 +1,59 @@
+"""Build or check a data set from its YAML node and its pipeline's description."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
+from paddlevideo.loader.pipelines.pipeline import Pipeline
+from paddlevideo.utils.errors import ConfigError, nearest_hint
+
+_CONTEXT = "context"
+
+
+def build_dataset(
+    node: Mapping[str, Any],
+    pipeline_description: Mapping[str, Any],
+    *,
+    training: bool,
+    seed: int = 0,
+    where: str = "DATASET",
+    pipeline_where: str = "PIPELINE",
+    bad_samples_path: str | Path | None = None,
+) -> ClipDataset:
+    """Build the data set of a node such as ``{format: VideoDataset, file_path: train.list}``.
+
+    Args:
+        node: PaddleVideo's form; ``format`` names the class.
+        pipeline_description: see `Pipeline`.
+        training: whether the pipeline draws at random and unreadable samples are replaced.
+        seed: of the run.
+        where, pipeline_where: YAML paths, for messages.
+        bad_samples_path: JSON-lines file of the samples that could not be read.
+
+    Raises:
+        ConfigError: an unknown format, step or argument; names the YAML path.
+        DataError: the list or folder cannot be used.
+    """
+    pipeline = Pipeline(pipeline_description, pipeline_where, training)
+    path = None if bad_samples_path is None else Path(bad_samples_path)
+    context = ReadingContext(pipeline, seed, path)
+    return DATASETS.build(_registry_node(node, where), where, context=context)
+
+
+def check_dataset(node: Mapping[str, Any], where: str = "DATASET") -> None:
+    """Check the node's format and arguments; no file is touched.
+
+    Raises:
+        ConfigError: naming the YAML path.
+    """
+    DATASETS.check(_registry_node(node, where), where, (_CONTEXT,))
+
+
+def _registry_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Rename ``format`` to the registry's ``name``."""
+    if not isinstance(node, Mapping) or not isinstance(node.get("format"), str):
+        known = nearest_hint(str(node), DATASETS)
+        raise ConfigError(f'{where}: expected a mapping with "format: <dataset>"; {known}')
+    DATASETS.get(node["format"], f"{where}.format")
+    return {"name": node["format"], **{k: v for k, v in node.items() if k != "format"}}

@@ -1,0 +1,43 @@
+"""`FrameDataset`: a list of folders of images."""
+
+from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
+from paddlevideo.loader.dataset.list_files import read_list
+from paddlevideo.loader.decoders.frames import DEFAULT_SUFFIX
+
+
+@DATASETS.register
+class FrameDataset(ClipDataset):
+    """Frame folders from a list file with lines ``folder num_frames label`` (PaddleVideo's format).
+
+    Args:
+        file_path: the list file.
+        data_prefix: folder put in front of every path.
+        suffix: name pattern of the images, which are numbered from 1.
+        num_retries: in training, how many others are tried in place of an unreadable folder.
+
+    Raises:
+        DataError: the list cannot be read or is malformed; names file and line.
+        ValueError: ``suffix`` is no pattern for a number.
+    """
+
+    kind = "frames"
+
+    def __init__(
+        self,
+        file_path: str,
+        context: ReadingContext,
+        data_prefix: str | None = None,
+        suffix: str = DEFAULT_SUFFIX,
+        num_retries: int = 5,
+    ) -> None:
+        try:
+            differs = suffix.format(1) != suffix.format(2)
+        except (IndexError, KeyError, ValueError):
+            differs = False
+        if not differs:
+            raise ValueError(
+                f'suffix "{suffix}" must hold a place for the number, as img_{{:05}}.jpg'
+            )
+        self.frame_suffix = suffix
+        records = read_list(file_path, data_prefix, counts_frames=True)
+        super().__init__(records, file_path, context, num_retries)

@@ -1,0 +1,110 @@
+"""The one interface of everything that gives frames by number, and the registry of decoders."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+import numpy as np
+
+from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+    from paddlevideo.loader.sample import Sample
+
+Kind = Literal["video", "frames"]
+
+# Decoded frames of one video are kept up to this size, so that counting and reading are one pass.
+KEEP_BYTES = 256 * 2**20
+
+
+class FrameSource(ABC):
+    """An open video or folder of images.
+
+    Attributes:
+        path: what was opened.
+        num_frames: exact number of frames that can be read, at least 1.
+        fps: average frames per second; None where unknown.
+        kind: ``video`` or ``frames`` (a folder).
+    """
+
+    kind: ClassVar[Kind] = "video"
+    path: str
+    num_frames: int
+    fps: float | None
+
+    def read(self, indices_T: Sequence[int] | np.ndarray) -> np.ndarray:
+        """Return the frames with these 0-based numbers, in this order, repeats allowed.
+
+        Each different frame is decoded once, in one pass.
+
+        Returns:
+            uint8 RGB [T, H, W, 3].
+
+        Raises:
+            IndexError: a number outside 0 .. num_frames - 1.
+            DataError: a frame cannot be read.
+        """
+        indices = np.asarray(indices_T, dtype=np.int64).reshape(-1)
+        if indices.size == 0 or indices.min() < 0 or indices.max() >= self.num_frames:
+            raise IndexError(f"{self.path}: frames {indices} of 0..{self.num_frames - 1}")
+        wanted, place = np.unique(indices, return_inverse=True)
+        frames = self._decode(wanted)
+        in_order = wanted.size == indices.size and bool(np.array_equal(wanted, indices))
+        return frames if in_order else frames[place.reshape(-1)]
+
+    @abstractmethod
+    def _decode(self, wanted: np.ndarray) -> np.ndarray:
+        """Return the frames ``wanted`` (ascending, no repeats) as uint8 RGB [T, H, W, 3]."""
+
+    def close(self) -> None:  # noqa: B027 - most sources hold nothing that must be closed
+        """Let go of the file and of kept frames. Reading afterwards is an error."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        _type: type[BaseException] | None,
+        _value: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class Decoder(ABC):
+    """A pipeline's decode step: opens the frame source of a sample.
+
+    Attributes:
+        kind: the kind of sample it opens, ``video`` files or folders of ``frames``.
+    """
+
+    kind: ClassVar[Kind]
+
+    @abstractmethod
+    def open(self, sample: Sample) -> FrameSource:
+        """Open ``sample.path``.
+
+        Raises:
+            DataError: it is missing, empty, unreadable, or holds no frames.
+        """
+
+
+DECODERS: Registry[Decoder] = Registry("decoder")
+
+
+def check_is_file(path: str) -> None:
+    """Raise `DataError` in plain words for what a video library reports in codes."""
+    file = Path(path)
+    if not file.exists():
+        raise DataError(f"{path}: no such file")
+    if not file.is_file():
+        raise DataError(f"{path}: is a folder, not a video file; FrameDecoder reads frame folders")
+    if file.stat().st_size == 0:
+        raise DataError(f"{path}: the file is empty (0 bytes)")

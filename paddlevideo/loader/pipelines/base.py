@@ -1,0 +1,73 @@
+"""What the steps of a pipeline are: frame samplers and transforms, and their registries."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from paddlevideo.loader.decoders.base import Kind
+from paddlevideo.utils.registry import Registry
+
+Size = tuple[int | None, int | None]
+
+
+class FrameSampler(ABC):
+    """Chooses which frames of a video become the clip.
+
+    Attributes:
+        num_frames: how many frames it chooses, always the same number.
+    """
+
+    num_frames: int
+
+    @abstractmethod
+    def indices(
+        self, num_frames: int, rng: np.random.Generator, training: bool, kind: Kind
+    ) -> np.ndarray:
+        """Return 0-based frame numbers, int64 [T], each in 0 .. num_frames - 1.
+
+        Args:
+            num_frames: frames of the source, at least 1.
+            rng: the sample's generator.
+            training: whether the pipeline is a training pipeline.
+            kind: ``video`` or ``frames`` (a folder of images).
+        """
+
+
+class Transform(ABC):
+    """One step on a whole clip: an array in, an array out, one random draw for all frames.
+
+    Attributes:
+        layout_in: axes of the clip it takes.
+        layout_out: axes of the clip it gives.
+        dtype_out: dtype of the clip it gives; None where it leaves the dtype as it is.
+    """
+
+    layout_in: str = "THWC"
+    layout_out: str = "THWC"
+    dtype_out: ClassVar[str | None] = None
+
+    @abstractmethod
+    def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return the transformed clip; may be a view, never changes its argument.
+
+        Raises:
+            DataError: the clip does not fit, for instance is smaller than a crop.
+        """
+
+    def output_size(self, size: Size) -> Size:
+        """Return (height, width) behind this step, None where it depends on the video."""
+        return size
+
+
+SAMPLERS: Registry[FrameSampler] = Registry("sampler")
+TRANSFORMS: Registry[Transform] = Registry("transform")
+
+
+def check_positive(**values: int) -> None:
+    """Raise `ValueError` naming the first argument that is not at least 1."""
+    for name, value in values.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")

@@ -1,0 +1,70 @@
+"""A *sample*: one row of a data set on its way from a path to a clip.
+
+The vocabulary of the house. A *record* is what a list says (path, label). A *frame source* is an
+open video or folder of images that gives frames by number. A *clip* is the array of the chosen
+frames. A sample carries all three from one pipeline step to the next.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from paddlevideo.loader.decoders.base import FrameSource
+
+
+class Record(NamedTuple):
+    """One listed sample.
+
+    Attributes:
+        path: video file, or folder of frames, with every prefix and suffix applied.
+        label: class number, 0-based.
+        where: where it is listed (``train.list:12``), for messages.
+        num_frames: frames the list promises; None where a list does not say (videos).
+    """
+
+    path: str
+    label: int
+    where: str
+    num_frames: int | None = None
+
+
+@dataclass
+class Sample:
+    """One sample while it is being prepared.
+
+    Attributes:
+        path: video file or folder of frames.
+        label: class number, or None in prediction.
+        rng: the sample's own generator, a function of (seed, epoch, index) alone.
+        training: whether steps draw at random (a step may still fix this by its arguments).
+        where: where the sample is listed, for messages.
+        index: number of the record in its data set; -1 in prediction.
+        num_frames: before decoding what the list promises (None: nothing), afterwards the true
+            number of frames.
+        frame_suffix: name pattern of the images of a frame folder, such as ``img_{:05}.jpg``.
+        frames: the open frame source, between the decode and the sample step.
+        frame_indices: 0-based numbers of the chosen frames, int64 [T]; set by the sample step.
+        clip: the chosen frames. After sampling uint8 RGB [T, H, W, 3]; after the transforms what
+            `layout` says.
+        layout: axes of `clip`: ``THWC``, ``TCHW`` or ``CTHW``.
+        readable: False for a sample that could not be read and is to be counted as wrong; its
+            clip is None.
+    """
+
+    path: str
+    label: int | None
+    rng: np.random.Generator
+    training: bool
+    where: str = ""
+    index: int = -1
+    num_frames: int | None = None
+    frame_suffix: str | None = None
+    frames: FrameSource | None = None
+    frame_indices: np.ndarray | None = None
+    clip: np.ndarray | None = None
+    layout: str = "THWC"
+    readable: bool = True

@@ -1,0 +1,26 @@
+"""Models: backbones, heads, losses, recognizers, and the weights they are given."""
+
+from paddlevideo.modeling import backbones, heads, losses, recognizers
+from paddlevideo.modeling.builder import (
+    build_recognizer,
+    list_models,
+    model_section,
+    resolve_model_section,
+)
+from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, PRESETS, RECOGNIZERS
+
+__all__ = [
+    "BACKBONES",
+    "HEADS",
+    "LOSSES",
+    "PRESETS",
+    "RECOGNIZERS",
+    "backbones",
+    "build_recognizer",
+    "heads",
+    "list_models",
+    "losses",
+    "model_section",
+    "recognizers",
+    "resolve_model_section",
+]

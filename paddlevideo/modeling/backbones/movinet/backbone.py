@@ -1,0 +1,144 @@
+"""The MoViNet backbone: stem, bottlenecks, head projection, mean over what was seen.
+
+Paper: Kondratyuk et al., "MoViNets: Mobile Video Networks for Efficient Video Recognition",
+arXiv 2103.11511. Axes: B batch, C channels, T frames, H height, W width.
+"""
+
+from collections import OrderedDict
+
+from paddle import Tensor, nn
+
+from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
+from paddlevideo.modeling.backbones.movinet.conv import ConvBlock, Convolution, pointwise_block
+from paddlevideo.modeling.backbones.movinet.options import (
+    ConvType,
+    MoViNetOptions,
+    Padding,
+    SEType,
+)
+from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
+from paddlevideo.modeling.backbones.movinet.specs import spec_of
+from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.registry import BACKBONES
+from paddlevideo.modeling.states import StateExchange, StateSpec
+from paddlevideo.utils.errors import ConfigError
+
+
+@BACKBONES.register
+class MoViNet(nn.Layer):
+    """Clip [B, 3, T, H, W] to one vector per clip, [B, ``out_channels``].
+
+    Args:
+        model_type: A0 to A5, or T0.
+        causal, conv_type, se_type, activation, gating_activation, use_positional_encoding,
+        padding, bn_momentum, bn_epsilon, stochastic_depth: see `MoViNetOptions`.
+
+    A causal network also runs in steps: `state_specs` says what it keeps between two calls and
+    `forward` takes and fills a `StateExchange`.
+    """
+
+    def __init__(
+        self,
+        model_type: str = "A0",
+        causal: bool = False,
+        conv_type: ConvType = "3d",
+        se_type: SEType = "3d",
+        activation: str = "swish",
+        gating_activation: str = "sigmoid",
+        use_positional_encoding: bool = False,
+        padding: Padding = "same",
+        bn_momentum: float = 0.99,
+        bn_epsilon: float = 1e-3,
+        stochastic_depth: float = 0.0,
+    ) -> None:
+        super().__init__()
+        if padding == "paddlevideo" and model_type.upper() != "A0":
+            raise ConfigError(f"padding: paddlevideo exists for A0 only, not {model_type}")
+        self.spec = spec_of(model_type)
+        self.options = MoViNetOptions(
+            causal=causal,
+            conv_type=conv_type,
+            se_type=se_type,
+            activation=activation,
+            gating_activation=gating_activation,
+            use_positional_encoding=use_positional_encoding,
+            padding=padding,
+            bn_momentum=bn_momentum,
+            bn_epsilon=bn_epsilon,
+            stochastic_depth=stochastic_depth,
+        )
+        options = self.options
+        self.stem = ConvBlock(
+            Convolution(
+                3,
+                self.spec.stem_channels,
+                (1, 3, 3),
+                stride=2,
+                symmetric_padding=None if padding == "same" else 1,
+            ),
+            options,
+            options.activation,
+        )
+        layers = list(self.spec.layers())
+        self.blocks = nn.LayerDict(
+            {
+                layer.name: Bottleneck(layer, options, stochastic_depth * number / len(layers))
+                for number, layer in enumerate(layers, start=1)
+            }
+        )
+        self.project = pointwise_block(
+            layers[-1].out_channels, self.spec.project_channels, options, options.activation
+        )
+        self.pool = RunningMean(self.spec.project_channels, "state_head", per_frame=False)
+
+    @property
+    def out_channels(self) -> int:
+        """Length of the vector per clip."""
+        return self.spec.project_channels
+
+    def native_clip(self) -> ClipSpec:
+        """The clip of the paper's evaluation (spec section 1.2)."""
+        size = self.spec.size
+        return ClipSpec(self.spec.num_frames, size, size, self.spec.stride_frames)
+
+    @property
+    def causal(self) -> bool:
+        """Whether the network can run frame by frame."""
+        return self.options.causal
+
+    def forward(
+        self,
+        x_BCTHW: Tensor,
+        exchange: StateExchange | None = None,
+        endpoints: OrderedDict[str, Tensor] | None = None,
+    ) -> Tensor:
+        """Return [B, ``out_channels``], the mean over all frames seen.
+
+        Args:
+            exchange: states of the streams to go on with; None starts and ends with this clip.
+            endpoints: filled with the output of the stem, of each layer and of the head.
+        """
+        x = self.stem(x_BCTHW)
+        if endpoints is not None:
+            endpoints["stem"] = x
+        for name, block in self.blocks.items():
+            x = block(x, exchange)
+            if endpoints is not None:
+                endpoints[name] = x
+        x = self.pool(spatial_mean(self.project(x)), exchange).squeeze(2)
+        if endpoints is not None:
+            endpoints["head"] = x
+        return x
+
+    def state_specs(self, height: int, width: int) -> list[StateSpec]:
+        """Names, shapes and dtypes of the states of one stream (spec section 2.13)."""
+        if not self.causal:
+            raise ConfigError("only a causal network has states; set backbone.causal: true")
+        size = (-(-height // 2), -(-width // 2))
+        specs = []
+        for block in self.blocks.values():
+            stride = block.spec.stride
+            out_size = (-(-size[0] // stride), -(-size[1] // stride))
+            specs += block.state_specs(size, out_size)
+            size = out_size
+        return specs + self.pool.state_specs()

@@ -1,0 +1,60 @@
+"""The registered names: ``movinet_a0_base`` ... as MODEL sections (spec section 3)."""
+
+from collections.abc import Callable
+from typing import Any
+
+from paddlevideo.modeling.backbones.movinet.specs import SPECS, MoViNetSpec
+from paddlevideo.modeling.registry import PRESETS
+
+
+def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
+    def preset(
+        num_classes: int = 600,
+        dropout: float = spec.dropout,
+        classifier_activation: str = "swish",
+        **backbone_options: Any,
+    ) -> dict[str, Any]:
+        """The MODEL section; every other option is the backbone's."""
+        return {
+            "framework": "ClipRecognizer",
+            "backbone": {
+                "name": "MoViNet",
+                "model_type": model_type,
+                **backbone_options,
+            },
+            "head": {
+                "name": "MoViNetHead",
+                "num_classes": num_classes,
+                "hidden_dim": spec.hidden_channels,
+                "activation": classifier_activation,
+                "dropout": dropout,
+            },
+        }
+
+    return preset
+
+
+def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
+    """The causal network of the released stream models; its head keeps swish (spec section 3)."""
+    base = _base_preset(model_type, spec)
+    stream_options = {
+        "causal": True,
+        "conv_type": "2plus1d",
+        "se_type": "2plus3d",
+        "activation": "hard_swish",
+        "gating_activation": "hard_sigmoid",
+        "use_positional_encoding": spec.positional_encoding,
+    }
+
+    def preset(
+        num_classes: int = 600, dropout: float = spec.stream_dropout, **options: Any
+    ) -> dict[str, Any]:
+        """The MODEL section; every other option is that of the base model."""
+        return base(num_classes=num_classes, dropout=dropout, **{**stream_options, **options})
+
+    return preset
+
+
+for _model_type, _spec in SPECS.items():
+    PRESETS.register_as(f"movinet_{_model_type.lower()}_base")(_base_preset(_model_type, _spec))
+    PRESETS.register_as(f"movinet_{_model_type.lower()}_stream")(_stream_preset(_model_type, _spec))

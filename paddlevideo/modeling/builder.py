@@ -1,0 +1,47 @@
+"""Build a recognizer from a MODEL section, or from a registered name."""
+
+import fnmatch
+from collections.abc import Mapping
+from typing import Any
+
+from paddle import nn
+
+from paddlevideo.modeling.registry import PRESETS, RECOGNIZERS
+from paddlevideo.utils.config import merge
+
+DEFAULT_FRAMEWORK = "ClipRecognizer"
+
+
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the registered model names that match a shell pattern such as ``movinet_*``."""
+    return [name for name in PRESETS if fnmatch.fnmatch(name, pattern)]
+
+
+def model_section(name: str, **options: Any) -> dict[str, Any]:
+    """Return the MODEL section of a registered name; ``options`` are those of its preset."""
+    return PRESETS.get(name)(**options)
+
+
+def resolve_model_section(section: Mapping[str, Any], where: str = "MODEL") -> dict[str, Any]:
+    """Expand ``preset: movinet_a0_base`` and check every name and argument of the section.
+
+    Keys beside ``preset`` are laid on top of it, so that a YAML file states only what differs.
+
+    Raises:
+        ConfigError: unknown preset, component or argument, with the YAML path.
+    """
+    node = dict(section)
+    preset = node.pop("preset", None)
+    if preset is not None:
+        node = merge(PRESETS.get(preset, f"{where}.preset")(), node)
+    framework = node.pop("framework", DEFAULT_FRAMEWORK)
+    recognizer: Any = RECOGNIZERS.get(framework, f"{where}.framework")
+    RECOGNIZERS.check({"name": framework, **node}, where)
+    recognizer.check_node(node, where)
+    return {"framework": framework, **node}
+
+
+def build_recognizer(section: Mapping[str, Any], where: str = "MODEL") -> nn.Layer:
+    """Build the recognizer that a MODEL section describes."""
+    resolved = resolve_model_section(section, where)
+    return RECOGNIZERS.build({"name": resolved.pop("framework"), **resolved}, where)

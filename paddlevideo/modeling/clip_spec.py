@@ -1,0 +1,20 @@
+"""What a recognizer wants to be fed."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class ClipSpec:
+    """One clip of a batch, [T, 3, H, W], RGB.
+
+    Attributes:
+        num_frames, height, width: the size the network was designed for; others work too.
+        stride_frames: temporal stride on 25 fps video that it was designed for.
+        dtype: ``uint8`` where value scaling is a layer of the model, else ``float32``.
+    """
+
+    num_frames: int
+    height: int
+    width: int
+    stride_frames: int
+    dtype: str = "float32"

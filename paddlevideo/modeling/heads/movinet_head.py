@@ -1,0 +1,46 @@
+"""MoViNet's classifier: dense, activation, dropout, classifier (spec section 2.12)."""
+
+from paddle import Tensor, nn
+
+from paddlevideo.modeling.layers.activations import activation as activation_by_name
+from paddlevideo.modeling.layers.initializers import he_normal, normal
+from paddlevideo.modeling.registry import HEADS
+from paddlevideo.utils.errors import ConfigError
+
+_CLASSIFIER_STD = 0.01
+
+
+@HEADS.register
+class MoViNetHead(nn.Layer):
+    """[B, ``in_channels``] to logits [B, ``num_classes``].
+
+    Args:
+        in_channels: given by the backbone.
+        num_classes: at least 2.
+        hidden_dim: width of the dense layer.
+        activation: of the dense layer; swish in every released model, streams too.
+        dropout: before the classifier, in training.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        num_classes: int = 400,
+        hidden_dim: int = 2048,
+        activation: str = "swish",
+        dropout: float = 0.2,
+    ) -> None:
+        super().__init__()
+        if num_classes < 2:
+            raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2")
+        if not 0.0 <= dropout < 1.0:
+            raise ConfigError(f"dropout is {dropout}, expected [0, 1)")
+        self.num_classes = num_classes
+        self.dense = nn.Linear(in_channels, hidden_dim, weight_attr=he_normal(in_channels))
+        self.classifier = nn.Linear(hidden_dim, num_classes, weight_attr=normal(_CLASSIFIER_STD))
+        self.dropout = nn.Dropout(dropout)
+        self._activation = activation_by_name(activation)
+
+    def forward(self, x_BC: Tensor) -> Tensor:
+        """Return logits, no softmax."""
+        return self.classifier(self.dropout(self._activation(self.dense(x_BC))))

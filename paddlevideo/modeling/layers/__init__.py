@@ -1,0 +1,1 @@
+"""Layers that are not of one network: activations, normalisation, initial values, input scaling."""

@@ -1,0 +1,156 @@
+"""The recognizer of clips: value scaling, backbone, head, loss."""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import paddle.nn.functional as F
+from paddle import Tensor, nn
+
+from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.recognizers.stream_states import (
+    check_states,
+    load_states,
+    reset_rows,
+    save_states,
+)
+from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, RECOGNIZERS
+from paddlevideo.modeling.states import StateExchange, States
+from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.registry import bind_arguments
+
+NO_SCALING = {"scale": 1.0}
+
+
+@RECOGNIZERS.register
+class ClipRecognizer(nn.Layer):
+    """Clips [B, T, 3, H, W] (uint8 or float in [0, 255], RGB) to logits [B, num_classes].
+
+    Args:
+        backbone, head: nodes ``{name: ..., arguments}``.
+        loss: node of the training loss; plain cross entropy by default.
+        scaling: ``{scale, mean, std}`` of `InputScaling`; the default maps to [0, 1]. A pipeline
+            that scales by itself (a Normalization step) needs ``{scale: 1.0}``.
+        where: YAML path of the section, for messages.
+    """
+
+    def __init__(
+        self,
+        backbone: dict[str, Any],
+        head: dict[str, Any],
+        loss: dict[str, Any] | None = None,
+        scaling: dict[str, Any] | None = None,
+        where: str = "MODEL",
+    ) -> None:
+        super().__init__()
+        self.scaling = InputScaling(
+            **bind_arguments(InputScaling, scaling or {}, f"{where}.scaling")
+        )
+        self.backbone = BACKBONES.build(backbone, f"{where}.backbone")
+        self.head = HEADS.build(head, f"{where}.head", in_channels=self.backbone.out_channels)
+        self.criterion = LOSSES.build(loss or {"name": "CrossEntropyLoss"}, f"{where}.loss")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return self.head.num_classes
+
+    def forward(
+        self, clip_BTCHW: Tensor, endpoints: OrderedDict[str, Tensor] | None = None
+    ) -> Tensor:
+        """Return logits [B, num_classes].
+
+        Raises:
+            DataError: the input is not [B, T, 3, H, W].
+        """
+        _check_clip(clip_BTCHW)
+        return self.head(self.backbone(self.scaling(clip_BTCHW), endpoints=endpoints))
+
+    def init_states(self, batch_size: int, height: int, width: int) -> States:
+        """Return the states of ``batch_size`` streams that have seen nothing.
+
+        Args:
+            height, width: of the frames that will come, in pixels.
+
+        Raises:
+            ConfigError: the backbone is not causal.
+        """
+        specs = self.backbone.state_specs(height, width)
+        return OrderedDict((spec.name, spec.zeros(batch_size)) for spec in specs)
+
+    def step(self, frames_BTCHW: Tensor, states: Mapping[str, Tensor]) -> tuple[Tensor, States]:
+        """Go on with the streams of ``states`` by T >= 1 frames.
+
+        Any split of a clip into steps gives the logits of the whole clip. ``states`` is left as
+        it is: the new states are a result.
+
+        Args:
+            frames_BTCHW: [B, T, 3, H, W], as for a clip.
+            states: from `init_states`, or from the step before.
+
+        Returns:
+            Logits [B, num_classes] after the last frame, and the new states.
+
+        Raises:
+            DataError: the frames are no clip, or the states are of another model, batch or size.
+        """
+        _check_clip(frames_BTCHW)
+        batch_size, _, _, height, width = frames_BTCHW.shape
+        check_states(states, self.backbone.state_specs(height, width), batch_size)
+        exchange = StateExchange(states)
+        logits = self.head(self.backbone(self.scaling(frames_BTCHW), exchange))
+        return logits, OrderedDict((name, exchange.new[name]) for name in states)
+
+    def reset_states(self, states: Mapping[str, Tensor], rows: Sequence[int]) -> States:
+        """Return ``states`` with the streams ``rows`` started anew; the others go on."""
+        return reset_rows(states, rows)
+
+    def save_states(self, states: Mapping[str, Tensor], path: str | Path) -> None:
+        """Write states to a ``.safetensors`` file, atomically."""
+        save_states(states, path)
+
+    def load_states(self, path: str | Path) -> States:
+        """Read states that `save_states` wrote; `WeightsError` if they are not this model's."""
+        size = self.backbone.native_clip()
+        specs = self.backbone.state_specs(size.height, size.width)
+        return load_states(path, [spec.name for spec in specs])
+
+    def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``loss`` (mean over the batch) and ``logits`` of ``{"clip", "label"}``."""
+        logits = self(batch["clip"])
+        return {"loss": self.criterion(logits, batch["label"]), "logits": logits}
+
+    def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return class probabilities [B, num_classes] of ``{"clip"}``."""
+        return F.softmax(self(batch["clip"]).astype("float32"), axis=-1)
+
+    def input_spec(self) -> ClipSpec:
+        """The clip the backbone was designed for."""
+        dtype = "float32" if self.scaling.is_identity else "uint8"
+        return replace(self.backbone.native_clip(), dtype=dtype)
+
+    @staticmethod
+    def check_node(node: Mapping[str, Any], where: str) -> None:
+        """Check backbone, head, loss and scaling of a MODEL section without building."""
+        bind_arguments(InputScaling, node.get("scaling") or {}, f"{where}.scaling")
+        for key, registry, context in (
+            ("backbone", BACKBONES, ()),
+            ("head", HEADS, ("in_channels",)),
+            ("loss", LOSSES, ()),
+        ):
+            if node.get(key) is not None:
+                registry.check(node[key], f"{where}.{key}", context)
+            elif key != "loss":
+                raise ConfigError(f"{where}: the section {key} is missing")
+
+
+def _check_clip(clip_BTCHW: Tensor) -> None:
+    shape = list(clip_BTCHW.shape)
+    if len(shape) != 5 or shape[2] != 3:
+        raise DataError(
+            "a clip batch is [batch, frames, 3, height, width] in RGB; "
+            f"got shape {shape} ({clip_BTCHW.dtype})"
+        )

@@ -1,0 +1,6 @@
+"""Optimizers and learning-rate schedules."""
+
+from paddlevideo.solver.optimizers import build_optimizer, check_optimizer
+from paddlevideo.solver.schedules import Schedule, build_schedule
+
+__all__ = ["Schedule", "build_optimizer", "build_schedule", "check_optimizer"]

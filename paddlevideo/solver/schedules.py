@@ -1,0 +1,131 @@
+"""Learning-rate schedules: the rate as a function of the position in the training.
+
+A schedule holds no counter of its own, so resuming needs nothing but the position.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+import paddle
+
+from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.registry import Registry, bind_arguments
+
+
+class Schedule(Protocol):
+    """Learning rate of one step."""
+
+    def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
+        """Return the rate of step ``step`` (from 0) of epoch ``epoch`` (from 0)."""
+        ...
+
+
+SCHEDULES: Registry[Schedule] = Registry("learning-rate schedule")
+
+
+@SCHEDULES.register_as("Constant")
+class ConstantRate:
+    """The same rate throughout."""
+
+    def __init__(self, learning_rate: float) -> None:
+        self.learning_rate = learning_rate
+
+    def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
+        """Return the rate."""
+        return self.learning_rate
+
+
+@SCHEDULES.register
+class CustomWarmupCosineDecay:
+    """PaddleVideo's linear warm-up to a cosine that is counted from the start of training.
+
+    With e the epochs done (fractional with ``iter_step``) and
+    C(e) = ``cosine_base_lr`` / 2 * (1 + cos(pi * e / ``max_epoch``)): before ``warmup_epochs``
+    the rate grows linearly from ``warmup_start_lr`` to C(``warmup_epochs``), then it is C(e).
+
+    Args:
+        iter_step: advance with every step (True) or with every epoch.
+    """
+
+    def __init__(
+        self,
+        max_epoch: float,
+        warmup_epochs: float,
+        warmup_start_lr: float,
+        cosine_base_lr: float,
+        iter_step: bool = True,
+    ) -> None:
+        if max_epoch <= 0 or not 0 <= warmup_epochs <= max_epoch:
+            raise ValueError("expected max_epoch above 0 and warmup_epochs from 0 to max_epoch")
+        self.max_epoch = max_epoch
+        self.warmup_epochs = warmup_epochs
+        self.warmup_start_lr = warmup_start_lr
+        self.cosine_base_lr = cosine_base_lr
+        self.iter_step = iter_step
+
+    def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
+        """Return the rate of a step."""
+        done = epoch + (step / steps_per_epoch if self.iter_step else 0.0)
+        if done >= self.warmup_epochs:
+            return self._cosine(done)
+        target = self._cosine(self.warmup_epochs)
+        start = self.warmup_start_lr
+        return start + done * (target - start) / self.warmup_epochs
+
+    def _cosine(self, done: float) -> float:
+        return self.cosine_base_lr / 2.0 * (math.cos(math.pi * done / self.max_epoch) + 1.0)
+
+
+class PaddleSchedule:
+    """Any class of ``paddle.optimizer.lr`` by name, stepped once per epoch or per step."""
+
+    def __init__(self, scheduler: Any, iter_step: bool) -> None:
+        self.scheduler = scheduler
+        self.iter_step = iter_step
+
+    def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
+        """Return the rate of a step; positions must not go backwards."""
+        position = epoch * steps_per_epoch + step if self.iter_step else epoch
+        while self.scheduler.last_epoch < position:
+            self.scheduler.step()
+        return float(self.scheduler())
+
+
+def build_schedule(node: float | Mapping[str, Any], where: str) -> Schedule:
+    """Build from a number or a node ``{name: ..., arguments}``.
+
+    Raises:
+        ConfigError: unknown schedule or argument.
+    """
+    if not isinstance(node, Mapping):
+        if isinstance(node, bool) or not isinstance(node, (int, float)):
+            raise ConfigError(f"{where}: expected a number or {{name: schedule, ...}}, got {node}")
+        return ConstantRate(float(node))
+    name = str(node.get("name"))
+    if name in SCHEDULES:
+        return SCHEDULES.build(node, where)
+    known = [n for n, c in vars(paddle.optimizer.lr).items() if _is_scheduler(n, c)]
+    if name not in known:
+        raise ConfigError(
+            f'{where}: unknown learning-rate schedule "{name}"; '
+            f"{nearest_hint(name, [*SCHEDULES, *known])}"
+        )
+    arguments = {k: v for k, v in node.items() if k not in ("name", "iter_step")}
+    scheduler = getattr(paddle.optimizer.lr, name)
+    try:
+        built = scheduler(**bind_arguments(scheduler, arguments, where))
+    except (TypeError, ValueError, AssertionError) as error:  # Paddle asserts on some values
+        raise ConfigError(f"{where} ({name}): {error}") from error
+    return PaddleSchedule(built, bool(node.get("iter_step", False)))
+
+
+def _is_scheduler(name: str, component: Any) -> bool:
+    base = paddle.optimizer.lr.LRScheduler
+    takes_a_metric = name == "ReduceOnPlateau"  # needs a result, not a position
+    return (
+        isinstance(component, type)
+        and issubclass(component, base)
+        and component is not base
+        and not takes_a_metric
+    )

@@ -1,0 +1,171 @@
+"""Weights for users, and the training state from which a run goes on.
+
+``<name>_epoch_00010.pdparams`` holds the weights. Beside it, the folder
+``<name>_epoch_00010.state`` holds ``optimizer.safetensors``, ``state.json`` and, written last,
+``manifest.json`` with size and SHA-256 of every file of the checkpoint, the weights included.
+A checkpoint without a valid manifest is not used. Optimizer state is keyed by structural
+parameter names, so it does not depend on what else was built in the process.
+"""
+
+import glob
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights, write_weights
+from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.files import sha256_of, write_json
+
+logger = logging.getLogger(__name__)
+
+_OPTIMIZER, _STATE, _MANIFEST = "optimizer.safetensors", "state.json", "manifest.json"
+_KEPT_STATES = 2
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: the run's folder.
+        name: the model's name, the first part of every file.
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        self.folder = folder
+        self.name = name
+
+    @property
+    def best_weights(self) -> Path:
+        """The weights of the epoch with the best validation result."""
+        return self.folder / f"{self.name}_best.pdparams"
+
+    def weights_of(self, epoch: int) -> Path:
+        """The weights after ``epoch`` (from 1)."""
+        return self.folder / f"{self.name}_epoch_{epoch:05d}.pdparams"
+
+    def state_folder_of(self, epoch: int) -> Path:
+        """The training state after ``epoch`` (from 1)."""
+        return self.folder / f"{self.name}_epoch_{epoch:05d}.state"
+
+    def save_best(self, model: nn.Layer) -> None:
+        """Write the weights as the best ones."""
+        write_weights(self.best_weights, model_arrays(model))
+
+    def save(self, epoch: int, model: nn.Layer, optimizer: Any, state: Mapping[str, Any]) -> None:
+        """Write weights and training state after ``epoch``; drop the state of older epochs."""
+        weights, folder = self.weights_of(epoch), self.state_folder_of(epoch)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / _MANIFEST).unlink(missing_ok=True)
+        write_weights(weights, model_arrays(model))
+        write_weights(folder / _OPTIMIZER, optimizer_arrays(optimizer, model))
+        kind = type(optimizer).__name__
+        write_json(folder / _STATE, {"epoch": epoch, "optimizer": kind, **state})
+        manifest = {
+            name: {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            for name, path in self._files_of(epoch).items()
+        }
+        write_json(folder / _MANIFEST, manifest)
+        for old in self._saved_epochs()[:-_KEPT_STATES]:
+            shutil.rmtree(self.state_folder_of(old), ignore_errors=True)
+
+    def load(self, epoch: int, model: nn.Layer, optimizer: Any) -> dict[str, Any]:
+        """Restore ``model`` and ``optimizer`` as they were after ``epoch``; return the state.
+
+        Raises:
+            WeightsError: there is no such checkpoint, it is incomplete or altered, or its state is
+                that of another optimizer.
+        """
+        problem = self._problem(epoch)
+        if problem:
+            raise WeightsError(f"cannot resume after epoch {epoch}: {problem}")
+        folder, weights = self.state_folder_of(epoch), self.weights_of(epoch)
+        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        written, ours = state.get("optimizer"), type(optimizer).__name__
+        if written not in (None, ours):  # Paddle would start from zero without a word
+            raise WeightsError(
+                f"cannot resume after epoch {epoch}: {folder} has the state of another optimizer, "
+                f"{written}, and OPTIMIZER is {ours}; to go on from the weights alone use -w"
+            )
+        load_arrays(model, read_weights(weights), str(weights))
+        arrays = read_weights(folder / _OPTIMIZER)
+        load_optimizer_arrays(optimizer, model, arrays, str(folder / _OPTIMIZER))
+        return state
+
+    def newest_valid(self) -> int:
+        """The last epoch whose checkpoint is complete and unaltered; 0 if there is none."""
+        for epoch in reversed(self._saved_epochs()):
+            problem = self._problem(epoch)
+            if not problem:
+                return epoch
+            logger.warning("checkpoint of epoch %d is passed over: %s", epoch, problem)
+        return 0
+
+    def _saved_epochs(self) -> list[int]:
+        found = self.folder.glob(f"{glob.escape(self.name)}_epoch_*.state")
+        numbers = (path.stem.rpartition("_")[2] for path in found)
+        return sorted(int(number) for number in numbers if number.isdecimal())
+
+    def _files_of(self, epoch: int) -> dict[str, Path]:
+        """The files that the manifest vouches for."""
+        weights, folder = self.weights_of(epoch), self.state_folder_of(epoch)
+        return {weights.name: weights, _OPTIMIZER: folder / _OPTIMIZER, _STATE: folder / _STATE}
+
+    def _problem(self, epoch: int) -> str:
+        """Why the checkpoint cannot be used; empty if it can."""
+        path = self.state_folder_of(epoch) / _MANIFEST
+        try:
+            manifest = json.loads(path.read_text(encoding="utf-8"))
+            facts = {name: (manifest[name]["size"], manifest[name]["sha256"]) for name in manifest}
+        except (OSError, ValueError, TypeError, LookupError):
+            return f"{path} is missing or unreadable"
+        files = self._files_of(epoch)
+        if set(facts) != set(files):
+            return f"{path} does not list the files of this checkpoint"
+        for name, path in files.items():
+            if not path.is_file():
+                return f"{path} is missing"
+            if (path.stat().st_size, sha256_of(path)) != facts[name]:
+                return f"{path} is not the file that was written"
+        return ""
+
+
+def optimizer_arrays(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:
+    """The optimizer's accumulators as ``{parameter/accumulator: array}``, structural names."""
+    structural = {parameter.name: name for name, parameter in model.named_parameters()}
+    arrays = {}
+    for key, value in optimizer.state_dict().items():
+        owner = _owner_of(key, structural)
+        if owner is not None and isinstance(value, paddle.Tensor):
+            arrays[f"{structural[owner]}/{key[len(owner) + 1 :]}"] = value.numpy()
+    return arrays
+
+
+def load_optimizer_arrays(
+    optimizer: Any, model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str
+) -> None:
+    """Give the optimizer the accumulators that `optimizer_arrays` took.
+
+    Raises:
+        WeightsError: an entry belongs to no parameter of the model.
+    """
+    generated = {name: parameter.name for name, parameter in model.named_parameters()}
+    state = {}
+    for key, array in arrays.items():
+        name, _, accumulator = key.partition("/")
+        if name not in generated:
+            raise WeightsError(f"{source}: the model has no parameter {name}")
+        state[f"{generated[name]}_{accumulator}"] = paddle.to_tensor(array)
+    optimizer.set_state_dict(state)
+
+
+def _owner_of(key: str, names: Mapping[str, str]) -> str | None:
+    """The parameter whose generated name is the longest that ``key`` begins with."""
+    candidates = [name for name in names if key.startswith(f"{name}_")]
+    return max(candidates, key=len, default=None)

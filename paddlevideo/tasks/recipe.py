@@ -1,0 +1,203 @@
+"""The recipe: a configuration whose sections and keys are checked, with a default for each.
+
+The fixed keys are the fields below; what stands inside a component's node is checked against the
+component's own signature (`paddlevideo.utils.registry`). A key that nobody reads is an error.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import pydantic
+
+from paddlevideo.loader import Pipeline, check_dataset, for_video_files
+from paddlevideo.metrics import METRICS
+from paddlevideo.modeling import resolve_model_section
+from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.utils.config import to_yaml, unknown_key
+from paddlevideo.utils.errors import ConfigError
+
+Node = dict[str, Any]
+SPLITS = ("train", "valid", "test")
+
+# Sections that PaddleVideo has and that are not served here, with what to do instead.
+_NOT_SERVED = {
+    "MIX": "batch mixing is not available yet; remove the section",
+    "PRECISEBN": "precise batch norm is not available yet; remove the section",
+    "MULTIGRID": "multigrid training is not available yet; remove the section",
+    "DALI_LOADER": "the DALI loader is not available; DATASET and PIPELINE do its work",
+}
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid")
+
+
+class DatasetSection(_Section):
+    """DATASET: where the samples are and how they are batched (sizes are per process)."""
+
+    batch_size: pydantic.PositiveInt = 8
+    valid_batch_size: pydantic.PositiveInt | None = None
+    test_batch_size: pydantic.PositiveInt = 8
+    num_workers: pydantic.NonNegativeInt = 0
+    valid_num_workers: pydantic.NonNegativeInt | None = None
+    test_num_workers: pydantic.NonNegativeInt | None = None
+    # Validation order; the result does not depend on it.
+    shuffle_valid: bool = False
+    # Names of the classes: a list, or a file with one a line. A folder of classes has its own.
+    class_names: list[str] | str | None = None
+    # What a video that cannot be read means in validation and test.
+    on_unreadable: Literal["error", "count_wrong"] = "error"
+    train: Node | None = None
+    valid: Node | None = None
+    test: Node | None = None
+
+    def batch_size_of(self, split: str) -> int:
+        """Clips per process and step."""
+        if split == "test":
+            return self.test_batch_size
+        return (self.valid_batch_size if split == "valid" else None) or self.batch_size
+
+    def num_workers_of(self, split: str) -> int:
+        """Worker processes that read clips."""
+        own = {"valid": self.valid_num_workers, "test": self.test_num_workers}.get(split)
+        return self.num_workers if own is None else own
+
+
+class PipelineSection(_Section):
+    """PIPELINE: decode, sample and transform of each split."""
+
+    train: Node | None = None
+    valid: Node | None = None
+    test: Node | None = None
+
+
+class AccumulationSection(_Section):
+    """GRADIENT_ACCUMULATION: one update from several batches."""
+
+    # Clips per update over all processes; a multiple of batch_size x processes.
+    global_batch_size: pydantic.PositiveInt
+
+
+class Recipe(_Section):
+    """A whole configuration, checked."""
+
+    MODEL: Node
+    DATASET: DatasetSection | None = None
+    PIPELINE: PipelineSection = PipelineSection()
+    OPTIMIZER: Node | None = None
+    METRIC: Node = {"name": "TopKAccuracy"}
+    # Pipeline for single video files; default: that of the test split.
+    INFERENCE: Node | None = None
+    GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
+    model_name: str = "model"
+    epochs: pydantic.PositiveInt = 1
+    log_interval: pydantic.PositiveInt = 10
+    save_interval: pydantic.PositiveInt = 1
+    val_interval: pydantic.PositiveInt = 1
+    output_dir: str | None = None
+    # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
+    resume_epoch: pydantic.NonNegativeInt | Literal["latest"] = 0
+    # Initial weights (.pdparams or .safetensors); the option -w comes before it.
+    weights: str | None = None
+    seed: pydantic.NonNegativeInt = 0
+    device: str = "auto"
+    # Threads of the math library on the CPU; default: the cores this process may use.
+    num_threads: pydantic.PositiveInt | None = None
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+
+    @property
+    def run_folder(self) -> Path:
+        """Where the run writes."""
+        return Path(self.output_dir or Path("output") / self.model_name)
+
+    def inference_description(self) -> Node:
+        """The description of the pipeline for single video files.
+
+        Raises:
+            ConfigError: neither INFERENCE nor PIPELINE.test is there.
+        """
+        description = self.INFERENCE or self.PIPELINE.test or self.PIPELINE.valid
+        if description is None:
+            raise ConfigError("the config has neither INFERENCE nor PIPELINE.test")
+        return for_video_files(description)
+
+    def to_yaml(self) -> str:
+        """The whole recipe with every default, as a config that gives the same recipe."""
+        return to_yaml(self.model_dump())
+
+
+def parse_recipe(config: Mapping[str, Any]) -> Recipe:
+    """Check a translated configuration completely; nothing is built.
+
+    Raises:
+        ConfigError: an unknown section, key, component or argument, a value of a wrong type, or
+            value scaling in both the pipeline and the model; the message has the YAML path.
+    """
+    for section, what_to_do in _NOT_SERVED.items():
+        if config.get(section):
+            raise ConfigError(f"{section}: {what_to_do}")
+    served = {key: value for key, value in config.items() if key not in _NOT_SERVED}
+    try:
+        recipe = Recipe.model_validate(served)
+    except pydantic.ValidationError as error:
+        raise _config_error(error) from None
+    recipe.MODEL = resolve_model_section(recipe.MODEL, "MODEL")
+    _check_nodes(recipe)
+    _check_scaling(recipe)
+    return recipe
+
+
+def _check_nodes(recipe: Recipe) -> None:
+    for split in SPLITS:
+        description = getattr(recipe.PIPELINE, split)
+        if description is not None:
+            Pipeline.check(description, f"PIPELINE.{split}")
+        node = getattr(recipe.DATASET, split) if recipe.DATASET else None
+        if node is not None:
+            check_dataset(node, f"DATASET.{split}")
+    if recipe.INFERENCE is not None:
+        Pipeline.check(recipe.INFERENCE, "INFERENCE")
+    METRICS.check(recipe.METRIC, "METRIC")
+    if recipe.OPTIMIZER is not None:
+        check_optimizer(recipe.OPTIMIZER, "OPTIMIZER")
+        build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
+
+
+def _check_scaling(recipe: Recipe) -> None:
+    """Values are scaled once: by the model, or by a Normalization step."""
+    model_scales = (recipe.MODEL.get("scaling") or {}).get("scale") != 1.0
+    for where, description in (
+        *((f"PIPELINE.{split}", getattr(recipe.PIPELINE, split)) for split in SPLITS),
+        ("INFERENCE", recipe.INFERENCE),
+    ):
+        if description is None:
+            continue
+        pipeline_scales = any("Normalization" in step for step in description["transform"])
+        if pipeline_scales and model_scales:
+            raise ConfigError(
+                f"{where} lists Normalization, and the model scales its input too; remove the "
+                "step (MODEL.scaling takes mean and std) or set MODEL.scaling: {scale: 1.0}"
+            )
+
+
+def _config_error(error: pydantic.ValidationError) -> ConfigError:
+    first = error.errors()[0]
+    loc = [str(part) for part in first["loc"]]
+    if any(char in loc[-1] for char in "-["):  # an alternative of a union, such as list[str]
+        loc.pop()
+    *parents, last = loc
+    where = ".".join(parents)
+    if first["type"] == "extra_forbidden":
+        sections: dict[str, type[_Section]] = {
+            "": Recipe,
+            "DATASET": DatasetSection,
+            "PIPELINE": PipelineSection,
+            "GRADIENT_ACCUMULATION": AccumulationSection,
+        }
+        return unknown_key(where, last, list(sections[where].model_fields))
+    at = ".".join((*parents, last))
+    if first["type"] == "missing":
+        return ConfigError(f"{at}: this section or key is missing")
+    return ConfigError(f"{at}: {first['msg']}, got {first['input']!r}")

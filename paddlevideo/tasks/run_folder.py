@@ -1,0 +1,84 @@
+"""What a run leaves behind: resolved config, environment, metrics as JSON lines, a log."""
+
+import json
+import math
+import os
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import paddle
+
+from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.utils.distributed import is_main, world_size
+from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.files import write_json, write_text
+
+CONFIG_NAME = "config.yaml"
+TEST_CONFIG_NAME = "test_config.yaml"
+METRICS_NAME = "metrics.jsonl"
+LOG_NAME = "run.log"
+BAD_SAMPLES_NAME = "bad_samples.jsonl"
+
+
+def make_run_folder(recipe: Recipe) -> Path:
+    """Make the run's folder, if it is not there; return it.
+
+    Raises:
+        ConfigError: it cannot be made, or not be written to.
+    """
+    folder = recipe.run_folder
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"output_dir: {folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"output_dir: {folder} cannot be written to")
+    return folder
+
+
+def save_training_record(recipe: Recipe) -> None:
+    """Save the resolved config and the environment of a training in the run's folder."""
+    if is_main():
+        write_text(recipe.run_folder / CONFIG_NAME, recipe.to_yaml())
+        write_json(recipe.run_folder / "environment.json", environment())
+
+
+def save_test_record(recipe: Recipe) -> None:
+    """Save the resolved config of a test, beside that of the training."""
+    if is_main():
+        write_text(recipe.run_folder / TEST_CONFIG_NAME, recipe.to_yaml())
+
+
+def environment() -> dict[str, Any]:
+    """Versions and hardware that a result depends on."""
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "paddle": paddle.__version__,
+        "numpy": np.__version__,
+        "device": paddle.get_device(),
+        "processes": world_size(),
+    }
+
+
+class MetricsLog:
+    """Append one JSON object per line to ``metrics.jsonl``; only the main process writes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / METRICS_NAME
+
+    def write(self, kind: str, **values: Any) -> None:
+        """Add a line ``{"kind", "time", ...}``."""
+        if is_main():
+            finite = {name: _json_number(value) for name, value in values.items()}
+            line = {"kind": kind, "time": round(time.time(), 3), **finite}
+            with self.path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(line) + "\n")
+
+
+def _json_number(value: Any) -> Any:
+    """JSON has no infinity and no NaN; such a value is written as null."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,114 @@
+"""The one step function of training, whatever precision, accumulation and distribution are set."""
+
+import contextlib
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import paddle
+from paddle import Tensor, nn
+
+from paddlevideo.utils.distributed import world_size
+from paddlevideo.utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Precision:
+    """Mixed precision (``--amp``, ``--amp_level``).
+
+    Attributes:
+        level: O1 computes chosen operations in half precision; O2 keeps half weights too.
+    """
+
+    enabled: bool = False
+    level: Literal["O1", "O2"] = "O1"
+
+    @property
+    def dtype(self) -> str:
+        """float16 on a GPU; Paddle's CPU kernels know bfloat16 only."""
+        return "float16" if paddle.get_device().startswith("gpu") else "bfloat16"
+
+
+class _LossOf(nn.Layer):
+    """A layer whose forward is the recognizer's loss, so that DataParallel can wrap it."""
+
+    def __init__(self, model: nn.Layer) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        return self.model.loss(batch)
+
+
+class TrainStep:
+    """Forward, backward and, at the end of a group of batches, the update.
+
+    Args:
+        model: a recognizer.
+        optimizer: built on the model's parameters; its rate is set by every call.
+    """
+
+    def __init__(self, model: nn.Layer, optimizer: Any, precision: Precision) -> None:
+        self.optimizer = optimizer
+        self.precision = precision
+        if precision.enabled and precision.level == "O2":
+            if precision.dtype != "float16":
+                raise ConfigError("--amp_level O2 needs a GPU; use O1, or no --amp")
+            model, self.optimizer = paddle.amp.decorate(
+                model, optimizer, level="O2", dtype=precision.dtype
+            )
+        if precision.enabled and precision.dtype == "bfloat16":
+            logger.warning(
+                "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
+            )
+        module: Any = _LossOf(model)
+        self.module = paddle.DataParallel(module) if world_size() > 1 else module
+        self.scaler = paddle.amp.GradScaler(
+            enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16
+        )
+
+    def __call__(
+        self, batch: Mapping[str, Tensor], learning_rate: float, group_size: int, update: bool
+    ) -> dict[str, Tensor]:
+        """Run one batch.
+
+        Args:
+            learning_rate: of the update that this batch ends.
+            group_size: batches whose gradients are averaged into one update.
+            update: whether this batch is the last of its group.
+
+        Returns:
+            ``loss`` and ``logits`` of the batch, detached.
+        """
+        with contextlib.nullcontext() if update else self._without_exchange():
+            with paddle.amp.auto_cast(
+                enable=self.precision.enabled,
+                level=self.precision.level,
+                dtype=self.precision.dtype,
+            ):
+                result = self.module(batch)
+            self.scaler.scale(result["loss"] / group_size).backward()
+        if update:
+            self.optimizer.set_lr(learning_rate)
+            self.scaler.step(self.optimizer)
+            self.scaler.update()
+            self.optimizer.clear_grad()
+        return {name: tensor.detach() for name, tensor in result.items()}
+
+    def _without_exchange(self) -> Any:
+        """Inside a group, gradients stay local; they are averaged over processes at its end."""
+        no_sync = getattr(self.module, "no_sync", None)
+        return no_sync() if no_sync is not None else contextlib.nullcontext()
+
+
+def group_of(step: int, steps_per_epoch: int, group_size: int) -> tuple[int, bool]:
+    """Return the size of the accumulation group of ``step`` and whether the step ends it.
+
+    The last group of an epoch may be smaller: no batch is dropped.
+    """
+    start = step // group_size * group_size
+    size = min(group_size, steps_per_epoch - start)
+    return size, step == start + size - 1

@@ -1,0 +1,1 @@
+"""Registry, configuration, logging, files and devices: everything that knows nothing of video."""

@@ -1,0 +1,71 @@
+"""The device: found or named, set up once by an entry point."""
+
+import ctypes
+import logging
+import os
+import re
+import sys
+
+import paddle
+
+from paddlevideo.utils.errors import DeviceError
+
+logger = logging.getLogger(__name__)
+
+_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
+
+
+def setup_device(name: str = "auto", num_threads: int | None = None) -> str:
+    """Select the device and prepare the CPU; return Paddle's name of it (``cpu``, ``gpu:0``).
+
+    Args:
+        name: ``auto`` (a GPU where there is one), ``cpu``, ``gpu`` or ``gpu:N``.
+        num_threads: threads of the math library on the CPU; None is all available cores.
+
+    Raises:
+        DeviceError: a GPU is asked for and there is none, or the name is unknown.
+    """
+    has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if name == "auto":
+        name = "gpu" if has_gpu else "cpu"
+    kind = name.split(":")[0]
+    if not re.fullmatch(r"cpu|gpu(:[0-9]+)?", name):
+        raise DeviceError(f'device "{name}" is unknown; use auto, cpu, gpu or gpu:N')
+    if kind == "gpu" and not has_gpu:
+        raise DeviceError(
+            'device "gpu" was asked for, but this Paddle sees none; install the GPU build of '
+            "Paddle (README, On a GPU) or use the option -o device=cpu (tools: --device cpu)"
+        )
+    if name == "gpu":  # under paddle.distributed.launch each process has its own
+        name = f"gpu:{paddle.distributed.ParallelEnv().device_id}"
+    chosen = paddle.device.set_device(name)
+    if kind == "cpu":
+        paddle.base.core.set_num_threads(num_threads or _available_cores())
+        keep_freed_memory()
+    del chosen
+    return name
+
+
+def _available_cores() -> int:
+    """Cores this process may use, shared fairly among the processes of a launch."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    local_processes = int(os.environ.get("PADDLE_LOCAL_SIZE", "0")) or (
+        paddle.distributed.get_world_size()
+    )
+    return max(1, (cores or 1) // max(1, local_processes))
+
+
+def keep_freed_memory() -> None:
+    """Ask glibc to keep freed memory in the process instead of returning it to the kernel.
+
+    Paddle's CPU allocator calls malloc and free for every activation; by default glibc maps and
+    unmaps large ones, which costs page faults (docs/benchmarks.md). Does nothing on other C
+    libraries.
+    """
+    if not sys.platform.startswith("linux"):
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is not None:
+        mallopt(_M_MMAP_MAX, 0)
+        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
+        mallopt(_M_TOP_PAD, 64 * 2**20)

@@ -1,0 +1,52 @@
+"""Rank, world size and the two collectives the project needs."""
+
+from collections.abc import Iterable
+
+import numpy as np
+import paddle
+from paddle import distributed
+
+
+def rank() -> int:
+    """This process's number; 0 without a launcher."""
+    return distributed.get_rank()
+
+
+def world_size() -> int:
+    """Number of processes; 1 without a launcher."""
+    return distributed.get_world_size()
+
+
+def is_main() -> bool:
+    """Whether this process writes files and shows progress."""
+    return rank() == 0
+
+
+def setup_distributed() -> None:
+    """Join the processes of ``paddle.distributed.launch`` (NCCL on GPU, Gloo on CPU), if any."""
+    if world_size() > 1:
+        distributed.init_parallel_env()
+
+
+def all_reduce_sum(values: np.ndarray) -> np.ndarray:
+    """Sum a float64 array over all processes; every process gets the sum."""
+    if world_size() == 1:
+        return values
+    tensor = paddle.to_tensor(values.astype(np.float64))
+    distributed.all_reduce(tensor, op=distributed.ReduceOp.SUM)
+    return tensor.numpy()
+
+
+def average_in_place(tensors: Iterable[paddle.Tensor]) -> None:
+    """Replace each tensor by its mean over all processes."""
+    if world_size() == 1:
+        return
+    for tensor in tensors:
+        distributed.all_reduce(tensor, op=distributed.ReduceOp.SUM)
+        tensor.set_value(tensor / world_size())
+
+
+def barrier() -> None:
+    """Wait until all processes are here."""
+    if world_size() > 1:
+        distributed.barrier()

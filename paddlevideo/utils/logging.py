@@ -1,0 +1,49 @@
+"""Logging, configured by entry points only: a console, and a log file beside the run.
+
+Library code asks for ``logging.getLogger(__name__)`` and nothing else.
+"""
+
+import logging
+import sys
+from pathlib import Path
+
+from tqdm import tqdm
+
+PACKAGE = "paddlevideo"
+_FORMAT = "[%(asctime)s] %(levelname)s: %(message)s"
+_DATE = "%m/%d %H:%M:%S"
+
+
+class _TqdmHandler(logging.StreamHandler):
+    """Console handler that writes above a progress bar instead of through it."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            tqdm.write(self.format(record), file=self.stream)
+            self.flush()
+        except (OSError, ValueError):
+            self.handleError(record)
+
+
+def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool = False) -> None:
+    """Send the package's log lines to stderr and, if given, to ``log_file``.
+
+    Args:
+        level: a name of the logging module: DEBUG, INFO, WARNING, ERROR.
+        log_file: appended to; its folder must exist.
+        quiet: warnings only on the console (ranks other than 0).
+    """
+    logger = logging.getLogger(PACKAGE)
+    for handler in list(logger.handlers):
+        logger.removeHandler(handler)
+        handler.close()
+    logger.setLevel(level)
+    logger.propagate = False
+    console = _TqdmHandler(sys.stderr)
+    console.setLevel(logging.WARNING if quiet else level)
+    handlers: list[logging.Handler] = [console]
+    if log_file is not None:
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+    for handler in handlers:
+        handler.setFormatter(logging.Formatter(_FORMAT, _DATE))
+        logger.addHandler(handler)

@@ -1,0 +1,28 @@
+"""Randomness as a function of its place: ``f(seed, epoch, index)``, never of global state.
+
+The same sample draws the same numbers whatever the number of workers, the order of the batches or
+the point at which a run was resumed.
+"""
+
+from enum import IntEnum
+
+import numpy as np
+
+
+class Stream(IntEnum):
+    """What the numbers are for; streams of different purpose never share numbers."""
+
+    SAMPLE = 0
+    ORDER = 1
+    BATCH = 2
+    DEVICE = 3
+
+
+def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
+    """Return the generator of one place, such as ``(epoch, index)`` of a sample."""
+    return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *place)))
+
+
+def device_seed(seed: int, epoch: int, step: int, rank: int) -> int:
+    """The seed of the framework's own generator (dropout, stochastic depth) for one step."""
+    return int(generator(seed, Stream.DEVICE, epoch, step, rank).integers(2**31 - 1))
