@@ -1,0 +1,66 @@
+"""Train a recipe (``main.py --validate -c CONFIG``) or test it (``--test -c CONFIG -w FILE``)."""
+
+import argparse
+
+from paddlevideo.entry import add_config_options, open_model, open_recipe, run_command
+from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
+from paddlevideo.tasks.step import Precision
+from paddlevideo.tasks.test import test_model
+from paddlevideo.tasks.train import Trainer
+from paddlevideo.utils.device import setup_device
+from paddlevideo.utils.distributed import is_main, setup_distributed
+from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.logging import setup_logging
+
+NOT_SERVED = {
+    "train_dali": "the DALI loader is not available; DATASET.num_workers reads clips in parallel",
+    "multigrid": "multigrid training is not available yet",
+    "profiler_options": "the profiler is not available yet",
+}
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__)
+    add_config_options(parser, "-o", "--override")
+    parser.add_argument("--test", action="store_true", help="test instead of training")
+    parser.add_argument("-w", "--weights", help="weights to test, or to start training from")
+    parser.add_argument("--validate", action="store_true", help="validate while training")
+    parser.add_argument("--seed", type=int, help="seed of the whole run (config key: seed)")
+    parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
+    parser.add_argument("--amp", action="store_true", help="mixed precision")
+    parser.add_argument("--amp_level", choices=("O1", "O2"), default="O1")
+    parser.add_argument(
+        "--fleet", action="store_true", help="accepted: every launch is collective data parallel"
+    )
+    parser.add_argument("--train_dali", action="store_true", help="not available")
+    parser.add_argument("--multigrid", action="store_true", help="not available")
+    parser.add_argument("-p", "--profiler_options", help="not available")
+    return parser.parse_args()
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    for flag, reason in NOT_SERVED.items():
+        if getattr(arguments, flag):
+            raise ConfigError(f"--{flag}: {reason}")
+    overrides = list(arguments.override)
+    if arguments.seed is not None:
+        overrides.append(f"seed={arguments.seed}")
+    recipe = open_recipe(arguments.config, overrides)
+    weights = arguments.weights or recipe.weights
+    if arguments.test and weights is None:
+        raise ConfigError("--test needs weights: -w FILE, or the config's key weights")
+    setup_device(recipe.device, recipe.num_threads)
+    setup_distributed()
+    model = open_model(recipe, weights)
+    log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
+    setup_logging(recipe.log_level, log_file, quiet=not is_main())
+    if arguments.test:
+        test_model(recipe, model)
+    else:
+        precision = Precision(arguments.amp, arguments.amp_level)
+        Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,130 @@
+"""Classify videos with an exported model.
+
+python tools/predict.py --model_dir inference/MoViNetA0 --input_file video.mp4 --top_k 5
+
+--input_file may be a video, a folder of videos, or a list file with a path on each line.
+"""
+
+import argparse
+import json
+from contextlib import nullcontext
+from pathlib import Path
+from typing import IO
+
+import _root  # noqa: F401
+from tqdm import tqdm
+
+from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.deploy.engines import EngineOptions
+from paddlevideo.deploy.locate import locate_bundle
+from paddlevideo.deploy.predictor import VideoResult, open_predictor
+from paddlevideo.entry import open_recipe, run_command
+from paddlevideo.utils.device import keep_freed_memory
+from paddlevideo.utils.errors import ConfigError, DataError
+
+
+def to_bool(text: str) -> bool:
+    """``--use_gpu=False``, in PaddleVideo's spelling."""
+    values = {"true": True, "t": True, "1": True, "false": False, "f": False, "0": False}
+    try:
+        return values[text.lower()]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"expected True or False, got {text}") from None
+
+
+def positive(text: str) -> int:
+    """An integer above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return int(text)
+
+
+def parse_arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-i", "--input_file", required=True, help="video, folder or list file")
+    parser.add_argument("--model_dir", help="folder that tools/export_model.py wrote")
+    parser.add_argument("--model_file", help="the program (.json or .pdmodel), without --model_dir")
+    parser.add_argument("--params_file", help="its weights (.pdiparams)")
+    parser.add_argument(
+        "-c", "--config", help="config; needed only for files without inference.yml"
+    )
+    parser.add_argument("--top_k", type=positive, default=1, help="classes to show")
+    parser.add_argument("--output", type=Path, help="write the results as JSON lines")
+    parser.add_argument("-b", "--batch_size", type=positive, default=1)
+    parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
+    parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
+    parser.add_argument("--ir_optim", type=to_bool, default=True)
+    parser.add_argument("--use_tensorrt", type=to_bool, default=False)
+    parser.add_argument("--gpu_mem", type=positive, default=8000, help="MB")
+    parser.add_argument("--enable_mkldnn", type=to_bool, default=True, help="oneDNN on the CPU")
+    parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
+    parser.add_argument("--enable_benchmark", type=to_bool, default=False, help="not available")
+    return parser.parse_args()
+
+
+def engine_options(arguments: argparse.Namespace) -> EngineOptions:
+    if arguments.enable_benchmark:
+        raise ConfigError("--enable_benchmark is not available; see docs/benchmarks.md")
+    if arguments.precision != "fp32" and not arguments.use_tensorrt:
+        raise ConfigError(f"--precision {arguments.precision} needs --use_tensorrt=True")
+    device = {None: "auto", True: "gpu", False: "cpu"}[arguments.use_gpu]
+    return EngineOptions(
+        device=device,
+        cpu_threads=arguments.cpu_threads,
+        onednn=arguments.enable_mkldnn,
+        ir_optim=arguments.ir_optim,
+        gpu_memory_mb=arguments.gpu_mem,
+        use_tensorrt=arguments.use_tensorrt,
+        precision=arguments.precision,
+    )
+
+
+def show(result: VideoResult) -> None:
+    """PaddleVideo's lines, and the label where it is known."""
+    lines = [f"Current video file: {result.path}"]
+    for rank, item in enumerate(result.top, start=1):
+        lines.append(f"\ttop-{rank} class: {item.index}")
+        lines.append(f"\ttop-{rank} score: {item.score}")
+        if item.label is not None:
+            lines.append(f"\ttop-{rank} label: {item.label}")
+    tqdm.write("\n".join(lines))
+
+
+def open_output(path: Path) -> IO[str]:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path.open("w", encoding="utf-8")
+    except OSError as error:
+        raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    keep_freed_memory()
+    paths = find_videos(arguments.input_file)
+    options = engine_options(arguments)
+    pipeline = open_recipe(arguments.config).inference_description() if arguments.config else None
+    bundle = locate_bundle(
+        arguments.model_dir, arguments.model_file, arguments.params_file, pipeline
+    )
+    predictor = open_predictor(bundle, options)
+    results = predict_files(predictor, paths, arguments.batch_size, arguments.top_k)
+    failures = []
+    with open_output(arguments.output) if arguments.output else nullcontext() as output:
+        for result in tqdm(results, total=len(paths), disable=len(paths) < 2 or None, leave=False):
+            if output is not None:
+                output.write(json.dumps(result.as_dict(), ensure_ascii=False) + "\n")
+                output.flush()
+            if isinstance(result, VideoFailure):
+                failures.append(result)
+            else:
+                show(result)
+    if failures:
+        reasons = "\n  ".join(failure.reason for failure in failures)
+        raise DataError(f"{len(failures)} of {len(paths)} files could not be read:\n  {reasons}")
+
+
+if __name__ == "__main__":
+    run_command(main)

@@ -1,0 +1,64 @@
+"""Say in a few lines what a run trained, how well, and where its files lie.
+
+python tools/summarize_run.py output/MoViNetA0Motion
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import _root  # noqa: F401
+
+from paddlevideo.entry import run_command
+from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME
+from paddlevideo.utils.config import read_config
+from paddlevideo.utils.errors import DataError
+
+
+def read_metrics(path: Path) -> list[dict[str, Any]]:
+    """The lines since training last began anew."""
+    try:
+        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        starts = [place for place, line in enumerate(lines) if line["kind"] == "start"]
+        return lines[starts[-1] if starts else 0 :]
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read: {error}; has the run been trained?") from None
+
+
+def last_of(lines: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    return next((line for line in reversed(lines) if line["kind"] == kind), None)
+
+
+def summary(folder: Path) -> list[tuple[str, str]]:
+    lines = read_metrics(folder / METRICS_NAME)
+    config = read_config(folder / CONFIG_NAME)
+    name = config["model_name"]
+    epochs = [line for line in lines if line["kind"] == "train_epoch"]
+    seconds = sum(line["seconds"] for line in epochs)
+    rows = [
+        ("trained", f"{name}, {config['MODEL']['head'].get('num_classes')} classes"),
+        ("epochs", f"{len({line['epoch'] for line in epochs})}, {seconds / 60:.1f} minutes"),
+    ]
+    valid = [line for line in lines if line["kind"] == "valid"]
+    if valid:
+        best = max(valid, key=lambda line: line["top1"])
+        rows.append(("validation", f"top-1 {best['top1']:.4f} (best, epoch {best['epoch']})"))
+    tested = last_of(lines, "test")
+    if tested:
+        rows.append(("test", f"top-1 {tested['top1']:.4f} on {tested['samples']} videos"))
+    weights = sorted(folder.glob(f"{name}_best.pdparams"))
+    rows += [("weights", str(path)) for path in weights]
+    rows.append(("run", f"{folder}: {CONFIG_NAME}, {METRICS_NAME}, run.log"))
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
+    parser.add_argument("folder", type=Path, help="a run's folder, such as output/MoViNet")
+    for title, text in summary(parser.parse_args().folder):
+        print(f"{title:12s} {text}")
+
+
+if __name__ == "__main__":
+    run_command(main)
