@@ -1,0 +1,172 @@
+"""Samplers against the reference's worked examples and against formulas written here again."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from paddlevideo.loader.pipelines import SAMPLERS, Sampler, UniformSampler
+from paddlevideo.utils.errors import ConfigError
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def indices(sampler, num_frames, seed=0, training=False, kind="video"):
+    return sampler.indices(num_frames, rng(seed), training, kind).tolist()
+
+
+class TestUniformSampler:
+    def test_by_hand(self):
+        sampler = UniformSampler(4)
+        assert indices(sampler, 8) == [1, 3, 5, 7]
+        assert indices(sampler, 4) == [0, 1, 2, 3]
+        assert indices(sampler, 2) == [0, 0, 1, 1]
+        assert indices(sampler, 1) == [0, 0, 0, 0]
+        assert indices(sampler, 10) == [1, 3, 6, 8]
+
+    @given(
+        st.integers(1, 400),
+        st.integers(1, 64),
+        st.integers(0, 2**32),
+        st.booleans(),
+        st.sampled_from(["segment", "clip", "none"]),
+    )
+    def test_covers_the_video_in_order(self, num_frames, count, seed, training, jitter):
+        sampler = UniformSampler(count, jitter)
+        chosen = indices(sampler, num_frames, seed, training)
+        assert len(chosen) == sampler.num_frames == count
+        assert chosen == sorted(chosen)
+        for i, frame in enumerate(chosen):
+            assert 0 <= frame < num_frames
+            assert math.floor(num_frames * i / count) <= frame <= num_frames * (i + 1) / count
+        if not training or jitter == "none":
+            assert chosen == [
+                math.floor(num_frames * (2 * i + 1) / (2 * count)) for i in range(count)
+            ]
+
+    def test_training_reaches_every_frame(self):
+        sampler = UniformSampler(5)
+        seen = {i for seed in range(300) for i in indices(sampler, 23, seed, training=True)}
+        assert seen == set(range(23))
+
+    def test_clip_jitter_keeps_the_spacing(self):
+        for seed in range(20):
+            chosen = indices(UniformSampler(8, "clip"), 80, seed, training=True)
+            assert set(np.diff(chosen)) == {10}
+
+    def test_segment_jitter_does_not(self):
+        steps = [
+            set(np.diff(indices(UniformSampler(8), 80, seed, training=True))) for seed in range(5)
+        ]
+        assert any(len(step) > 1 for step in steps)
+
+
+class TestSamplerDefault:
+    def test_examples_of_the_reference(self):
+        assert indices(Sampler(50, valid_mode=True), 131) == list(range(0, 100, 2))
+        frames = indices(Sampler(8, valid_mode=True), 131, kind="frames")
+        assert [i + 1 for i in frames] == [8, 24, 40, 56, 72, 88, 104, 120]
+
+    @given(st.integers(1, 300), st.integers(1, 60), st.integers(1, 6), st.integers(0, 999))
+    def test_formula(self, num_frames, num_seg, seg_len, seed):
+        d = num_frames // num_seg
+        got = np.array(indices(Sampler(num_seg, seg_len, valid_mode=True), num_frames))
+        for i in range(num_seg):
+            start = i * d + (d - 1) // 2 if d >= seg_len else i * d if d >= 1 else i
+            expected = [(start + j) % num_frames for j in range(seg_len)]
+            assert got.reshape(num_seg, seg_len)[i].tolist() == expected
+        drawn = np.array(indices(Sampler(num_seg, seg_len), num_frames, seed))
+        assert drawn.min() >= 0 and drawn.max() < num_frames
+        if d >= seg_len:
+            starts = drawn.reshape(num_seg, seg_len)[:, 0] - np.arange(num_seg) * d
+            assert starts.min() >= 0 and starts.max() <= d - seg_len
+
+    def test_draws_are_inclusive_and_independent(self):
+        draws = np.array([indices(Sampler(2, 2), 10, seed) for seed in range(200)])
+        assert set(draws[:, 0]) == {0, 1, 2, 3} and set(draws[:, 2]) == {5, 6, 7, 8}
+        assert len({(a, b - 5) for a, b in draws[:, [0, 2]]}) == 16
+
+    def test_short_video_wraps_and_short_folder_stays_at_its_end(self):
+        assert indices(Sampler(5, valid_mode=True), 3) == [0, 1, 2, 0, 1]
+        assert indices(Sampler(5, valid_mode=True), 3, kind="frames") == [0, 1, 2, 2, 2]
+
+    def test_valid_mode_decides_not_the_pipeline(self):
+        fixed = Sampler(4, valid_mode=True)
+        assert indices(fixed, 90, 1, training=True) == indices(fixed, 90, 2, training=True)
+        assert indices(Sampler(4), 90, 1) != indices(Sampler(4), 90, 2)
+
+
+class TestSamplerRules:
+    def test_select_left_example_of_the_reference(self):
+        frames = indices(Sampler(8, valid_mode=True, select_left=True), 131, kind="frames")
+        assert [i + 1 for i in frames] == [9, 25, 41, 58, 74, 91, 107, 123]
+
+    def test_select_left_short(self):
+        assert indices(Sampler(8, valid_mode=True, select_left=True), 8) == [0] * 8
+        assert indices(Sampler(8, select_left=True), 7) == [0] * 8
+
+    def test_select_left_training(self):
+        draws = np.array([indices(Sampler(4, select_left=True), 21, seed) for seed in range(200)])
+        for i in range(4):
+            assert set(draws[:, i]) == set(range(5 * i, 5 * i + 5))
+
+    def test_dense(self):
+        valid = Sampler(8, valid_mode=True, dense_sample=True)
+        got = np.array(indices(valid, 100)).reshape(10, 8)
+        assert valid.num_frames == 80
+        assert got[:, 0].tolist() == [int(v) for v in np.linspace(0, 36, 10)]
+        assert (np.diff(got, axis=1) == 8).all()
+        short = np.array(indices(valid, 30)).reshape(10, 8)
+        assert short[0].tolist() == [0, 8, 16, 24, 2, 10, 18, 26]
+        starts = {indices(Sampler(8, dense_sample=True), 100, seed)[0] for seed in range(600)}
+        assert starts == set(range(36))
+
+    def test_dense_beside_select_left(self):
+        both = Sampler(8, dense_sample=True, select_left=True, valid_mode=True)
+        assert indices(both, 99) == indices(Sampler(8, dense_sample=True, valid_mode=True), 99)
+
+    def test_linspace(self):
+        assert indices(Sampler(5, linspace_sample=True), 11) == [0, 2, 5, 7, 10]
+        assert indices(Sampler(3, linspace_sample=True), 1) == [0, 0, 0]
+
+    def test_frame_interval_valid(self):
+        sampler = Sampler(2, 4, frame_interval=3, valid_mode=True)
+        # O = 12, a = (40 - 11) / 2 = 14.5: starts 7 and 21.
+        assert indices(sampler, 40) == [7, 10, 13, 16, 21, 24, 27, 30]
+        assert indices(sampler, 11) == [0, 3, 6, 9] * 2
+        assert indices(sampler, 5) == [0, 3, 1, 4] * 2
+
+    @given(
+        st.integers(1, 200),
+        st.integers(1, 10),
+        st.integers(1, 8),
+        st.integers(1, 8),
+        st.booleans(),
+        st.integers(0, 99),
+    )
+    def test_frame_interval_in_range(self, num_frames, num_seg, seg_len, interval, valid, seed):
+        sampler = Sampler(num_seg, seg_len, frame_interval=interval, valid_mode=valid)
+        got = np.array(indices(sampler, num_frames, seed)).reshape(num_seg, seg_len)
+        assert got.min() >= 0 and got.max() < num_frames
+        free = num_frames - seg_len * interval + 1
+        if free > num_seg:  # windows inside the video, starts in order
+            assert (np.diff(got, axis=1) == interval).all()
+            assert (np.diff(got[:, 0]) >= 0).all()
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"num_seg": 0}, "num_seg must be at least 1"),
+            ({"num_seg": 2, "select_left": True, "linspace_sample": True}, "exclude"),
+            ({"num_seg": 2, "seg_len": 2, "select_left": True}, "seg_len must be 1"),
+            ({"num_seg": 65, "dense_sample": True}, "at most 64"),
+            ({"num_seg": 2, "use_pil": True}, 'unknown argument "use_pil"'),
+        ],
+    )
+    def test_bad_arguments(self, arguments, message):
+        with pytest.raises(ConfigError, match=message):
+            SAMPLERS.build({"name": "Sampler", **arguments}, "PIPELINE.train.sample")

@@ -1,0 +1,145 @@
+"""What a run leaves behind, and the numbers of a running epoch."""
+
+import json
+import logging
+import re
+import time
+
+import numpy as np
+import paddle
+import pytest
+
+from paddlevideo.tasks.recipe import parse_recipe
+from paddlevideo.tasks.run_folder import (
+    MetricsLog,
+    make_run_folder,
+    save_test_record,
+    save_training_record,
+)
+from paddlevideo.tasks.train_meter import TrainMeter
+from paddlevideo.utils.config import read_config
+from paddlevideo.utils.errors import ConfigError
+
+
+def recipe(folder, **changes):
+    config = {"MODEL": {"preset": "movinet_a0_base"}, "output_dir": str(folder), **changes}
+    return parse_recipe(config)
+
+
+def test_the_folder_says_what_was_run(tmp_path):
+    folder = tmp_path / "a" / "run"
+    ours = recipe(folder, seed=3)
+    assert make_run_folder(ours) == folder and list(folder.iterdir()) == []
+    save_training_record(ours)
+    assert parse_recipe(read_config(folder / "config.yaml")) == ours
+    facts = json.loads((folder / "environment.json").read_text())
+    assert facts["paddle"] == paddle.__version__ and facts["processes"] == 1
+    save_test_record(recipe(folder, seed=4))  # a test leaves the record of the training
+    assert "seed: 3" in (folder / "config.yaml").read_text()
+    assert "seed: 4" in (folder / "test_config.yaml").read_text()
+
+
+def test_a_folder_that_cannot_be_made(tmp_path):
+    (tmp_path / "file").write_text("x")
+    for folder in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(ConfigError, match=r"output_dir: .*file.* cannot be made"):
+            make_run_folder(recipe(folder))
+
+
+def test_metrics_are_appended(tmp_path):
+    for _ in range(2):
+        MetricsLog(tmp_path).write("valid", epoch=1, top1=0.5)
+    MetricsLog(tmp_path).write("test", loss=0.25)
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [line["kind"] for line in lines] == ["valid", "valid", "test"]
+    assert all(abs(line.pop("time") - time.time()) < 60 for line in lines)
+    assert lines[0] == {"kind": "valid", "epoch": 1, "top1": 0.5}
+
+
+@pytest.fixture
+def log(caplog):
+    caplog.set_level(logging.INFO, "paddlevideo")
+    return caplog
+
+
+def batches(sizes, num_classes):
+    rng = np.random.default_rng(0)
+    for size in sizes:
+        logits = rng.standard_normal((size, num_classes)).astype("float32")
+        logits[0] = 0.0  # a tie, which counts against the label
+        yield logits, rng.integers(0, num_classes, size), float(rng.random())
+
+
+def means(values):
+    """Loss, top-1 and top-5 over samples, by hand."""
+    count = sum(len(label) for _, label, _ in values)
+    result = {"loss": sum(loss * len(label) for _, label, loss in values) / count}
+    for k in (1, 5):
+        right = 0
+        for logits, labels, _ in values:
+            for row, label in zip(logits, labels, strict=True):
+                right += sum(row[other] >= row[label] for other in range(len(row))) <= k
+        result[f"top{k}"] = right / count
+    return result
+
+
+@pytest.mark.parametrize("num_classes", [3, 9])
+@pytest.mark.parametrize("interval", [1, 2, 4, 100])
+def test_means_over_samples(num_classes, interval, log):
+    values = list(batches([4, 4, 4, 4, 4, 4, 1], num_classes))
+    meter = TrainMeter(epoch=1, epochs=3, num_steps=len(values), log_interval=interval)
+    read, start = [], 0
+    for step, (logits, label, loss) in enumerate(values):
+        result = {"loss": paddle.to_tensor(loss), "logits": paddle.to_tensor(logits)}
+        meter.add(result, paddle.to_tensor(label), rate=0.1 * step)
+        if meter.due(step):
+            ours = meter.read()
+            expected = means(values[start : step + 1])
+            assert {key: ours[key] for key in expected} == pytest.approx(expected, rel=1e-5)
+            assert ours["lr"] == 0.1 * step and ours["batch_seconds"] > 0
+            read.append(step)
+            start = step + 1
+    assert read == [step for step in range(6) if step % interval == 0]
+    summary = meter.summary()
+    expected = means(values)
+    assert {key: summary[key] for key in expected} == pytest.approx(expected, rel=1e-5)
+    assert summary["samples_per_second"] == pytest.approx(25 / summary["seconds"])
+    lines = [record.getMessage() for record in log.records]
+    assert len(lines) == len(read) + 1
+
+
+def test_paddlevideos_lines(log):
+    meter = TrainMeter(epoch=1, epochs=30, num_steps=9, log_interval=1)
+    for _ in range(3):
+        result = {"loss": paddle.to_tensor(1.25), "logits": paddle.eye(3)}
+        meter.add(result, paddle.arange(3), rate=0.5)
+    meter.read()
+    meter.summary()
+    line, end = [record.getMessage() for record in log.records]
+    assert re.fullmatch(
+        r"epoch:\[  2/30 \] train step:2    loss: 1.25000 lr: 0.500000 top1: 1.00000 top5: 1.00000 "
+        r"batch_cost: [\d.]+ sec, reader_cost: [\d.]+ sec, ips: [\d.]+ instance/sec, "
+        r"eta: \d+:\d\d:\d\d",
+        line,
+    )
+    assert re.match(r"END epoch:2 +train loss: 1.25000 top1: 1.00000 top5: 1.00000, ", end)
+
+
+def test_waiting_for_batches_is_measured(log):
+    def slow():
+        for number in range(3):
+            time.sleep(0.02)
+            yield number
+
+    meter = TrainMeter(epoch=0, epochs=1, num_steps=4, log_interval=3)
+    seen = []
+    for number in meter.timed(slow()):
+        time.sleep(0.01)
+        seen.append(number)
+        result = {"loss": paddle.to_tensor(1.0), "logits": paddle.eye(2)}
+        meter.add(result, paddle.arange(2), rate=0.1)
+    assert seen == [0, 1, 2]
+    values = meter.read()
+    assert 0.019 < values["reader_seconds"] < values["batch_seconds"] - 0.009
+    text = log.records[0].getMessage()
+    assert re.search(r"eta: 0:00:0\d", text)

@@ -1,0 +1,241 @@
+"""The house: who may import whom, what library code never does, and that importing does nothing."""
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = ROOT / "paddlevideo"
+
+# Part -> the parts it may import. Parts of one layer do not know each other.
+_UTILS = {"utils"}
+_PARTS = _UTILS | {"loader", "modeling", "solver", "metrics"}
+ALLOWED = {
+    "utils": set(),
+    "loader": _UTILS,
+    "modeling": _UTILS,
+    "solver": _UTILS,
+    "metrics": _UTILS,
+    "tasks": _PARTS,
+    "deploy": _PARTS,
+    "compat": _PARTS,
+    "entry": _PARTS | {"tasks", "deploy", "compat"},
+    "api": _PARTS | {"tasks", "deploy", "compat", "entry"},
+    "__init__": {"api"},
+}
+
+
+def python_files(*folders: str) -> list[Path]:
+    files = [
+        file
+        for folder in folders
+        for file in ([ROOT / folder] if folder.endswith(".py") else (ROOT / folder).rglob("*.py"))
+    ]
+    assert len(files) >= len(folders)
+    return sorted(files)
+
+
+def tree_of(file: Path) -> ast.Module:
+    return ast.parse(file.read_text(encoding="utf-8"), str(file))
+
+
+def short(file: Path) -> str:
+    return str(file.relative_to(ROOT))
+
+
+LIBRARY = pytest.mark.parametrize("file", python_files("paddlevideo"), ids=short)
+
+
+def imported_modules(tree: ast.Module, file: Path) -> Iterator[str]:
+    """Every module that a file imports anywhere in it, under its full name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = file.relative_to(ROOT).parts[: -node.level] if node.level else ()
+            base = ".".join((*above, *([node.module] if node.module else [])))
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and "import_module" in ast.unparse(node.func):
+            yield from (arg.value for arg in node.args if isinstance(arg, ast.Constant))
+
+
+def parts_imported(file: Path) -> set[str]:
+    names = [name.split(".") for name in imported_modules(tree_of(file), file)]
+    exist = {path.stem for path in PACKAGE.iterdir()}
+    return {name[1] for name in names if name[0] == "paddlevideo" and name[1:] and name[1] in exist}
+
+
+@LIBRARY
+def test_imports_point_one_way(file):
+    part = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    assert part in ALLOWED, f"{part} is new: say in ALLOWED what it may import"
+    assert parts_imported(file) <= ALLOWED[part] | {part}
+
+
+def test_the_reading_of_imports_itself(tmp_path):
+    text = (
+        "import paddlevideo.tasks.train as x\n"
+        "def f():\n    from paddlevideo import deploy\n    from ..loader import sample\n"
+        "    from . import errors\n    importlib.import_module('paddlevideo.api')\n"
+    )
+    names = set(imported_modules(ast.parse(text), PACKAGE / "utils" / "x.py"))
+    assert {
+        "paddlevideo.tasks.train",
+        "paddlevideo.deploy",
+        "paddlevideo.loader.sample",
+        "paddlevideo.utils.errors",
+        "paddlevideo.api",
+    } <= names
+    assert parts_imported(PACKAGE / "tasks" / "train.py") >= {"utils", "solver", "metrics"}
+    assert parts_imported(PACKAGE / "__init__.py") == {"api"}
+
+
+@pytest.mark.parametrize("file", python_files("tools", "main.py"), ids=short)
+def test_commands_are_not_imported_by_the_package(file):
+    name = file.stem
+    for other in python_files("paddlevideo"):
+        modules = set(imported_modules(tree_of(other), other))
+        assert name not in modules and f"tools.{name}" not in modules
+
+
+# A model is named in its own files and in configs. Elsewhere only as an example of a path, in a
+# docstring or in a help text (which, unlike a name or path that is used, has blanks in it).
+
+EXAMPLE = re.compile(r"[\w.-]+/\S*movinet\S*|\bmovinet\w*\.(yaml|pdparams)", re.I)
+
+
+def names_and_texts(tree: ast.Module) -> Iterator[str]:
+    """Everything in the code that may hold a name; examples of paths in sentences are left out."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            yield EXAMPLE.sub("", node.value) if " " in node.value else node.value
+        else:
+            for field in ("id", "attr", "name", "arg", "module", "asname"):
+                yield str(getattr(node, field, ""))
+
+
+def models_named(tree: ast.Module) -> list[str]:
+    return [text for text in names_and_texts(tree) if "movinet" in text.lower()]
+
+
+@pytest.mark.parametrize(
+    "file", python_files("paddlevideo/tasks", "paddlevideo/deploy", "tools", "main.py"), ids=short
+)
+def test_the_loop_names_no_model(file):
+    assert models_named(tree_of(file)) == []
+    assert not re.search(r"#.*movinet", file.read_text(encoding="utf-8"), re.I)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ('x = "MoViNet"', True),
+        ('x = "inference/MoViNetA0"', True),
+        ("def f(): return g.movinet_a0", True),
+        ("import paddlevideo.modeling.backbones.movinet", True),
+        ("from movinet import x", True),
+        ("f(movinet=1)", True),
+        ('x = f"{a}.movinet"', True),
+        ('"""Train a MoViNet."""', True),
+        ('"""Run main.py -c configs/recognition/movinet/a.yaml -o inference/MoViNetA0"""', False),
+        ('f(help="a folder, such as output/MoViNet")', False),
+    ],
+)
+def test_the_reading_of_names_itself(text, is_named):
+    assert bool(models_named(ast.parse(text))) == is_named
+
+
+# What library code never does.
+
+
+def calls(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            yield ast.unparse(node.func)
+
+
+FORBIDDEN = re.compile(
+    r"(print|eval|exec|compile|input|breakpoint|(c?[pP]ickle|dill|joblib|marshal|shelve)\.(load|loads|open)"
+    r"|(pickle\.)?Unpickler|paddle\.load|torch\.load|yaml\.(load|unsafe_load|full_load)"
+    r"|os\.(system|popen)|signal\.signal|sys\.exit|logging\.basicConfig"
+    r"|(np|numpy)\.random\.(seed|rand\w*|choice|shuffle|permutation|uniform|normal)"
+    r"|random\.(seed|random|randint|choice|shuffle|uniform))"
+)  # fmt: skip
+
+
+@LIBRARY
+def test_what_library_code_never_calls(file):
+    assert not [name for name in calls(tree_of(file)) if FORBIDDEN.fullmatch(name)]
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
+            assert "allow_pickle=True" not in ast.unparse(node)
+
+
+@LIBRARY
+def test_no_bare_except_and_no_error_swallowed(file):
+    for node in ast.walk(tree_of(file)):
+        if isinstance(node, ast.ExceptHandler):
+            where = f"{short(file)}:{node.lineno}"
+            assert node.type is not None, where
+            is_broad = ast.unparse(node.type) in ("Exception", "BaseException")
+            passed_on = any(isinstance(inner, (ast.Raise, ast.Return)) for inner in ast.walk(node))
+            assert not is_broad or passed_on or "format_exc()" in ast.unparse(node), where
+
+
+@pytest.mark.parametrize("text", ["print(1)", "pickle.loads(b)", "paddle.load(p)", "eval(x)"])
+def test_the_reading_of_calls_itself(text):
+    assert [name for name in calls(ast.parse(text)) if FORBIDDEN.fullmatch(name)]
+
+
+OPTIONAL = ("decord", "onnx", "onnxruntime", "paddle2onnx", "visualdl", "tensorboardX", "torch",
+            "tensorflow", "pytest", "hypothesis")  # fmt: skip
+
+IMPORT_ALL = f"""
+import importlib, logging, pkgutil, signal, sys, threading, random
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {OPTIONAL!r}:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Absent())
+signals = {{number: signal.getsignal(number) for number in signal.valid_signals()}}
+import paddle
+handlers, threads = list(logging.getLogger().handlers), threading.active_count()
+hook, state = sys.excepthook, random.getstate()
+import paddlevideo
+modules = [module.name for module in pkgutil.walk_packages(paddlevideo.__path__, "paddlevideo.")]
+assert len(modules) > 80, modules
+for name in modules:
+    importlib.import_module(name)
+assert signals == {{number: signal.getsignal(number) for number in signals}}
+assert logging.getLogger().handlers == handlers and not logging.getLogger("paddlevideo").handlers
+assert threading.active_count() == threads and sys.excepthook is hook
+assert random.getstate() == state
+assert not {{name.split(".")[0] for name in sys.modules}} & {set(OPTIONAL)!r}
+"""
+
+
+def test_importing_everything_does_nothing(tmp_path):
+    """A fresh interpreter, without optional packages, in an empty folder with an empty home."""
+    done = subprocess.run(
+        [sys.executable, "-B", "-W", "ignore", "-c", IMPORT_ALL],
+        cwd=tmp_path,
+        env={
+            "PYTHONPATH": str(ROOT),
+            "PATH": os.environ.get("PATH", ""),
+            "HOME": str(tmp_path),
+            "TMPDIR": str(tmp_path),
+        },
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in files if ".cache" not in path.parts], files  # Paddle's own
