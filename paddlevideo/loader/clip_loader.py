@@ -7,7 +7,7 @@ import paddle
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.loader.index_sampler import IndexSampler
-from paddlevideo.loader.workers import Plan, read_with_workers
+from paddlevideo.loader.workers import Plan, read_with_workers, workers_are_possible
 
 
 class ClipLoader:
@@ -21,7 +21,8 @@ class ClipLoader:
         batch_size: clips per batch and rank.
         training: full batches of the same number on every rank; otherwise every sample exactly
             once over all ranks (see `IndexSampler`).
-        num_workers: processes that read ahead; 0 reads in this process when asked.
+        num_workers: processes that read ahead; 0 reads in this process when asked, and so does
+            every number on a system that cannot fork (Windows).
         shuffle: a new order every epoch; by default in training only.
         seed: of the run.
         rank, world_size: this process and the number of processes.
@@ -89,7 +90,7 @@ class ClipLoader:
         yield from self._read(Plan(self.index_sampler, first, last))
 
     def _read(self, plan: Plan) -> Iterator[dict[str, paddle.Tensor]]:
-        if self.num_workers:
+        if self.num_workers and workers_are_possible():
             yield from read_with_workers(self._reader, plan, self.num_workers)
             return
         for place in plan:

@@ -1,25 +1,30 @@
-"""Worker processes: batches through ``paddle.io.DataLoader``, errors as one message.
+"""Worker processes that read batches ahead, in order, errors as one message.
 
-One set of workers serves all epochs of a training, as one long plan: a process that is forked from
-a trainer in full swing makes every page the trainer writes be copied. Paddle's own way to keep
-workers, ``persistent_workers``, starts each epoch of Paddle 3.3 with half a second of sleep, and an
-epoch that was not read to its end leaves stale batches behind (seen).
-
-An error must not leave a worker as an exception: Paddle would print its traceback, wrap it in
-another and stop its reader thread. It travels as a batch of its own instead.
+Each worker is forked once for a whole plan (a process that is forked from a trainer in full swing
+makes every page the trainer writes be copied), has a pipe of its own and writes its batches into
+memory of its own that both sides map. There is no queue, no lock and no thread between them:
+whatever ends a worker, or the trainer, closes a pipe, and the other side sees it. Paddle 3.3's own
+``DataLoader`` was used here before: under load its workers ended by a segmentation fault in one run
+of six, and leaving it early could wait for ever (both seen).
 """
 
+import contextlib
+import gc
+import itertools
 import json
 import logging
+import mmap
 import multiprocessing
 import os
+import signal
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from multiprocessing.connection import Connection, wait
+from typing import Any, NoReturn
 
 import cv2
 import numpy as np
@@ -32,10 +37,10 @@ from paddlevideo.utils.errors import DataError, PaddleVideoError
 
 logger = logging.getLogger(__name__)
 
-_ERROR = "error"
-_PREFETCH_BATCHES = 2
-_SHARED_MEMORY = Path("/dev/shm")
+_BATCHES_AHEAD = 2
 _PARENT_CHECK_SECONDS = 1.0
+_ALIGNMENT = 64
+_SLACK_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -57,37 +62,9 @@ class Plan:
         return max(0, (self.last - self.first) * len(self.sampler) - self.start_step)
 
 
-class _Tasks:
-    """The batch sampler: each task is one whole batch."""
-
-    def __init__(self, plan: Plan) -> None:
-        self._plan = plan
-
-    def __iter__(self) -> Iterator[list[tuple[int, list[int]]]]:
-        return ([place] for place in self._plan)
-
-    def __len__(self) -> int:
-        return len(self._plan)
-
-
-class _SafeReader:
-    """A `BatchReader` whose errors are batches ``{"error": JSON as uint8}``."""
-
-    def __init__(self, reader: BatchReader) -> None:
-        self._reader = reader
-
-    def __getitem__(self, place: tuple[int, list[int]]) -> dict[str, np.ndarray]:
-        try:
-            return self._reader[place]
-        except PaddleVideoError as error:
-            content = {"class": type(error).__name__, "message": str(error)}
-        except Exception:  # noqa: BLE001 - a defect of ours; raised again in the main process
-            content = {"class": "", "message": traceback.format_exc()}
-        # Only arrays travel through every version of the loader.
-        return {_ERROR: np.frombuffer(json.dumps(content).encode("utf-8"), np.uint8).copy()}
-
-    def __len__(self) -> int:
-        return len(self._reader.dataset)
+def workers_are_possible() -> bool:
+    """Whether this system can fork; one that cannot reads in the trainer's own process."""
+    return "fork" in multiprocessing.get_all_start_methods()
 
 
 def read_with_workers(
@@ -100,88 +77,159 @@ def read_with_workers(
     Raises:
         DataError: as the reader does; or a worker process died.
     """
-    if not len(plan):
-        return
-    num_workers = min(num_workers, len(plan))
-    loader = paddle.io.DataLoader(
-        _SafeReader(reader),
-        batch_sampler=_Tasks(plan),
-        collate_fn=_only,
-        num_workers=num_workers,
-        prefetch_factor=_PREFETCH_BATCHES,
-        use_shared_memory=_fits_shared_memory(reader, plan, num_workers),
-        worker_init_fn=_start_worker,
-    )
-    batches = iter(loader)
-    try:
-        for _ in range(len(plan)):
-            batch = _next(batches)
-            if _ERROR in batch:
-                _raise(bytes(batch[_ERROR].numpy()))
+    with contextlib.ExitStack() as stack:
+        slot_bytes = _slot_bytes(reader, plan)
+        workers = [
+            stack.enter_context(contextlib.closing(_Worker(reader, slot_bytes)))
+            for _ in range(min(num_workers, len(plan)))
+        ]
+        places = iter(plan)
+        under_way: deque[_Worker] = deque()
+        for worker, place in zip(workers * _BATCHES_AHEAD, places, strict=False):
+            worker.ask(place)
+            under_way.append(worker)
+        while under_way:
+            worker = under_way.popleft()
+            batch = worker.answer()
+            for following in itertools.islice(places, 1):
+                worker.ask(following)
+                under_way.append(worker)
             yield batch
-    finally:
-        # Its thread holds the iterator, so nothing else ends it when the loop is left early.
-        batches._try_shutdown_all()
 
 
-def _next(batches: Iterator[Any]) -> dict[str, paddle.Tensor]:
-    try:
-        return next(batches)
-    except (SystemError, RuntimeError, StopIteration) as error:
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+class _Worker:
+    """One process, seen from the trainer: `ask` for batches, and take them in the same order."""
+
+    def __init__(self, reader: BatchReader, slot_bytes: int) -> None:
+        fork = multiprocessing.get_context("fork")
+        self._slots = [mmap.mmap(-1, slot_bytes) for _ in range(_BATCHES_AHEAD)]
+        self._free = deque(range(_BATCHES_AHEAD))
+        self._filled: deque[int] = deque()
+        self._pipe, theirs = fork.Pipe()
+        self._process = fork.Process(
+            target=_work, args=(reader, theirs, self._slots), daemon=True, name="clip reader"
+        )
+        self._process.start()
+        theirs.close()  # so that the end of the process is the end of the pipe
+
+    def ask(self, place: tuple[int, list[int]]) -> None:
+        slot = self._free.popleft()
+        self._filled.append(slot)
+        try:
+            self._pipe.send((slot, place))
+        except OSError:
+            self._died()
+
+    def answer(self) -> dict[str, paddle.Tensor]:
+        slot = self._filled.popleft()
+        # The process too: a child of another part of the trainer may hold the pipe open.
+        wait([self._pipe, self._process.sentinel])
+        try:
+            answer = self._pipe.recv() if self._pipe.poll() else self._died()
+        except (EOFError, OSError):
+            self._died()
+        if "error" in answer:
+            _raise(answer["error"])
+        batch = {  # to_tensor copies, so that the slot can be used again
+            name: paddle.to_tensor(_from_slot(value, self._slots[slot]))
+            for name, value in answer.items()
+        }
+        self._free.append(slot)
+        return batch
+
+    def close(self) -> None:
+        # It shares nothing that a sudden end could leave locked or half-written.
+        self._process.kill()
+        self._process.join()
+        self._process.close()
+        self._pipe.close()
+        for slot in self._slots:
+            slot.close()
+
+    def _died(self) -> NoReturn:
+        self._process.join()
+        code = self._process.exitcode or 0
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise DataError(
-            f"a worker process of the data loader died ({first_line}); it may have been killed for "
+            f"a worker process of the data loader died ({how}); it may have been killed for "
             "lack of memory: try fewer DATASET.num_workers, or 0 to see the error itself"
-        ) from None
+        )
 
 
-def _raise(content: bytes) -> None:
-    error = json.loads(content.decode("utf-8"))
+@dataclass(frozen=True)
+class _InSlot:
+    """Where an array of a batch lies in the memory both sides map."""
+
+    shape: tuple[int, ...]
+    dtype: str
+    offset: int
+
+
+def _slot_bytes(reader: BatchReader, plan: Plan) -> int:
+    """Bytes for one batch; a larger one, of videos of unknown size, goes through the pipe."""
+    pipeline = reader.dataset.context.pipeline
+    clip_bytes = int(np.prod(pipeline.clip_shape())) * np.dtype(pipeline.output_dtype).itemsize
+    return plan.sampler.batch_size * (clip_bytes + _ALIGNMENT) + _SLACK_BYTES
+
+
+def _into_slot(batch: dict[str, np.ndarray], slot: mmap.mmap) -> dict[str, np.ndarray | _InSlot]:
+    """Return the batch with those arrays that fit written into ``slot``."""
+    answer: dict[str, np.ndarray | _InSlot] = {}
+    offset = 0
+    for name, array in batch.items():
+        if offset + array.nbytes > len(slot):
+            answer[name] = array
+            continue
+        target = np.ndarray(array.shape, array.dtype, buffer=slot, offset=offset)
+        target[...] = array
+        answer[name] = _InSlot(array.shape, array.dtype.str, offset)
+        offset = -(-(offset + array.nbytes) // _ALIGNMENT) * _ALIGNMENT
+    return answer
+
+
+def _from_slot(value: np.ndarray | _InSlot, slot: mmap.mmap) -> np.ndarray:
+    if isinstance(value, _InSlot):
+        return np.ndarray(value.shape, value.dtype, buffer=slot, offset=value.offset)
+    return value
+
+
+def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None:
+    """Answer the trainer's requests until it closes the pipe; the life of a worker process."""
+    # What the trainer does on a signal is not this process's business; Ctrl-C reaches it as well.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.freeze()  # the trainer's objects are not collected here, nor their pages copied
+    cv2.setNumThreads(0)  # its pool does not survive a fork, and processes are the parallelism
+    threading.Thread(target=_exit_after_parent, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):  # the trainer has gone
+        while True:
+            slot, place = pipe.recv()
+            pipe.send(_answer(reader, place, slots[slot]))
+
+
+def _answer(reader: BatchReader, place: tuple[int, list[int]], slot: mmap.mmap) -> dict[str, Any]:
+    try:
+        return _into_slot(reader[place], slot)
+    except PaddleVideoError as error:
+        content = {"class": type(error).__name__, "message": str(error)}
+    except Exception:  # noqa: BLE001 - a defect of ours; raised again in the main process
+        content = {"class": "", "message": traceback.format_exc()}
+    return {"error": json.dumps(content)}
+
+
+def _raise(content: str) -> NoReturn:
+    error = json.loads(content)
     if error["class"]:
         raise getattr(errors, error["class"], DataError)(error["message"])
     raise RuntimeError(f"in a worker process of the data loader:\n{error['message']}")
 
 
-def _only(batches: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    (batch,) = batches
-    return batch
-
-
-def _start_worker(_worker: int) -> None:
-    """OpenCV's thread pool does not survive a fork, and processes are the parallelism."""
-    cv2.setNumThreads(0)
-    threading.Thread(target=_exit_after_parent, daemon=True).start()
-
-
 def _exit_after_parent() -> None:
     """End this worker when its trainer is gone.
 
-    Paddle looks for it only between two tasks; a worker that waits for a task, of a trainer that
-    was killed, waits for ever (seen).
+    The pipe tells it too, unless another child of the trainer has inherited its other end.
     """
     parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    while os.getppid() == parent.pid:
+    while parent is not None and os.getppid() == parent.pid:
         time.sleep(_PARENT_CHECK_SECONDS)
     os._exit(1)
-
-
-def _fits_shared_memory(reader: BatchReader, plan: Plan, num_workers: int) -> bool:
-    """Whether /dev/shm holds the batches under way; a worker that overfills it is killed."""
-    if not _SHARED_MEMORY.is_dir():
-        return False
-    pipeline = reader.dataset.context.pipeline
-    clip_bytes = int(np.prod(pipeline.clip_shape())) * np.dtype(pipeline.output_dtype).itemsize
-    batches_under_way = _PREFETCH_BATCHES * num_workers + num_workers + 3
-    needed = plan.sampler.batch_size * clip_bytes * batches_under_way
-    status = os.statvfs(_SHARED_MEMORY)
-    free = status.f_bavail * status.f_frsize
-    if needed > free:
-        logger.warning(
-            "shared memory has %d MB free, the loader wants %d MB: batches go through pipes, which "
-            "is slower (docker: --shm-size)",
-            free // 2**20,
-            needed // 2**20,
-        )
-    return needed <= free

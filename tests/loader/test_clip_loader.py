@@ -175,20 +175,21 @@ def test_a_defect_keeps_its_traceback(dataset, monkeypatch):
         list(ClipLoader(dataset, 2, training=True, num_workers=1).epoch(0))
 
 
-def test_without_shared_memory(dataset, monkeypatch, caplog):
+def test_a_batch_larger_than_expected_travels(dataset, monkeypatch):
+    """Where the size depends on the video, the shared memory may not hold the batch."""
     expected = arrays(ClipLoader(dataset, 2, training=True).epoch(0))
-
-    class Full:
-        f_bavail, f_frsize = 10, 4096
-
-    monkeypatch.setattr(workers.os, "statvfs", lambda _: Full)
+    monkeypatch.setattr(workers, "_slot_bytes", lambda *_: 64)
     loader = ClipLoader(dataset, 2, training=True, num_workers=2)
     assert_same(arrays(loader.epoch(0)), expected)
-    assert "shared memory has 0 MB free" in caplog.text
 
 
-@pytest.mark.slow
-@pytest.mark.slow
+def test_without_fork(dataset, monkeypatch):
+    expected = arrays(ClipLoader(dataset, 2, training=True).epoch(0))
+    monkeypatch.setattr(workers.multiprocessing, "get_all_start_methods", lambda: ["spawn"])
+    monkeypatch.setattr(workers, "_Worker", None)
+    assert_same(arrays(ClipLoader(dataset, 2, training=True, num_workers=2).epoch(0)), expected)
+
+
 def test_a_killed_worker_is_one_message(dataset):
     loader = ClipLoader(dataset, 1, training=True, num_workers=1)
     before = children()
@@ -209,7 +210,6 @@ def test_epochs_are_one_epoch_after_the_other(dataset, num_workers):
     assert orders[:3] != orders[3:6]  # the epochs differ, so the order of them was seen
 
 
-@pytest.mark.slow
 def test_leaving_epochs_early_ends_the_workers(dataset):
     batches = ClipLoader(dataset, 2, training=True, num_workers=2).epochs(0, 100)
     next(batches)
@@ -217,7 +217,6 @@ def test_leaving_epochs_early_ends_the_workers(dataset):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's help is asked for on Linux only")
-@pytest.mark.slow
 def test_workers_end_with_a_killed_parent(video_dir, tmp_path):
     """SIGKILL leaves the parent no time to end them."""
     code = f"""
