@@ -170,9 +170,14 @@ FORBIDDEN = re.compile(
 )  # fmt: skip
 
 
+# A worker process is a process of its own, and its signals are its own.
+EXCEPTIONS = {"paddlevideo/loader/workers.py": {"signal.signal"}}
+
+
 @LIBRARY
 def test_what_library_code_never_calls(file):
-    assert not [name for name in calls(tree_of(file)) if FORBIDDEN.fullmatch(name)]
+    called = {name for name in calls(tree_of(file)) if FORBIDDEN.fullmatch(name)}
+    assert called == EXCEPTIONS.get(short(file), set())
     for node in ast.walk(tree_of(file)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) in ("np.load", "numpy.load"):
             assert "allow_pickle=True" not in ast.unparse(node)
