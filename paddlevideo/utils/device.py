@@ -8,6 +8,7 @@ import sys
 
 import paddle
 
+from paddlevideo.utils.cpu_threads import CPU_THREADS, available_cores
 from paddlevideo.utils.errors import DeviceError
 
 logger = logging.getLogger(__name__)
@@ -40,19 +41,19 @@ def setup_device(name: str = "auto", num_threads: int | None = None) -> str:
         name = f"gpu:{paddle.distributed.ParallelEnv().device_id}"
     chosen = paddle.device.set_device(name)
     if kind == "cpu":
-        paddle.base.core.set_num_threads(num_threads or _available_cores())
+        CPU_THREADS.count = num_threads or _fair_share_of_cores()
+        paddle.base.core.set_num_threads(CPU_THREADS.count)
         keep_freed_memory()
     del chosen
     return name
 
 
-def _available_cores() -> int:
-    """Cores this process may use, shared fairly among the processes of a launch."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+def _fair_share_of_cores() -> int:
+    """Cores this process may use, shared among the processes of a launch."""
     local_processes = int(os.environ.get("PADDLE_LOCAL_SIZE", "0")) or (
         paddle.distributed.get_world_size()
     )
-    return max(1, (cores or 1) // max(1, local_processes))
+    return max(1, available_cores() // max(1, local_processes))
 
 
 def keep_freed_memory() -> None:

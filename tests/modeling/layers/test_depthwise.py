@@ -1,4 +1,6 @@
-"""The matrix arithmetic of the depthwise convolution is the convolution."""
+"""The compiled depthwise convolution is the convolution, and where it is used."""
+
+import threading
 
 import numpy as np
 import paddle
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from modeling.conftest import relative_error, seeded
 from paddlevideo.modeling.layers import depthwise
 from paddlevideo.modeling.layers.depthwise import depthwise_conv3d
+from paddlevideo.utils.cpu_threads import CPU_THREADS
 
 Side = st.tuples(st.integers(0, 3), st.integers(0, 3))
 
@@ -29,55 +32,114 @@ def run(function, x, weight, stride, padding):
     return y, x.grad, weight.grad
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@pytest.fixture
+def no_kernels(monkeypatch):
+    """Paddle's kernel must be taken."""
+    monkeypatch.setattr(depthwise, "_CompiledConvolution", None)
+
+
+@settings(max_examples=150, deadline=None, derandomize=True)
 @given(
     batch=st.integers(1, 3),
     channels=st.integers(1, 5),
-    size=st.tuples(st.integers(1, 6), st.integers(1, 8), st.integers(1, 8)),
-    kernel=st.sampled_from([(1, 3, 3), (1, 5, 5), (3, 3, 3), (5, 3, 3), (3, 1, 1), (2, 4, 3)]),
+    size=st.tuples(st.integers(1, 6), st.integers(1, 12), st.integers(1, 12)),
+    kernel=st.sampled_from(
+        [(1, 3, 3), (1, 5, 5), (3, 3, 3), (5, 3, 3), (3, 1, 1), (2, 4, 3), (1, 1, 7), (1, 6, 1)]
+    ),
     stride=st.integers(1, 3),
     padding=st.tuples(Side, Side, Side),
 )
-def test_matrix_is_convolution(batch, channels, size, kernel, stride, padding):
+def test_compiled_is_convolution(batch, channels, size, kernel, stride, padding):
     if any(n + sum(pad) < k for n, pad, k in zip(size, padding, kernel, strict=True)):
         return
     x = seeded((batch, channels, *size))
     weight = seeded((channels, 1, *kernel), 1)
-    ours = run(depthwise._matrix_conv3d, x, weight, stride, padding)
+    ours = run(depthwise_conv3d, x, weight, stride, padding)
     expected = run(reference, x, weight, stride, padding)
     for one, other in zip(ours, expected, strict=True):
         assert one.shape == other.shape
         np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-4, atol=1e-5)
 
 
-def test_both_paths_of_the_real_function():
-    """Just below and just above the limit of pixels, with uneven padding."""
-    padding = ((2, 0), (0, 1), (1, 2))
-    for height, width in ((8, 8), (5, 13)):
-        x, weight = seeded((2, 4, 3, height, width)), seeded((4, 1, 3, 3, 5), 1)
-        ours = run(depthwise_conv3d, x, weight, 2, padding)
-        expected = run(reference, x, weight, 2, padding)
-        for one, other in zip(ours, expected, strict=True):
-            assert relative_error(one, other) < 1e-5
-
-
-@pytest.mark.parametrize(("size", "by_matrix"), [((8, 8), True), ((5, 13), False)])
-def test_which_path(monkeypatch, size, by_matrix):
+def test_it_is_the_compiled_one(monkeypatch):
     taken = []
-    monkeypatch.setattr(
-        depthwise, "_matrix_conv3d", lambda x, weight, stride, padding: taken.append(True) or x
+    monkeypatch.setattr(depthwise.F, "conv3d", lambda *_, **__: taken.append(True))
+    x, weight = paddle.to_tensor(seeded((1, 4, 2, 9, 8))), paddle.to_tensor(seeded((4, 1, 1, 3, 3)))
+    y = depthwise_conv3d(x, weight, 1, ((0, 0), (1, 1), (1, 1)))
+    assert y.shape == [1, 4, 2, 9, 8] and not taken
+
+
+def test_long_sums_keep_their_digits():
+    """Gradients of a kernel sum over every pixel of the batch: here 100 000 of them."""
+    x, weight = seeded((2, 3, 50, 33, 31)), seeded((3, 1, 3, 3, 3), 1)
+    padding = ((1, 1), (1, 1), (1, 1))
+    _, _, gradient = run(depthwise_conv3d, x, weight, 1, padding)
+    g = np.float64(seeded(x.shape, 2))
+    padded = np.pad(np.float64(x), ((0, 0), (0, 0), (1, 1), (1, 1), (1, 1)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (3, 3, 3), axis=(2, 3, 4))
+    expected = np.einsum("bcthw,bcthwijk->cijk", g, windows)
+    assert relative_error(gradient[:, 0], expected) < 2e-6
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_results_do_not_depend_on_the_number_of_threads(monkeypatch, count):
+    x, weight = seeded((2, 5, 4, 9, 7)), seeded((5, 1, 3, 3, 3), 1)
+    expected = run(depthwise_conv3d, x, weight, 2, ((2, 0), (0, 1), (1, 1)))
+    monkeypatch.setattr(CPU_THREADS, "count", count)
+    for one, other in zip(
+        run(depthwise_conv3d, x, weight, 2, ((2, 0), (0, 1), (1, 1))), expected, strict=True
+    ):
+        np.testing.assert_array_equal(one.numpy(), other.numpy())
+
+
+def test_several_callers_at_once():
+    x, weight = paddle.to_tensor(seeded((2, 6, 4, 9, 7))), paddle.to_tensor(seeded((6, 1, 3, 3, 3)))
+    padding = ((1, 1), (1, 1), (1, 1))
+    expected = depthwise_conv3d(x, weight, 1, padding).numpy()
+    results = []
+
+    def call():
+        for _ in range(20):
+            results.append(depthwise_conv3d(x, weight, 1, padding).numpy())
+
+    threads = [threading.Thread(target=call) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 80 and all(np.array_equal(result, expected) for result in results)
+
+
+def test_input_that_is_a_view():
+    """A transposed or sliced tensor of Paddle may share memory with steps of its own."""
+    whole, weight = (
+        paddle.to_tensor(seeded((2, 4, 6, 9, 7))),
+        paddle.to_tensor(seeded((4, 1, 3, 3, 3), 1)),
     )
-    weight = paddle.to_tensor(seeded((4, 1, 1, 3, 3)))
-    padding = ((0, 0), (1, 1), (1, 1))
-    x = paddle.to_tensor(seeded((1, 4, 2, *size)))
-    depthwise_conv3d(x, weight, 1, padding)
-    assert bool(taken) == by_matrix
+    view = whole.transpose([0, 2, 1, 3, 4]).transpose([0, 2, 1, 3, 4])[:, :, ::2, 1:, :]
+    padding = ((1, 1), (1, 1), (1, 1))
+    expected = reference(paddle.to_tensor(view.numpy()), weight, 1, padding)
+    assert relative_error(depthwise_conv3d(view, weight, 1, padding), expected) < 1e-6
 
 
-def test_a_static_program_has_the_convolution(monkeypatch):
-    """The matrices of the dynamic path must not become constants of an exported program."""
-    monkeypatch.setattr(depthwise, "_matrix_conv3d", None)
+def test_without_numba_paddle_computes(monkeypatch, no_kernels, caplog):
+    monkeypatch.setitem(
+        __import__("sys").modules, "paddlevideo.modeling.layers.depthwise_kernels", None
+    )
+    monkeypatch.delattr("paddlevideo.modeling.layers.depthwise_kernels", raising=False)
+    depthwise._kernels.cache_clear()
+    try:
+        x, weight = seeded((1, 2, 3, 9, 8)), seeded((2, 1, 3, 3, 3), 1)
+        padding = ((1, 1), (1, 1), (1, 1))
+        ours = run(depthwise_conv3d, x, weight, 1, padding)
+        for one, other in zip(ours, run(reference, x, weight, 1, padding), strict=True):
+            assert relative_error(one, other) < 1e-5
+        assert "Paddle's slower kernel" in caplog.text
+    finally:
+        depthwise._kernels.cache_clear()
 
+
+def test_a_static_program_has_the_convolution(no_kernels):
     @paddle.jit.to_static(
         full_graph=True, input_spec=[paddle.static.InputSpec([-1, 4, 2, 4, 4], "float32")]
     )
@@ -88,8 +150,7 @@ def test_a_static_program_has_the_convolution(monkeypatch):
     assert any("conv3d" in name for name in names)
 
 
-def test_mixed_precision_is_left_to_paddle(monkeypatch):
-    monkeypatch.setattr(depthwise, "_matrix_conv3d", None)
+def test_mixed_precision_is_left_to_paddle(monkeypatch, no_kernels):
     seen = []
     monkeypatch.setattr(depthwise.F, "conv3d", lambda x, *_, **__: seen.append(x.dtype))
     x = paddle.to_tensor(seeded((1, 4, 2, 4, 4))).astype("bfloat16")
