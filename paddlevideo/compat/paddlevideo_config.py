@@ -64,6 +64,7 @@ def _model(config: dict[str, Any], notes: list[str]) -> None:
     if is_paddlevideo:
         model["framework"] = "ClipRecognizer"
         _movinet_of_paddlevideo(backbone, notes)
+        _decay_after_clip(config.get("OPTIMIZER"), notes)
         if _lists_normalization(config):
             model.setdefault("scaling", {"scale": 1.0})
             notes.append("values are scaled by the pipeline's Normalization, not by the model")
@@ -80,6 +81,17 @@ def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:
         backbone.setdefault(key, value)
     shown = ", ".join(f"{key} {backbone[key]}" for key in defaults)
     notes.append(f"MoViNetRecognizerFrame is PaddleVideo's network: {shown}")
+
+
+def _decay_after_clip(optimizer: Any, notes: list[str]) -> None:
+    """Paddle's regularisers add the decay to gradients that are clipped already."""
+    if not isinstance(optimizer, dict) or not optimizer.get("grad_clip"):
+        return
+    decay = optimizer.get("weight_decay")
+    if isinstance(decay, (int, float)):
+        decay = optimizer["weight_decay"] = {"name": "L2", "value": decay}
+    if isinstance(decay, dict) and decay.setdefault("before_clip", False) is False:
+        notes.append("weight decay is added after grad_clip, as PaddleVideo does")
 
 
 def _lists_normalization(config: Mapping[str, Any]) -> bool:

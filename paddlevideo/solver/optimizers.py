@@ -11,6 +11,13 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from paddlevideo.solver.weight_decay import (
+    DecayAndClip,
+    WeightDecay,
+    decayed_names,
+    is_number,
+    parse_weight_decay,
+)
 from paddlevideo.utils.errors import ConfigError, nearest_hint
 from paddlevideo.utils.registry import bind_arguments
 
@@ -19,12 +26,12 @@ _CLIPS = {
     "ClipGradByNorm": nn.ClipGradByNorm,
     "ClipGradByValue": nn.ClipGradByValue,
 }
-_REGULARISERS = {"L1": paddle.regularizer.L1Decay, "L2": paddle.regularizer.L2Decay}
 # Optimizers that decay weights apart from the gradient: their arguments for number and filter.
 _DECOUPLED = {
     paddle.optimizer.AdamW: ("weight_decay", "apply_decay_param_fun"),
     paddle.optimizer.Lamb: ("lamb_weight_decay", "exclude_from_weight_decay_fn"),
 }
+_BY_DEFAULT = WeightDecay("L2", 0.0)
 _OWN_KEYS = ("name", "learning_rate", "weight_decay", "grad_clip", "no_weight_decay_name")
 
 
@@ -34,9 +41,17 @@ def check_optimizer(node: Mapping[str, Any], where: str) -> None:
     _plain_arguments(node, where)
     if "learning_rate" not in node:
         raise ConfigError(f"{where}: the key learning_rate is missing")
-    decay = _weight_decay(node.get("weight_decay"), f"{where}.weight_decay")
-    if optimizer_class in _DECOUPLED and isinstance(decay, paddle.regularizer.L1Decay):
-        raise ConfigError(f"{where}.weight_decay: {node['name']} has no L1 decay; give a number")
+    decay = parse_weight_decay(node.get("weight_decay"), f"{where}.weight_decay")
+    if optimizer_class in _DECOUPLED and decay is not None:
+        if decay.name == "L1":
+            raise ConfigError(
+                f"{where}.weight_decay: {node['name']} has no L1 decay; give a number"
+            )
+        if isinstance(node["weight_decay"], Mapping) and node["weight_decay"].get("before_clip"):
+            raise ConfigError(
+                f"{where}.weight_decay.before_clip: {node['name']} decays the weights themselves, "
+                "not through the gradient; remove the key"
+            )
     _grad_clip(node.get("grad_clip"), f"{where}.grad_clip")
 
 
@@ -44,9 +59,9 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Layer, where: str) -> Any
     """Build the optimizer of ``model``'s trainable parameters; the caller sets its rate.
 
     Keys of the section: ``name`` (a class of ``paddle.optimizer``) and its own arguments,
-    ``learning_rate`` (a number or a schedule), ``weight_decay`` (a number, or
-    ``{name: L1|L2, value}``), ``grad_clip`` (``{name, value}``), ``no_weight_decay_name``
-    (parts of parameter names, separated by blanks, that are not decayed).
+    ``learning_rate`` (a number or a schedule), ``weight_decay`` (a number, or the keys of
+    `WeightDecay`), ``grad_clip`` (``{name, value}``), ``no_weight_decay_name`` (parts of
+    parameter names, separated by blanks, that are not decayed).
 
     Raises:
         ConfigError: unknown optimizer or argument, with the YAML path.
@@ -56,27 +71,21 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Layer, where: str) -> Any
     named = [(n, p) for n, p in model.named_parameters() if not p.stop_gradient]
     excluded = str(node.get("no_weight_decay_name") or "").split()
     for part in excluded:
-        if not any(part in name for name, _ in named):
+        if not any(part in name for name, _ in model.named_parameters()):  # frozen ones too
             raise ConfigError(
                 f'{where}.no_weight_decay_name: no parameter has "{part}" in its name'
             )
-    decay = _weight_decay(node.get("weight_decay"), f"{where}.weight_decay")
-    decayed = [p for n, p in named if not any(part in n for part in excluded)]
-    kept = [p for n, p in named if any(part in n for part in excluded)]
+    decay = parse_weight_decay(node.get("weight_decay"), f"{where}.weight_decay")
+    clip = _grad_clip(node.get("grad_clip"), f"{where}.grad_clip")
+    parameters = dict(named)
+    decayed = decayed_names(decay or _BY_DEFAULT, model, list(parameters), excluded)
     if optimizer_class in _DECOUPLED:
-        arguments.update(_decoupled_decay(optimizer_class, node.get("weight_decay"), kept))
-        parameters: Any = [p for _, p in named]
-    elif decay is None:
-        parameters = [p for _, p in named]
-    else:
-        parameters = [{"params": decayed, "weight_decay": decay}]
-        if kept:
-            parameters.append({"params": kept, "weight_decay": None})
+        kept = {p.name for n, p in named if n not in decayed}
+        arguments.update(_decoupled_decay(optimizer_class, decay, kept))
+    elif decay is not None:
+        clip = DecayAndClip(decay, [parameters[name].name for name in decayed], clip)
     return optimizer_class(
-        learning_rate=0.0,
-        parameters=parameters,
-        grad_clip=_grad_clip(node.get("grad_clip"), f"{where}.grad_clip"),
-        **arguments,
+        learning_rate=0.0, parameters=list(parameters.values()), grad_clip=clip, **arguments
     )
 
 
@@ -105,20 +114,10 @@ def _plain_arguments(node: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _weight_decay(node: Any, where: str) -> Any:
-    if node is None:
-        return None
-    if _is_number(node):
-        return paddle.regularizer.L2Decay(float(node))
-    if _is_named_number(node, _REGULARISERS):
-        return _REGULARISERS[node["name"]](float(node["value"]))
-    raise ConfigError(f"{where}: expected a number or {{name: L1|L2, value: number}}, got {node}")
-
-
 def _grad_clip(node: Any, where: str) -> Any:
     if node is None:
         return None
-    if _is_number(node):
+    if is_number(node):
         return nn.ClipGradByGlobalNorm(float(node))
     if _is_named_number(node, _CLIPS):
         return _CLIPS[node["name"]](float(node["value"]))
@@ -127,34 +126,29 @@ def _grad_clip(node: Any, where: str) -> Any:
     )
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
-
-
 def _is_named_number(node: Any, names: Mapping[str, Any]) -> bool:
     """Whether ``node`` is ``{name: one of names, value: number}``."""
     return (
         isinstance(node, Mapping)
         and set(node) == {"name", "value"}
         and node["name"] in list(names)
-        and _is_number(node["value"])
+        and is_number(node["value"])
     )
 
 
 def _decoupled_decay(
-    optimizer_class: Callable[..., Any], decay: Any, kept: list[Any]
+    optimizer_class: Callable[..., Any], decay: WeightDecay | None, kept: set[str]
 ) -> dict[str, Any]:
     """AdamW and Lamb decay the weights themselves, by a number and a filter on Paddle's names.
 
     Without a number Paddle's default holds.
     """
-    kept_names = {parameter.name for parameter in kept}
     value_key, filter_key = _DECOUPLED[optimizer_class]
     arguments: dict[str, Any] = {}
     if decay is not None:
-        arguments[value_key] = float(decay["value"] if isinstance(decay, Mapping) else decay)
-    if kept_names and optimizer_class is paddle.optimizer.Lamb:
-        arguments[filter_key] = lambda parameter: parameter.name in kept_names
-    elif kept_names:
-        arguments[filter_key] = lambda name: name not in kept_names
+        arguments[value_key] = decay.value
+    if kept and optimizer_class is paddle.optimizer.Lamb:
+        arguments[filter_key] = lambda parameter: parameter.name in kept
+    elif kept:
+        arguments[filter_key] = lambda name: name not in kept
     return arguments

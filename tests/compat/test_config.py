@@ -304,3 +304,18 @@ def test_switches(key):
 def test_nonsense_is_left_to_the_recipes_messages(config, change):
     with pytest.raises(ConfigError):
         parse_recipe(translate_config({**config, **change}))
+
+
+@pytest.mark.parametrize("decay", [0.1, {"name": "L2", "value": 0.1}])
+def test_decay_and_clip_keep_paddlevideos_order(caplog, decay):
+    """Paddle's regularisers come after the clip; ours by default before it."""
+    optimizer = {"name": "RMSProp", "learning_rate": 1, "weight_decay": decay}
+    model = {"framework": "MoViNetRecognizerFrame", "backbone": {"name": "MoViNet"}}
+    assert translate_config({"MODEL": model, "OPTIMIZER": optimizer})["OPTIMIZER"] == optimizer
+    clipped = {**optimizer, "grad_clip": {"name": "ClipGradByNorm", "value": 1.0}}
+    with caplog.at_level("INFO", "paddlevideo"):
+        translated = translate_config({"MODEL": model, "OPTIMIZER": clipped})["OPTIMIZER"]
+    assert translated["weight_decay"] == {"name": "L2", "value": 0.1, "before_clip": False}
+    assert "weight decay is added after grad_clip" in caplog.text
+    ours = {"MODEL": {"preset": "movinet_a0_base"}, "OPTIMIZER": clipped}
+    assert translate_config(ours)["OPTIMIZER"] == clipped

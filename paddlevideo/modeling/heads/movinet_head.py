@@ -41,6 +41,10 @@ class MoViNetHead(nn.Layer):
         self.dropout = nn.Dropout(dropout)
         self._activation = activation_by_name(activation)
 
+    def class_axes(self) -> dict[str, int]:
+        """The parameters whose shape follows the number of classes, and which axis does."""
+        return {"classifier.weight": 1, "classifier.bias": 0}
+
     def forward(self, x_BC: Tensor) -> Tensor:
         """Return logits, no softmax."""
         return self.classifier(self.dropout(self._activation(self.dense(x_BC))))

@@ -58,6 +58,18 @@ class ClipRecognizer(nn.Layer):
         """Number of logits."""
         return self.head.num_classes
 
+    def class_axes(self) -> dict[str, int]:
+        """The tensors whose shape follows the number of classes, and which axis does."""
+        return {f"head.{name}": axis for name, axis in self.head.class_axes().items()}
+
+    def decayed_kernels(self) -> list[str]:
+        """The parameters that weight decay is for: every kernel but the classifier's.
+
+        A kernel has two axes or more; biases, batch norm and scalars have one (spec 2.14).
+        """
+        classifier = self.class_axes()
+        return [n for n, p in self.named_parameters() if p.ndim >= 2 and n not in classifier]
+
     def forward(
         self, clip_BTCHW: Tensor, endpoints: OrderedDict[str, Tensor] | None = None
     ) -> Tensor:
