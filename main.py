@@ -52,7 +52,7 @@ def main() -> None:
         raise ConfigError("--test needs weights: -w FILE, or the config's key weights")
     setup_device(recipe.device, recipe.num_threads)
     setup_distributed()
-    model = open_model(recipe, weights)
+    model = open_model(recipe, weights, initial=not arguments.test)
     log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
     setup_logging(recipe.log_level, log_file, quiet=not is_main())
     if arguments.test:

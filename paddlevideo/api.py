@@ -20,7 +20,9 @@ def create_model(
     Args:
         name: one of `list_models`.
         num_classes: number of logits.
-        weights: a ``.pdparams`` or ``.safetensors`` file, ours or PaddleVideo's; it must fit.
+        weights: a ``.pdparams`` or ``.safetensors`` file, ours or PaddleVideo's. If it is of
+            another number of classes, all but the classifier's last layer is loaded, and a
+            warning in the log says so.
         options: of the backbone (``causal``, ``se_type``, ``padding``, ...), ``dropout`` and
             ``classifier_activation``.
 
@@ -33,5 +35,5 @@ def create_model(
     """
     model = build_recognizer(model_section(name, num_classes=num_classes, **options), name)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, initial=True)
     return model

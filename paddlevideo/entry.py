@@ -15,7 +15,7 @@ from paddle import nn
 
 from paddlevideo.compat import translate_config, translate_weights
 from paddlevideo.modeling import build_recognizer
-from paddlevideo.modeling.weights import load_arrays, read_weights
+from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.distributed import is_main
@@ -39,17 +39,30 @@ def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) ->
     )
 
 
-def load_weights(model: nn.Layer, path: str | Path) -> None:
-    """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing."""
-    load_arrays(model, translate_weights(read_weights(path), str(path)), str(path))
+def load_weights(model: nn.Layer, path: str | Path, initial: bool = False) -> None:
+    """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing.
+
+    Args:
+        initial: the weights are what training starts from: they may be those of another number
+            of classes, whose classifier is then left out.
+
+    Raises:
+        WeightsError: the file cannot be read or does not fit.
+    """
+    load = load_initial_arrays if initial else load_arrays
+    load(model, translate_weights(read_weights(path), str(path)), str(path))
 
 
-def open_model(recipe: Recipe, weights: str | Path | None) -> nn.Layer:
-    """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given."""
+def open_model(recipe: Recipe, weights: str | Path | None, initial: bool = False) -> nn.Layer:
+    """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given.
+
+    Args:
+        initial: as in `load_weights`; testing and exporting want every weight.
+    """
     paddle.seed(recipe.seed)
     model = build_recognizer(recipe.MODEL)
     if weights is not None:
-        load_weights(model, weights)
+        load_weights(model, weights, initial)
     return model
 
 

@@ -73,9 +73,19 @@ def test_create_model_with_weights(model, tmp_path):
     loaded = model_arrays(paddlevideo.create_model("movinet_t0_base", 3, weights=path))
     assert all(np.array_equal(loaded[name], a) for name, a in model_arrays(model).items())
     with pytest.raises(WeightsError, match=r"w.safetensors does not fit the model"):
-        paddlevideo.create_model("movinet_t0_base", 4, weights=path)
+        paddlevideo.create_model("movinet_a0_base", 3, weights=path)
     with pytest.raises(WeightsError, match=r"none.pdparams cannot be read"):
         paddlevideo.create_model("movinet_t0_base", 3, weights=tmp_path / "none.pdparams")
+
+
+def test_create_model_with_weights_of_another_number_of_classes(model, tmp_path, caplog):
+    path = tmp_path / "w.safetensors"
+    write_weights(path, model_arrays(model))
+    with caplog.at_level("WARNING", "paddlevideo"):
+        loaded = model_arrays(paddlevideo.create_model("movinet_t0_base", 5, weights=path))
+    differing = {n for n, a in model_arrays(model).items() if not np.array_equal(loaded[n], a)}
+    assert differing == {"head.classifier.weight", "head.classifier.bias"}
+    assert "w.safetensors is of 3 classes, the model has 5: head.classifier.weight" in caplog.text
 
 
 @pytest.mark.parametrize(

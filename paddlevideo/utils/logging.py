@@ -5,6 +5,7 @@ Library code asks for ``logging.getLogger(__name__)`` and nothing else.
 
 import logging
 import sys
+from collections import deque
 from pathlib import Path
 
 from tqdm import tqdm
@@ -25,15 +26,28 @@ class _TqdmHandler(logging.StreamHandler):
             self.handleError(record)
 
 
+class _Kept(logging.Handler):
+    """Keeps the last lines of the time before the log file is known: what opening a recipe said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.records: deque[logging.LogRecord] = deque(maxlen=100)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.records.append(record)
+
+
 def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool = False) -> None:
     """Send the package's log lines to stderr and, if given, to ``log_file``.
 
     Args:
         level: a name of the logging module: DEBUG, INFO, WARNING, ERROR.
-        log_file: appended to; its folder must exist.
+        log_file: appended to, after what was said since the console alone was set up; its folder
+            must exist.
         quiet: warnings only on the console (ranks other than 0).
     """
     logger = logging.getLogger(PACKAGE)
+    earlier = [r for h in logger.handlers if isinstance(h, _Kept) for r in h.records]
     for handler in list(logger.handlers):
         logger.removeHandler(handler)
         handler.close()
@@ -41,9 +55,10 @@ def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool
     logger.propagate = False
     console = _TqdmHandler(sys.stderr)
     console.setLevel(logging.WARNING if quiet else level)
-    handlers: list[logging.Handler] = [console]
-    if log_file is not None:
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-    for handler in handlers:
+    second = _Kept() if log_file is None else logging.FileHandler(log_file, encoding="utf-8")
+    for handler in (console, second):
         handler.setFormatter(logging.Formatter(_FORMAT, _DATE))
         logger.addHandler(handler)
+    for record in earlier:
+        if record.levelno >= logger.level:
+            second.handle(record)

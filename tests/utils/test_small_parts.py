@@ -80,6 +80,17 @@ def test_logging_to_console_and_file(package_logger, tmp_path, capsys):
     ]
 
 
+def test_the_log_file_has_what_was_said_before_it_was_known(package_logger, tmp_path):
+    """Opening a recipe and its weights says things before the run has a folder."""
+    setup_logging()
+    logging.getLogger("paddlevideo.compat").info("a key is translated")
+    setup_logging("INFO", tmp_path / "run.log")
+    logging.getLogger("paddlevideo.tasks").info("training")
+    setup_logging("INFO", tmp_path / "run.log")  # what is written already is not written again
+    lines = [line.split("] ", 1)[1] for line in (tmp_path / "run.log").read_text().splitlines()]
+    assert lines == ["INFO: a key is translated", "INFO: training"]
+
+
 def test_track_yields_everything_once(monkeypatch, caplog):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: False, raising=False)
     monkeypatch.setattr(progress, "_SECONDS_BETWEEN_LINES", 0.0)

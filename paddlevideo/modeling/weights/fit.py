@@ -1,12 +1,16 @@
 """Fit arrays to a model: all of them, or nothing and a full list of what does not fit."""
 
+import logging
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import paddle
-from paddle import nn
+from paddle import Tensor, nn
 
 from paddlevideo.utils.errors import WeightsError
+
+logger = logging.getLogger(__name__)
 
 _NUMBER_KINDS = "fiu"  # NumPy's letters for float, signed and unsigned integer
 
@@ -25,7 +29,65 @@ def load_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) 
     Raises:
         WeightsError: lists every missing, unexpected and misshapen name, and what is no number.
     """
+    _set(model.state_dict(), arrays, source)
+
+
+def load_initial_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """As `load_arrays`, for training: the file's model may have had another number of classes.
+
+    Then what follows that number (the recognizer's ``class_axes``) keeps its initial values, and
+    the log says so. Everything else must fit as ever.
+
+    Raises:
+        WeightsError: as `load_arrays`; nothing is loaded in part.
+    """
     state = model.state_dict()
+    axes = model.class_axes()
+    there, here = (_number_of_classes(tensors, axes) for tensors in (arrays, state))
+    if there in (None, here) or not _alike_but_for_classes(state, arrays, axes):
+        _set(state, arrays, source)
+        return
+    kept = {name for name in state if name not in axes}
+    _set(
+        {name: state[name] for name in kept},
+        {name: array for name, array in arrays.items() if name not in axes},
+        source,
+    )
+    logger.warning(
+        "%s is of %d classes, the model has %d: %s left at their initial values; "
+        "the other %d tensors are loaded",
+        source,
+        there,
+        here,
+        ", ".join(axes),
+        len(kept),
+    )
+
+
+def _number_of_classes(tensors: Mapping[str, Any], axes: Mapping[str, int]) -> int | None:
+    """The one length of all class axes; None if a tensor is missing or they do not agree."""
+    lengths = {
+        tensors[name].shape[axis] if name in tensors and axis < tensors[name].ndim else None
+        for name, axis in axes.items()
+    }
+    return lengths.pop() if len(lengths) == 1 else None
+
+
+def _alike_but_for_classes(
+    state: Mapping[str, Any], arrays: Mapping[str, np.ndarray], axes: Mapping[str, int]
+) -> bool:
+    """Whether the tensors that follow the classes differ along their class axis alone."""
+
+    def other_axes(tensor: Any, axis: int) -> list[int]:
+        return [length for place, length in enumerate(tensor.shape) if place != axis]
+
+    return all(
+        other_axes(state[n], axis) == other_axes(arrays[n], axis) for n, axis in axes.items()
+    )
+
+
+def _set(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Set every tensor of ``state``, or none."""
     missing = [name for name in state if name not in arrays]
     unexpected = [name for name in arrays if name not in state]
     misshapen = [

@@ -10,7 +10,13 @@ import pytest
 
 from modeling.conftest import randomise, seeded
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights, write_weights
+from paddlevideo.modeling.weights import (
+    load_arrays,
+    load_initial_arrays,
+    model_arrays,
+    read_weights,
+    write_weights,
+)
 from paddlevideo.utils.errors import WeightsError
 
 
@@ -91,6 +97,54 @@ def test_what_is_no_number_is_listed_and_nothing_loaded(arrays):
 def test_another_number_of_classes(arrays):
     with pytest.raises(WeightsError, match="number of classes"):
         load_arrays(build(num_classes=5), arrays, "here")
+
+
+CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
+
+
+def test_head_swap(arrays, caplog):
+    """Everything but the classifier; the log says what was left, from how many to how many."""
+    model = build(num_classes=5)
+    initial = model_arrays(model)
+    load_initial_arrays(model, arrays, "some.pdparams")
+    loaded = model_arrays(model)
+    for name in loaded:
+        assert np.array_equal(loaded[name], (initial if name in CLASSIFIER else arrays)[name]), name
+    (record,) = caplog.records
+    said = record.getMessage()
+    assert said.startswith("some.pdparams is of 4 classes, the model has 5: ")
+    assert all(name in said for name in CLASSIFIER)
+    assert f"the other {len(loaded) - 2} tensors are loaded" in said
+
+
+def test_no_swap_where_the_classes_agree(arrays, caplog):
+    model = build()
+    load_initial_arrays(model, arrays, "here")
+    assert same(model_arrays(model), arrays) and not caplog.records
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"backbone.stem.conv.weight": np.zeros((8, 3, 1, 5, 5))},
+            "backbone.stem.conv.weight: mod",
+        ),
+        ({"backbone.elsewhere": np.zeros(1)}, "1 unknown to the model:\n    backbone.elsewhere"),
+        ({"head.dense.weight": None}, "1 missing in the file:\n    head.dense.weight"),
+        ({"head.classifier.bias": None}, r"1 missing in the file:\n    head.classifier.bias"),
+        ({"head.classifier.bias": np.zeros(3)}, r"head.classifier.bias: model \[5\], file \[3\]"),
+        ({"head.classifier.bias": np.array(1.0)}, r"head.classifier.bias: model \[5\], file \[\]"),
+        ({"head.classifier.weight": np.zeros((9, 4))}, r"classifier.weight: model \[1024, 5\], fi"),
+    ],
+)
+def test_whatever_else_does_not_fit_is_an_error(arrays, change, message):
+    model = build(num_classes=5)
+    before = model_arrays(model)
+    wrong = {name: a for name, a in {**arrays, **change}.items() if a is not None}
+    with pytest.raises(WeightsError, match=message):
+        load_initial_arrays(model, wrong, "here")
+    assert same(model_arrays(model), before)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
