@@ -16,6 +16,7 @@ from paddle import nn
 from paddlevideo.compat import translate_config, translate_weights
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
+from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.distributed import is_main
@@ -61,6 +62,7 @@ def open_model(recipe: Recipe, weights: str | Path | None, initial: bool = False
     """
     paddle.seed(recipe.seed)
     model = build_recognizer(recipe.MODEL)
+    frozen_layers(model, recipe.freeze)  # an unknown name is told before anything is read
     if weights is not None:
         load_weights(model, weights, initial)
     return model

@@ -75,12 +75,17 @@ class Checkpoints:
         for old in self._saved_epochs()[:-_KEPT_STATES]:
             shutil.rmtree(self.state_folder_of(old), ignore_errors=True)
 
-    def load(self, epoch: int, model: nn.Layer, optimizer: Any) -> dict[str, Any]:
+    def load(
+        self, epoch: int, model: nn.Layer, optimizer: Any, freeze: str | None = None
+    ) -> dict[str, Any]:
         """Restore ``model`` and ``optimizer`` as they were after ``epoch``; return the state.
+
+        Args:
+            freeze: the frozen part of the model, for which the optimizer has no state.
 
         Raises:
             WeightsError: there is no such checkpoint, it is incomplete or altered, or its state is
-                that of another optimizer.
+                that of another optimizer or another frozen part.
         """
         problem = self._problem(epoch)
         if problem:
@@ -92,6 +97,12 @@ class Checkpoints:
             raise WeightsError(
                 f"cannot resume after epoch {epoch}: {folder} has the state of another optimizer, "
                 f"{written}, and OPTIMIZER is {ours}; to go on from the weights alone use -w"
+            )
+        if state.get("freeze") != freeze:
+            raise WeightsError(
+                f"cannot resume after epoch {epoch}: it was trained with freeze: "
+                f"{state.get('freeze')}, and now freeze is {freeze}; to go on from the weights "
+                "alone use -w"
             )
         load_arrays(model, read_weights(weights), str(weights))
         arrays = read_weights(folder / _OPTIMIZER)

@@ -101,6 +101,8 @@ class Recipe(_Section):
     resume_epoch: pydantic.NonNegativeInt | Literal["latest"] = 0
     # Initial weights (.pdparams or .safetensors); the option -w comes before it.
     weights: str | None = None
+    # Stages that training leaves as they are: a name of the model's `freezable_stages`.
+    freeze: str | None = None
     seed: pydantic.NonNegativeInt = 0
     device: str = "auto"
     # Threads of the math library on the CPU; default: the cores this process may use.

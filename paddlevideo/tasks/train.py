@@ -17,6 +17,7 @@ from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.tasks.evaluate import evaluate
+from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_folder import (
     BAD_SAMPLES_NAME,
@@ -60,6 +61,7 @@ class Trainer:
             raise ConfigError("the section OPTIMIZER is missing")
         self.recipe = recipe
         self.model = model
+        self.frozen = FrozenStages(model, recipe.freeze)
         self.max_iters = max_iters
         self.folder = make_run_folder(recipe)
         train_set = build_split(recipe, "train", self.folder / BAD_SAMPLES_NAME)
@@ -92,6 +94,8 @@ class Trainer:
         logger.info(
             "train %s on %d clips", describe_model(self.model), self.train_loader.num_samples
         )
+        if self.frozen.layers:
+            logger.info("freeze: everything up to %s stays as it is", self.recipe.freeze)
         batches = self.train_loader.epochs(first, self.recipe.epochs)
         with contextlib.closing(batches):
             self._run_epochs(first, batches)
@@ -117,7 +121,7 @@ class Trainer:
                 self._save(done)
 
     def _train_epoch(self, epoch: int, batches: Iterator[Any]) -> None:
-        self.model.train()
+        self.frozen.train_rest()
         paddle.seed(device_seed(self.recipe.seed, epoch, 0, rank()))
         num_steps = len(self.train_loader)
         meter = TrainMeter(epoch, self.recipe.epochs, num_steps, self.recipe.log_interval)
@@ -145,12 +149,8 @@ class Trainer:
         self.metrics_log.write(kind, epoch=epoch + 1, **place, **values)
 
     def _share_statistics(self) -> None:
-        """Give every process the mean of all processes' running statistics.
-
-        Paddle keeps them among the parameters (without a gradient), not among the buffers.
-        """
-        state = self.model.state_dict()
-        average_in_place(t for n, t in state.items() if n.endswith(("._mean", "._variance")))
+        """Give every process the mean of all processes' running statistics."""
+        average_in_place(self.frozen.moving_statistics())
 
     def _validate(self, done: int) -> None:
         if self.valid_loader is None:
@@ -167,7 +167,12 @@ class Trainer:
 
     def _save(self, done: int) -> None:
         if is_main():
-            state = {"best": self.best, "iterations": self.iterations, "seed": self.recipe.seed}
+            state = {
+                "best": self.best,
+                "iterations": self.iterations,
+                "seed": self.recipe.seed,
+                "freeze": self.recipe.freeze,
+            }
             self.checkpoints.save(done, self.model, self.step.optimizer, state)
         barrier()
 
@@ -178,7 +183,7 @@ class Trainer:
             epoch = self.checkpoints.newest_valid()
         if not epoch:
             return 0
-        state = self.checkpoints.load(epoch, self.model, self.step.optimizer)
+        state = self.checkpoints.load(epoch, self.model, self.step.optimizer, self.recipe.freeze)
         self.best, self.iterations = state["best"], state["iterations"]
         logger.info("resumed after epoch %d", epoch)
         return int(epoch)

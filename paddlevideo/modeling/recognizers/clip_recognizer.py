@@ -70,6 +70,23 @@ class ClipRecognizer(nn.Layer):
         classifier = self.class_axes()
         return [n for n, p in self.named_parameters() if p.ndim >= 2 and n not in classifier]
 
+    def freezable_stages(self) -> OrderedDict[str, list[nn.Layer]]:
+        """What training may freeze: names in the order of the forward pass, and their layers.
+
+        The backbone's own stages, where it has some, then ``backbone`` (the whole of it) and
+        ``all_but_head``: everything but the layer that follows the number of classes.
+        """
+        own_stages = getattr(self.backbone, "stages", None)
+        stages = OrderedDict(own_stages() if own_stages is not None else {})
+        stages["backbone"] = [self.backbone]
+        swapped = {name.partition(".")[0] for name in self.head.class_axes()}
+        stages["all_but_head"] = [
+            layer
+            for name, layer in self.head.named_children()
+            if name not in swapped and layer.parameters()
+        ]
+        return stages
+
     def forward(
         self, clip_BTCHW: Tensor, endpoints: OrderedDict[str, Tensor] | None = None
     ) -> Tensor:

@@ -96,6 +96,13 @@ class MoViNet(nn.Layer):
         """Length of the vector per clip."""
         return self.spec.project_channels
 
+    def stages(self) -> OrderedDict[str, list[nn.Layer]]:
+        """The stem and the blocks, in order."""
+        stages = OrderedDict(stem=[self.stem])
+        for block in self.blocks.values():
+            stages.setdefault(f"block{block.spec.block}", []).append(block)
+        return stages
+
     def native_clip(self) -> ClipSpec:
         """The clip of the paper's evaluation (spec section 1.2)."""
         size = self.spec.size

@@ -1,0 +1,115 @@
+"""Freezing: the frozen part stays as it is, to the bit, and the rest is trained."""
+
+import numpy as np
+import paddle
+import pytest
+
+from modeling.conftest import randomise
+from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.modeling.weights import model_arrays
+from paddlevideo.solver import build_optimizer
+from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.step import Precision, TrainStep
+from paddlevideo.utils.errors import ConfigError
+
+STAGES = [
+    *("stem", "block0", "block1", "block2", "block3", "block4"),
+    *("backbone", "all_but_head"),
+]
+OPTIMIZER = {
+    **{"name": "RMSProp", "momentum": 0.9, "learning_rate": 0.1, "grad_clip": 1.0},
+    **{"weight_decay": 0.5},
+}
+
+
+def build(**options):
+    section = model_section("movinet_t0_base", num_classes=3, stochastic_depth=0.5, **options)
+    return randomise(build_recognizer(section))
+
+
+def batch():
+    rng = np.random.default_rng(0)
+    clip = rng.integers(0, 256, (2, 2, 3, 32, 32)).astype("uint8")
+    return {"clip": paddle.to_tensor(clip), "label": paddle.to_tensor([0, 2])}
+
+
+def is_frozen(name: str, freeze: str | None) -> bool:
+    """By the names of the tensors."""
+    if freeze is None:
+        return False
+    last = STAGES.index(freeze)
+    if name.startswith("head."):
+        return last == STAGES.index("all_but_head") and "classifier" not in name
+    if name.startswith("backbone.project."):
+        return last >= STAGES.index("backbone")
+    stage = "stem" if "stem" in name else name.split(".")[2].partition("_")[0]
+    return STAGES.index(stage) <= last
+
+
+@pytest.mark.parametrize("freeze", [None, "stem", "block2", "backbone", "all_but_head"])
+def test_a_step(freeze):
+    model = build()
+    assert list(model.freezable_stages()) == STAGES
+    frozen = FrozenStages(model, freeze)
+    optimizer = build_optimizer(OPTIMIZER, model, "OPTIMIZER")
+    step = TrainStep(model, optimizer, Precision())
+    before = model_arrays(model)
+    model.train()  # as it is left by an evaluation
+    frozen.train_rest()
+    for _ in range(2):
+        step(batch(), 0.1, 1, update=True)
+    after = model_arrays(model)
+    for name, array in before.items():
+        changed = not np.array_equal(array, after[name])
+        assert changed != is_frozen(name, freeze), name
+    trained = {p.name for p in optimizer._parameter_list}
+    for name, parameter in model.named_parameters():
+        if not name.endswith(("_mean", "_variance")):
+            assert (parameter.name in trained) != is_frozen(name, freeze), name
+    moving = {tensor.name for tensor in frozen.moving_statistics()}
+    for name, parameter in model.named_parameters():
+        if name.endswith(("_mean", "_variance")):
+            assert (parameter.name in moving) != is_frozen(name, freeze), name
+
+
+def test_the_frozen_part_computes_as_in_evaluation():
+    """No stochastic depth, no batch statistics; the dropout before the classifier stays."""
+    model = build(dropout=0.5)
+    frozen = FrozenStages(model, "all_but_head")
+    frozen.train_rest()
+    features = [model.backbone(model.scaling(batch()["clip"])).numpy() for _ in range(2)]
+    model.eval()
+    assert np.array_equal(features[0], features[1])
+    expected = model.backbone(model.scaling(batch()["clip"])).numpy()
+    assert np.array_equal(features[0], expected)
+    frozen.train_rest()
+    assert model.head.dropout.training and model.head.classifier.training
+    assert not model.head.dense.training
+
+
+@pytest.mark.parametrize(
+    ("freeze", "message"),
+    [
+        ("blok2", r'freeze: the model has no stage "blok2"; did you mean "block\d"'),
+        ("backbon", r'did you mean "backbone"\? known: all_but_head, backbone, block0, '),
+        ("block5", r'no stage "block5"; did you mean "block\d"'),
+        ("head", r'no stage "head"; .*known: all_but_head'),
+    ],
+)
+def test_unknown_stage(freeze, message):
+    with pytest.raises(ConfigError, match=message):
+        FrozenStages(build(), freeze)
+
+
+class Plain(paddle.nn.Layer):
+    """A backbone that names no stages."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.dense = paddle.nn.Linear(2, 2)
+
+
+def test_any_backbone_can_be_frozen_as_a_whole():
+    model = build()
+    model.backbone = Plain()
+    assert list(model.freezable_stages()) == ["backbone", "all_but_head"]
