@@ -3,8 +3,8 @@
 import numpy as np
 import paddle
 import pytest
-
 from modeling.conftest import randomise
+
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.weights import model_arrays
 from paddlevideo.solver import build_optimizer
@@ -17,8 +17,11 @@ STAGES = [
     *("backbone", "all_but_head"),
 ]
 OPTIMIZER = {
-    **{"name": "RMSProp", "momentum": 0.9, "learning_rate": 0.1, "grad_clip": 1.0},
-    **{"weight_decay": 0.5},
+    "name": "RMSProp",
+    "momentum": 0.9,
+    "learning_rate": 0.1,
+    "grad_clip": 1.0,
+    "weight_decay": 0.5,
 }
 
 

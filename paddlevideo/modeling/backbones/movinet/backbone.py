@@ -6,6 +6,7 @@ arXiv 2103.11511. Axes: B batch, C channels, T frames, H height, W width.
 
 from collections import OrderedDict
 
+import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
@@ -19,6 +20,7 @@ from paddlevideo.modeling.backbones.movinet.options import (
 from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
 from paddlevideo.modeling.backbones.movinet.specs import spec_of
 from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.layers.recompute import run_with_recompute
 from paddlevideo.modeling.registry import BACKBONES
 from paddlevideo.modeling.states import StateExchange, StateSpec
 from paddlevideo.utils.errors import ConfigError
@@ -32,6 +34,8 @@ class MoViNet(nn.Layer):
         model_type: A0 to A5, or T0.
         causal, conv_type, se_type, activation, gating_activation, use_positional_encoding,
         padding, bn_momentum, bn_epsilon, stochastic_depth: see `MoViNetOptions`.
+        recompute: train with less memory and more time: of each bottleneck only the input is
+            kept for the backward pass. Nothing else changes.
 
     A causal network also runs in steps: `state_specs` says what it keeps between two calls and
     `forward` takes and fills a `StateExchange`.
@@ -50,11 +54,13 @@ class MoViNet(nn.Layer):
         bn_momentum: float = 0.99,
         bn_epsilon: float = 1e-3,
         stochastic_depth: float = 0.0,
+        recompute: bool = False,
     ) -> None:
         super().__init__()
         if padding == "paddlevideo" and model_type.upper() != "A0":
             raise ConfigError(f"padding: paddlevideo exists for A0 only, not {model_type}")
         self.spec = spec_of(model_type)
+        self.recompute = recompute
         self.options = MoViNetOptions(
             causal=causal,
             conv_type=conv_type,
@@ -129,7 +135,10 @@ class MoViNet(nn.Layer):
         if endpoints is not None:
             endpoints["stem"] = x
         for name, block in self.blocks.items():
-            x = block(x, exchange)
+            if self.recompute and exchange is None and block.training and paddle.is_grad_enabled():
+                x = run_with_recompute(block, x)
+            else:
+                x = block(x, exchange)
             if endpoints is not None:
                 endpoints[name] = x
         x = self.pool(spatial_mean(self.project(x)), exchange).squeeze(2)
