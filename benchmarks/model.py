@@ -3,7 +3,7 @@
 python benchmarks/model.py [--threads 2] [--repeats 5] [--models 'movinet_*'] [--part peer|variants]
 
 First MoViNet-A0-Base against PaddleVideo's layers (`peers/paddlevideo_a0.py`) and against itself
-with Paddle's depthwise kernel: forward of one clip of 50x172x172, a training step (forward,
+with Paddle's kernels: forward of one clip of 50x172x172, a training step (forward,
 backward, RMSProp) of 2 clips of 16x172x172, and the memory that step needs at its peak, above the
 process before it. The three take turns within a process; memory is taken in a process each. Then
 every registered model: forward of 8 frames at its native size, one frame as a step where it is
@@ -25,23 +25,23 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
 
-PEERS = ("paddlevideo", "ours", "ours, Paddle's depthwise")
+PEERS = ("paddlevideo", "ours", "ours, Paddle's kernels")
 WORK = {
     "forward, 1 clip 50x172x172": (1, 50, 172),
     "training step, 2 clips 16x172x172": (2, 16, 172),
 }
 
 
-def with_paddles_depthwise(run: Callable[[], Any]) -> Callable[[], Any]:
-    from paddlevideo.modeling.layers import depthwise
+def without_compiled_kernels(run: Callable[[], Any]) -> Callable[[], Any]:
+    from paddlevideo.modeling.layers import compiled
 
     def wrapped() -> Any:
-        known = depthwise._kernels
-        depthwise._kernels = lambda: None
+        known = compiled._load
+        compiled._load = lambda name: None
         try:
             return run()
         finally:
-            depthwise._kernels = known
+            compiled._load = known
 
     return wrapped
 
@@ -96,7 +96,7 @@ def work_of(name: str, work: str) -> Callable[[], Any]:
         run = forward_of(model, clip)
     else:
         run = step_of(model, loss, clip, paddle.randint(0, 400, [batch_size]))
-    return with_paddles_depthwise(run) if name.endswith("depthwise") else run
+    return without_compiled_kernels(run) if name == PEERS[2] else run
 
 
 def median_seconds(runs: list[Callable[[], Any]], repeats: int) -> list[float]:

@@ -16,6 +16,11 @@ def hard_sigmoid(x: Tensor) -> Tensor:
     return F.relu6(x + 3.0) * 0.16667
 
 
+def keras_hard_sigmoid(x: Tensor) -> Tensor:
+    """``0.2 x + 0.5`` cut to [0, 1]: the gate of the PyTorch port's stream models."""
+    return paddle.clip(x * 0.2 + 0.5, 0.0, 1.0)
+
+
 def identity(x: Tensor) -> Tensor:
     """Return the input."""
     return x
@@ -26,6 +31,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "hard_swish": F.hardswish,
     "sigmoid": F.sigmoid,
     "hard_sigmoid": hard_sigmoid,
+    "keras_hard_sigmoid": keras_hard_sigmoid,
     "relu": F.relu,
     "relu6": F.relu6,
     "mish": F.mish,

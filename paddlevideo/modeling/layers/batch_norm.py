@@ -1,33 +1,79 @@
-"""Batch normalisation whose running variance is the unbiased one on every device."""
+"""Batch normalisation and the activation after it, in one operation where that can be had."""
 
+from types import ModuleType
+from typing import Any
+
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
+from paddle.autograd import PyLayer
+
+from paddlevideo.modeling.layers.activations import activation
+from paddlevideo.modeling.layers.compiled import kernels_for, memory_of
+from paddlevideo.utils.cpu_threads import CPU_THREADS
+
+_COMPILED = {"identity": "IDENTITY", "swish": "SWISH", "hard_swish": "HARD_SWISH"}
 
 
 class BatchNorm(nn.BatchNorm3D):
-    """Batch norm over [B, C, T, H, W].
+    """Batch norm over [B, C, T, H, W], then an activation.
 
     Normalises with the biased batch variance and keeps the *unbiased* one as running variance,
     as TensorFlow's fused kernel and cuDNN do; Paddle's CPU kernel keeps the biased one (spec
     section 2.3). ``momentum`` is the weight of the old value.
+
+    Args:
+        activation_name: of `activations`.
     """
 
-    def __init__(self, num_channels: int, momentum: float = 0.99, epsilon: float = 1e-3) -> None:
+    def __init__(
+        self,
+        num_channels: int,
+        momentum: float = 0.99,
+        epsilon: float = 1e-3,
+        activation_name: str = "identity",
+    ) -> None:
         super().__init__(num_channels, momentum=momentum, epsilon=epsilon)
+        self.activation_name = activation_name
+        self._activation = activation(activation_name)
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
-        """Normalise; in training also update the running statistics."""
+        """Normalise and activate; in training also update the running statistics."""
+        if self.activation_name in _COMPILED:
+            kernels = kernels_for("batch_norm_kernels", x_BCTHW, self.weight)
+            # Paddle does not normalise a single value: it has no variance.
+            if kernels is not None and not (self.training and _num_values(x_BCTHW) == 1):
+                return _CompiledNorm.apply(x_BCTHW, self.weight, self.bias, self, kernels)
         if not self.training or not x_BCTHW.place.is_cpu_place():
-            return self._normalise(x_BCTHW)
+            return self._activation(self._normalise(x_BCTHW))
         old_share = self._variance * self._momentum
         y_BCTHW = self._normalise(x_BCTHW)
-        num_values = x_BCTHW.size // x_BCTHW.shape[1]
+        num_values = _num_values(x_BCTHW)
         if num_values > 1:
             with paddle.no_grad():
                 batch_share = self._variance - old_share
                 self._variance.set_value(self._variance + batch_share / (num_values - 1))
-        return y_BCTHW
+        return self._activation(y_BCTHW)
+
+    def statistics(self, x_BCN: np.ndarray, kernels: ModuleType) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and variance [C] to normalise with; in training those of the batch, remembered."""
+        running_mean, running_variance = memory_of(self._mean), memory_of(self._variance)
+        if not self.training:
+            return running_mean.copy(), running_variance.copy()
+        batch, channels, size = x_BCN.shape
+        mean, variance = np.empty(channels, np.float32), np.empty(channels, np.float32)
+
+        def work(first: int, last: int) -> None:
+            kernels.moments(x_BCN, mean, variance, first, last)
+
+        CPU_THREADS.share_out(channels, work)
+        new_share = 1.0 - self._momentum
+        unbiased = variance * (batch * size / (batch * size - 1))
+        for running, value in ((running_mean, mean), (running_variance, unbiased)):
+            running *= self._momentum
+            running += np.float32(new_share) * value
+        return mean, variance
 
     def _normalise(self, x_BCTHW: Tensor) -> Tensor:
         """The base class's forward, without its warning at every first training step."""
@@ -42,3 +88,58 @@ class BatchNorm(nn.BatchNorm3D):
             epsilon=self._epsilon,
             data_format=self._data_format,
         )
+
+
+class _CompiledNorm(PyLayer):
+    """Batch norm and activation as one differentiable operation that keeps only its input."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, layer: BatchNorm, kernels: ModuleType
+    ) -> Tensor:
+        ctx.save_for_backward(x, gamma)
+        x_BCN = _flat(x)
+        mean, variance = layer.statistics(x_BCN, kernels)
+        inverse = 1.0 / np.sqrt(variance + np.float32(layer._epsilon))
+        scale = memory_of(gamma) * inverse
+        shift = memory_of(beta) - mean * scale
+        kind = getattr(kernels, _COMPILED[layer.activation_name])
+        ctx.kept = (scale, shift, mean, inverse)
+        ctx.kind, ctx.of_batch, ctx.kernels = kind, layer.training, kernels
+        y = paddle.empty(x.shape, "float32")
+        y_BCN = _flat(y)
+
+        def work(first: int, last: int) -> None:
+            kernels.forward(x_BCN, scale, shift, y_BCN, kind, first, last)
+
+        CPU_THREADS.share_out(x.shape[1], work)
+        return y
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        x, gamma = ctx.saved_tensor()
+        gx, ggamma, gbeta = (paddle.empty_like(like) for like in (x, gamma, gamma))
+        arrays = (
+            _flat(x),
+            *ctx.kept,
+            _flat(gradient),
+            _flat(gx),
+            memory_of(ggamma),
+            memory_of(gbeta),
+        )
+
+        def work(first: int, last: int) -> None:
+            ctx.kernels.backward(*arrays, ctx.kind, ctx.of_batch, first, last)
+
+        CPU_THREADS.share_out(x.shape[1], work)
+        return gx, ggamma, gbeta
+
+
+def _num_values(x_BCTHW: Tensor) -> int:
+    """Values that one mean is taken over."""
+    return int(x_BCTHW.size // x_BCTHW.shape[1])
+
+
+def _flat(tensor: Tensor) -> np.ndarray:
+    """The tensor's memory as [B, C, N]."""
+    return memory_of(tensor).reshape(tensor.shape[0], tensor.shape[1], -1)

@@ -6,20 +6,16 @@ a fifth of that time or less (docs/benchmarks.md); neither Paddle nor a library 
 tensors to has such an operation for the CPU.
 """
 
-import logging
-from functools import lru_cache
 from types import ModuleType
 from typing import Any
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
+from paddlevideo.modeling.layers.compiled import kernels_for, memory_of
 from paddlevideo.utils.cpu_threads import CPU_THREADS
-
-logger = logging.getLogger(__name__)
 
 # (before, after) of each axis: time, height, width
 Padding3D = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
@@ -33,14 +29,9 @@ def depthwise_conv3d(x_BCTHW: Tensor, weight: Tensor, stride: int, padding: Padd
         stride: of height and width; time is not strided.
         padding: zeros (before, after) of time, height, width.
     """
-    if (
-        paddle.in_dynamic_mode()
-        and x_BCTHW.place.is_cpu_place()
-        and x_BCTHW.dtype == weight.dtype == paddle.float32
-        and x_BCTHW.size
-        and _kernels() is not None
-    ):
-        return _CompiledConvolution.apply(x_BCTHW, weight, stride, padding)
+    kernels = kernels_for("depthwise_kernels", x_BCTHW, weight)
+    if kernels is not None:
+        return _CompiledConvolution.apply(x_BCTHW, weight, stride, padding, kernels)
     return F.conv3d(
         x_BCTHW,
         weight,
@@ -55,23 +46,27 @@ class _CompiledConvolution(PyLayer):
 
     @staticmethod
     def forward(
-        ctx: Any, x_BCTHW: Tensor, weight: Tensor, stride: int, padding: Padding3D
+        ctx: Any,
+        x_BCTHW: Tensor,
+        weight: Tensor,
+        stride: int,
+        padding: Padding3D,
+        kernels: ModuleType,
     ) -> Tensor:
         ctx.save_for_backward(x_BCTHW, weight)
-        ctx.stride, ctx.before = stride, tuple(before for before, _ in padding)
-        strides = (1, stride, stride)
+        before = tuple(size for size, _ in padding)
+        ctx.stride, ctx.before, ctx.kernels = stride, before, kernels
         shape = [
             (size + sum(zeros) - kernel) // step + 1
             for size, zeros, kernel, step in zip(
-                x_BCTHW.shape[2:], padding, weight.shape[2:], strides, strict=True
+                x_BCTHW.shape[2:], padding, weight.shape[2:], (1, stride, stride), strict=True
             )
         ]
         y = paddle.empty([*x_BCTHW.shape[:2], *shape], "float32")
-        arrays = (_array(x_BCTHW), _array(weight)[:, 0], _array(y))
-        kernel = _kernels().forward  # type: ignore[union-attr]
+        arrays = (memory_of(x_BCTHW), memory_of(weight)[:, 0], memory_of(y))
 
         def work(first: int, last: int) -> None:
-            kernel(*arrays, ctx.stride, ctx.before, first, last)
+            kernels.forward(*arrays, stride, before, first, last)
 
         CPU_THREADS.share_out(x_BCTHW.shape[1], work)
         return y
@@ -81,32 +76,15 @@ class _CompiledConvolution(PyLayer):
         x_BCTHW, weight = ctx.saved_tensor()
         gx, gw = paddle.empty_like(x_BCTHW), paddle.zeros_like(weight)
         arrays = (
-            _array(x_BCTHW),
-            _array(weight)[:, 0],
-            _array(gradient),
-            _array(gx),
-            _array(gw)[:, 0],
+            memory_of(x_BCTHW),
+            memory_of(weight)[:, 0],
+            memory_of(gradient),
+            memory_of(gx),
+            memory_of(gw)[:, 0],
         )
-        kernel = _kernels().backward  # type: ignore[union-attr]
 
         def work(first: int, last: int) -> None:
-            kernel(*arrays, ctx.stride, ctx.before, first, last)
+            ctx.kernels.backward(*arrays, ctx.stride, ctx.before, first, last)
 
         CPU_THREADS.share_out(x_BCTHW.shape[1], work)
         return gx, gw
-
-
-def _array(tensor: Tensor) -> np.ndarray:
-    """The tensor's own memory as an array (a copy of it where it is not contiguous)."""
-    return np.from_dlpack(tensor.detach().contiguous())
-
-
-@lru_cache(maxsize=1)
-def _kernels() -> ModuleType | None:
-    """The compiled kernels, or None where numba cannot be had (a Python newer than it knows)."""
-    try:
-        from paddlevideo.modeling.layers import depthwise_kernels
-    except ImportError as error:
-        logger.warning("depthwise convolutions by Paddle's slower kernel: %s", error)
-        return None
-    return depthwise_kernels

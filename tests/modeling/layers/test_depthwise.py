@@ -1,5 +1,6 @@
 """The compiled depthwise convolution is the convolution, and where it is used."""
 
+import sys
 import threading
 
 import numpy as np
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeling.conftest import relative_error, seeded
-from paddlevideo.modeling.layers import depthwise
+from paddlevideo.modeling.layers import compiled, depthwise
 from paddlevideo.modeling.layers.depthwise import depthwise_conv3d
 from paddlevideo.utils.cpu_threads import CPU_THREADS
 
@@ -123,11 +124,8 @@ def test_input_that_is_a_view():
 
 
 def test_without_numba_paddle_computes(monkeypatch, no_kernels, caplog):
-    monkeypatch.setitem(
-        __import__("sys").modules, "paddlevideo.modeling.layers.depthwise_kernels", None
-    )
-    monkeypatch.delattr("paddlevideo.modeling.layers.depthwise_kernels", raising=False)
-    depthwise._kernels.cache_clear()
+    monkeypatch.setitem(sys.modules, "paddlevideo.modeling.layers.depthwise_kernels", None)
+    compiled._load.cache_clear()
     try:
         x, weight = seeded((1, 2, 3, 9, 8)), seeded((2, 1, 3, 3, 3), 1)
         padding = ((1, 1), (1, 1), (1, 1))
@@ -136,7 +134,7 @@ def test_without_numba_paddle_computes(monkeypatch, no_kernels, caplog):
             assert relative_error(one, other) < 1e-5
         assert "Paddle's slower kernel" in caplog.text
     finally:
-        depthwise._kernels.cache_clear()
+        compiled._load.cache_clear()
 
 
 def test_a_static_program_has_the_convolution(no_kernels):

@@ -6,7 +6,6 @@ from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.options import MoViNetOptions
 from paddlevideo.modeling.backbones.movinet.specs import Kernel
-from paddlevideo.modeling.layers.activations import activation, identity
 from paddlevideo.modeling.layers.batch_norm import BatchNorm
 from paddlevideo.modeling.layers.depthwise import Padding3D, depthwise_conv3d
 from paddlevideo.modeling.layers.initializers import he_normal
@@ -81,12 +80,16 @@ class ConvBlock(nn.Layer):
     ) -> None:
         super().__init__()
         self.conv = convolution
-        self.bn = BatchNorm(convolution.weight.shape[0], options.bn_momentum, options.bn_epsilon)
-        self._activation = activation(activation_name) if activation_name else identity
+        self.bn = BatchNorm(
+            convolution.weight.shape[0],
+            options.bn_momentum,
+            options.bn_epsilon,
+            activation_name or "identity",
+        )
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Return [B, C_out, T_out, H_out, W_out]."""
-        return self._activation(self.bn(self.conv(x_BCTHW)))
+        return self.bn(self.conv(x_BCTHW))
 
 
 def pointwise_block(
