@@ -6,32 +6,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from paddlevideo.modeling.weights.movinet_pytorch import pytorch_layout_to_ours, pytorch_to_ours
+
 logger = logging.getLogger(__name__)
 
-# PaddleVideo numbers A0's layers through; ours are named by block and layer.
-_A0_BLOCK_NAMES = [
-    f"block{block}_layer{layer}"
+# PaddleVideo numbers A0's layers through; the port names them by block and layer.
+_A0_BLOCKS = [
+    f"b{block}_l{layer}"
     for block, num_layers in enumerate((1, 3, 3, 4, 4))
     for layer in range(num_layers)
 ]
 _SIGNATURE = re.compile(r"^(backbone\.)?blocks\.\d+\.(deep|expand|alpha)")
 
-_OUTER = {
-    "conv1": "backbone.stem",
-    "conv7": "backbone.project",
-    "classifier.0": "head.dense",
-    "classifier.3": "head.classifier",
-}
-_INNER = {
-    "expand": "expand",
-    "deep": "feature.spatial",
-    "se.fc1": "attention.reduce",
-    "se.fc2": "attention.expand",
-    "project": "project",
-    "res.1": "shortcut.project",
-    "res.0": "shortcut.project",
-}
-_DENSE = re.compile(r"(^head\.(dense|classifier)|\.attention\.(reduce|expand))$")
+_LAYERS = {"0": "conv3d", "1": "norm"}
+_STATISTICS = {"_mean": "running_mean", "_variance": "running_var"}
 
 
 def is_paddlevideo(arrays: Mapping[str, np.ndarray]) -> bool:
@@ -49,40 +37,20 @@ def translate_weights(arrays: Mapping[str, np.ndarray], source: str) -> dict[str
     logger.info("%s: PaddleVideo's names of %d weights were translated", source, len(arrays))
     translated = {}
     for name, array in arrays.items():
-        ours = _our_name(name.removeprefix("backbone."))
-        translated[ours or name] = _our_layout(ours, array) if ours else array
+        ours = pytorch_to_ours(_pytorch_name(name.removeprefix("backbone.")))
+        translated[ours or name] = pytorch_layout_to_ours(ours, array) if ours else array
     return translated
 
 
-def _our_name(name: str) -> str | None:
-    """Our name of PaddleVideo's ``name``, or None where it has no place here."""
+def _pytorch_name(name: str) -> str:
+    """The name of the same weight in the PyTorch port, from which the network was ported.
+
+    PaddleVideo numbers the blocks through, and convolution and batch norm of a block 0 and 1.
+    """
     block = re.match(r"blocks\.(\d+)\.(.+)$", name)
-    if block and int(block[1]) < len(_A0_BLOCK_NAMES):
-        prefix = f"backbone.blocks.{_A0_BLOCK_NAMES[int(block[1])]}."
-        if block[2] == "alpha":
-            return f"{prefix}rezero.scale"
-        return _conv_name(block[2], _INNER, prefix)
-    return _conv_name(name, _OUTER, "")
-
-
-def _conv_name(rest: str, parts: Mapping[str, str], prefix: str) -> str | None:
-    found = re.match(r"(.+)\.conv_([12])\.([01])\.(\w+)$", rest)
-    if not found or found[1] not in parts:
-        return None
-    part = prefix + parts[found[1]]
-    if found[2] == "2":  # the temporal half of a (2+1)D convolution
-        part = part.replace("feature.spatial", "feature.temporal")
-    if _DENSE.search(part):
-        return f"{part}.{found[4]}"
-    return f"{part}.{'conv' if found[3] == '0' else 'bn'}.{found[4]}"
-
-
-def _our_layout(name: str, array: np.ndarray) -> np.ndarray:
-    """Dense layers are [in, out] here; (2+1)D kernels have five axes."""
-    part, _, kind = name.rpartition(".")
-    if kind == "weight" and _DENSE.search(part):
-        return array.reshape(array.shape[:2]).T
-    if kind == "weight" and part.endswith(".conv") and array.ndim == 4:
-        temporal = part.endswith("feature.temporal.conv")
-        return array[..., None] if temporal else array[:, :, None]
-    return array
+    if block and int(block[1]) < len(_A0_BLOCKS):
+        name = f"blocks.{_A0_BLOCKS[int(block[1])]}.{block[2]}"
+    found = re.match(r"(.+\.conv_[12])\.([01])\.(\w+)$", name)
+    if not found:
+        return name
+    return f"{found[1]}.{_LAYERS[found[2]]}.{_STATISTICS.get(found[3], found[3])}"

@@ -1,12 +1,10 @@
 """Read ``.pdparams``: a pickle that may hold NumPy arrays and plain containers, nothing else.
 
-`pickle.load` runs whatever a file names. This reader resolves only the few names that an array is
-made of and refuses every other before it is called, so a hostile file cannot run anything.
+Only the few names that an array is made of are resolved: see `paddlevideo.utils.safe_pickle`.
 """
 
 import io
 import pickle
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +12,7 @@ import numpy as np
 
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import atomic_write
+from paddlevideo.utils.safe_pickle import AdmittedFunction, RefusedNameError, load_admitted
 
 
 class _Dtype:
@@ -41,19 +40,6 @@ class _Array:
         _version, shape, dtype, is_fortran, data = state
         order: Any = "F" if is_fortran else "C"
         self.array = np.frombuffer(bytearray(data), dtype.dtype).reshape(shape, order=order)
-
-
-class _Function:
-    """What a file may call; unlike a plain function, the file cannot alter it."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self._function = function
-
-    def __call__(self, *arguments: Any) -> Any:
-        return self._function(*arguments)
-
-    def __setstate__(self, _state: Any) -> None:
-        raise pickle.UnpicklingError("a function has no state")
 
 
 def _latin1_bytes(text: str, encoding: str) -> bytes:
@@ -89,27 +75,19 @@ _ADMITTED: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): dict,
     ("builtins", "tuple"): tuple,
     ("__builtin__", "tuple"): tuple,
-    ("builtins", "bytes"): _Function(_no_bytes),
-    ("__builtin__", "bytes"): _Function(_no_bytes),
-    ("_codecs", "encode"): _Function(_latin1_bytes),
+    ("builtins", "bytes"): AdmittedFunction(_no_bytes),
+    ("__builtin__", "bytes"): AdmittedFunction(_no_bytes),
+    ("_codecs", "encode"): AdmittedFunction(_latin1_bytes),
     **{
         (f"{package}.{module}", name): component
         for package in ("numpy.core", "numpy._core")
         for module, name, component in (
             ("multiarray", "_reconstruct", _Array),
-            ("multiarray", "scalar", _Function(_scalar)),
-            ("numeric", "_frombuffer", _Function(_from_buffer)),
+            ("multiarray", "scalar", AdmittedFunction(_scalar)),
+            ("numeric", "_frombuffer", AdmittedFunction(_from_buffer)),
         )
     },
 }
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _ADMITTED[module, name]
-        except KeyError:
-            raise _RefusedNameError(f"{module}.{name}") from None
 
 
 def _plain(value: Any) -> Any:
@@ -120,13 +98,9 @@ def _plain(value: Any) -> Any:
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
         return type(value)(_plain(item) for item in value)
-    if isinstance(value, (_Dtype, _Function, type)):
+    if isinstance(value, (_Dtype, AdmittedFunction, type)):
         raise pickle.UnpicklingError(f"{value!r} is no content")
     return value
-
-
-class _RefusedNameError(Exception):
-    """The pickle names something that is neither an array nor a plain container."""
 
 
 def read_array_pickle(path: str | Path) -> Any:
@@ -141,8 +115,8 @@ def read_array_pickle(path: str | Path) -> Any:
     except OSError as error:
         raise WeightsError(f"weights {path} cannot be read: {error.strerror}") from None
     try:
-        content = _plain(_ArrayUnpickler(io.BytesIO(data)).load())
-    except _RefusedNameError as error:
+        content = _plain(load_admitted(io.BytesIO(data), _ADMITTED))
+    except RefusedNameError as error:
         raise WeightsError(
             f"{path}: refused: the file holds {error}, which is neither an array nor a plain "
             "container. Nothing in it was run. Weights are saved as {name: array}"

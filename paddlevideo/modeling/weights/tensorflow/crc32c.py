@@ -46,7 +46,7 @@ def _advance(register: int, chunk: memoryview) -> int:
     # Zeros in front do not change a register of 0, and the old register is xored into the first
     # four bytes: so any chunk is a power of two of words.
     num_words = 1 << (-(-len(chunk) // _WORD_BYTES) - 1).bit_length()
-    padded = np.zeros(num_words * _WORD_BYTES, np.uint8)
+    padded: np.ndarray = np.zeros(num_words * _WORD_BYTES, np.uint8)
     start = len(padded) - len(chunk)
     padded[start:] = np.frombuffer(chunk, np.uint8)
     padded[start : start + _WORD_BYTES] ^= np.frombuffer(register.to_bytes(4, "little"), np.uint8)
@@ -69,7 +69,8 @@ def _move_on(registers: np.ndarray, level: int) -> np.ndarray:
 def _tables(level: int) -> tuple[np.ndarray, np.ndarray]:
     """What `_move_on` makes of the low and of the high 16 bits."""
     columns = _columns(level)
-    low, high = np.zeros(1, np.uint32), np.zeros(1, np.uint32)
+    low: np.ndarray = np.zeros(1, np.uint32)
+    high: np.ndarray = np.zeros(1, np.uint32)
     for bit in range(16):
         low = np.concatenate([low, low ^ columns[bit]])
         high = np.concatenate([high, high ^ columns[bit + 16]])
