@@ -11,10 +11,16 @@ from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
 from paddlevideo.modeling.backbones.movinet.conv import ConvBlock, Convolution, pointwise_block
+from paddlevideo.modeling.backbones.movinet.multiply_adds import (
+    bottleneck_cost,
+    convolution_cost,
+    output_size,
+)
 from paddlevideo.modeling.backbones.movinet.options import (
     ConvType,
     MoViNetOptions,
     Padding,
+    PoolingType,
     SEType,
 )
 from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
@@ -30,10 +36,12 @@ from paddlevideo.utils.errors import ConfigError
 class MoViNet(nn.Layer):
     """Clip [B, 3, T, H, W] to one vector per clip, [B, ``out_channels``].
 
+    Other poolings give one vector per frame, or maps: see ``out_axes``.
+
     Args:
         model_type: A0 to A5, or T0.
         causal, conv_type, se_type, activation, gating_activation, use_positional_encoding,
-        padding, bn_momentum, bn_epsilon, stochastic_depth: see `MoViNetOptions`.
+        padding, average_pooling_type, bn_momentum, bn_epsilon, stochastic_depth: see `MoViNetOptions`.
         recompute: train with less memory and more time: of each bottleneck only the input is
             kept for the backward pass. Nothing else changes.
 
@@ -51,6 +59,7 @@ class MoViNet(nn.Layer):
         gating_activation: str = "sigmoid",
         use_positional_encoding: bool = False,
         padding: Padding = "same",
+        average_pooling_type: PoolingType = "3d",
         bn_momentum: float = 0.99,
         bn_epsilon: float = 1e-3,
         stochastic_depth: float = 0.0,
@@ -69,6 +78,7 @@ class MoViNet(nn.Layer):
             gating_activation=gating_activation,
             use_positional_encoding=use_positional_encoding,
             padding=padding,
+            average_pooling_type=average_pooling_type,
             bn_momentum=bn_momentum,
             bn_epsilon=bn_epsilon,
             stochastic_depth=stochastic_depth,
@@ -102,6 +112,11 @@ class MoViNet(nn.Layer):
         """Length of the vector per clip."""
         return self.spec.project_channels
 
+    @property
+    def out_axes(self) -> str:
+        """Axes of the result: one vector per clip, one per frame, or maps."""
+        return {"3d": "BC", "2d": "BTC", "none": "BCTHW"}[self.options.average_pooling_type]
+
     def stages(self) -> OrderedDict[str, list[nn.Layer]]:
         """The stem and the blocks, in order."""
         stages = OrderedDict(stem=[self.stem])
@@ -111,8 +126,25 @@ class MoViNet(nn.Layer):
 
     def native_clip(self) -> ClipSpec:
         """The clip of the paper's evaluation (spec section 1.2)."""
-        size = self.spec.size
-        return ClipSpec(self.spec.num_frames, size, size, self.spec.stride_frames)
+        spec = self.spec
+        return ClipSpec(
+            spec.num_frames, spec.size, spec.size, spec.stride_frames, short_side=spec.short_side
+        )
+
+    def multiply_adds(self, num_frames: int, height: int, width: int) -> int:
+        """Multiply-adds of one clip (see `multiply_adds.py` for what is counted)."""
+        size = (height, width)
+        total = num_frames * convolution_cost(self.stem.conv, size)
+        size = output_size(self.stem.conv, size)
+        for block in self.blocks.values():
+            cost, size = bottleneck_cost(block, num_frames, size)
+            total += cost
+        return total + num_frames * convolution_cost(self.project.conv, size)
+
+    @property
+    def receptive_field(self) -> int:
+        """How many frames an output of the last convolution sees (pooling sees them all)."""
+        return 1 + sum(block.spec.kernel[0] - 1 for block in self.blocks.values())
 
     @property
     def causal(self) -> bool:
@@ -125,7 +157,7 @@ class MoViNet(nn.Layer):
         exchange: StateExchange | None = None,
         endpoints: OrderedDict[str, Tensor] | None = None,
     ) -> Tensor:
-        """Return [B, ``out_channels``], the mean over all frames seen.
+        """Return [B, ``out_channels``], the mean over all frames seen; or as ``out_axes`` says.
 
         Args:
             exchange: states of the streams to go on with; None starts and ends with this clip.
@@ -141,10 +173,20 @@ class MoViNet(nn.Layer):
                 x = block(x, exchange)
             if endpoints is not None:
                 endpoints[name] = x
-        x = self.pool(spatial_mean(self.project(x)), exchange).squeeze(2)
+        x = self._pooled(self.project(x), exchange)
         if endpoints is not None:
             endpoints["head"] = x
         return x
+
+    def _pooled(self, x_BCTHW: Tensor, exchange: StateExchange | None) -> Tensor:
+        """The result; without the mean over time the states of the head pass through (2.13)."""
+        kind = self.options.average_pooling_type
+        if kind == "3d":
+            return self.pool(spatial_mean(x_BCTHW), exchange).squeeze(2)
+        if exchange is not None:
+            for spec in self.pool.state_specs():
+                exchange.put(spec.name, exchange.take(spec.name))
+        return spatial_mean(x_BCTHW).transpose([0, 2, 1]) if kind == "2d" else x_BCTHW
 
     def state_specs(self, height: int, width: int) -> list[StateSpec]:
         """Names, shapes and dtypes of the states of one stream (spec section 2.13)."""
