@@ -5,7 +5,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.layers.activations import activation as activation_by_name
 from paddlevideo.modeling.layers.initializers import he_normal, normal
 from paddlevideo.modeling.registry import HEADS
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, DataError
 
 _CLASSIFIER_STD = 0.01
 
@@ -14,8 +14,10 @@ _CLASSIFIER_STD = 0.01
 class MoViNetHead(nn.Layer):
     """[B, ``in_channels``] to logits [B, ``num_classes``].
 
+    One vector per frame, [B, T, ``in_channels``], is classified where there is one frame.
+
     Args:
-        in_channels: given by the backbone.
+        in_channels, in_axes: given by the backbone.
         num_classes: at least 2.
         hidden_dim: width of the dense layer.
         activation: of the dense layer; swish in every released model, streams too.
@@ -29,12 +31,18 @@ class MoViNetHead(nn.Layer):
         hidden_dim: int = 2048,
         activation: str = "swish",
         dropout: float = 0.2,
+        in_axes: str = "BC",
     ) -> None:
         super().__init__()
         if num_classes < 2:
             raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2")
         if not 0.0 <= dropout < 1.0:
             raise ConfigError(f"dropout is {dropout}, expected [0, 1)")
+        if in_axes not in ("BC", "BTC"):
+            raise ConfigError(
+                f"a classifier needs vectors, the backbone gives {in_axes}; "
+                "average_pooling_type: none is for the backbone alone"
+            )
         self.num_classes = num_classes
         self.dense = nn.Linear(in_channels, hidden_dim, weight_attr=he_normal(in_channels))
         self.classifier = nn.Linear(hidden_dim, num_classes, weight_attr=normal(_CLASSIFIER_STD))
@@ -46,5 +54,16 @@ class MoViNetHead(nn.Layer):
         return {"classifier.weight": 1, "classifier.bias": 0}
 
     def forward(self, x_BC: Tensor) -> Tensor:
-        """Return logits, no softmax."""
+        """Return logits, no softmax.
+
+        Raises:
+            DataError: there is more than one frame and no mean over time.
+        """
+        if x_BC.ndim == 3:
+            if x_BC.shape[1] != 1:
+                raise DataError(
+                    f"{x_BC.shape[1]} frames give as many vectors, and one is classified: with "
+                    "average_pooling_type: 2d give one frame at a time, or use 3d"
+                )
+            x_BC = x_BC.squeeze(1)
         return self.classifier(self.dropout(self._activation(self.dense(x_BC))))

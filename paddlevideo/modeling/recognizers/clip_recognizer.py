@@ -50,7 +50,12 @@ class ClipRecognizer(nn.Layer):
             **bind_arguments(InputScaling, scaling or {}, f"{where}.scaling")
         )
         self.backbone = BACKBONES.build(backbone, f"{where}.backbone")
-        self.head = HEADS.build(head, f"{where}.head", in_channels=self.backbone.out_channels)
+        self.head = HEADS.build(
+            head,
+            f"{where}.head",
+            in_channels=self.backbone.out_channels,
+            in_axes=getattr(self.backbone, "out_axes", "BC"),
+        )
         self.criterion = LOSSES.build(loss or {"name": "CrossEntropyLoss"}, f"{where}.loss")
 
     @property
@@ -167,7 +172,7 @@ class ClipRecognizer(nn.Layer):
         bind_arguments(InputScaling, node.get("scaling") or {}, f"{where}.scaling")
         for key, registry, context in (
             ("backbone", BACKBONES, ()),
-            ("head", HEADS, ("in_channels",)),
+            ("head", HEADS, ("in_channels", "in_axes")),
             ("loss", LOSSES, ()),
         ):
             if node.get(key) is not None:

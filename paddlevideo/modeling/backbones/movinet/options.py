@@ -9,6 +9,7 @@ from paddlevideo.utils.errors import ConfigError
 ConvType = Literal["3d", "2plus1d", "3d_2plus1d"]
 SEType = Literal["3d", "2d", "2plus3d", "none"]
 Padding = Literal["same", "paddlevideo"]
+PoolingType = Literal["3d", "2d", "none"]
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,8 @@ class MoViNetOptions:
         use_positional_encoding: add the frame's position to the pooled vector (causal only).
         padding: ``same``: TensorFlow's SAME; ``paddlevideo``: the fixed symmetric padding of
             PaddleVideo's A0 network, whose published weights need it.
+        average_pooling_type: what the network ends with: ``3d`` the mean over space and all
+            frames seen, ``2d`` the mean over space of each frame, ``none`` maps.
         bn_momentum: weight of the old running statistics.
         stochastic_depth: drop rate of the last layer; it grows linearly from the first.
     """
@@ -36,6 +39,7 @@ class MoViNetOptions:
     gating_activation: str = "sigmoid"
     use_positional_encoding: bool = False
     padding: Padding = "same"
+    average_pooling_type: PoolingType = "3d"
     bn_momentum: float = 0.99
     bn_epsilon: float = 1e-3
     stochastic_depth: float = 0.0
