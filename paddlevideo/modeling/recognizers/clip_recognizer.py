@@ -11,6 +11,7 @@ from paddle import Tensor, nn
 
 from paddlevideo.modeling.clip_spec import ClipSpec
 from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.recognizers.clip_check import check_clip
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
     load_states,
@@ -19,7 +20,7 @@ from paddlevideo.modeling.recognizers.stream_states import (
 )
 from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, RECOGNIZERS
 from paddlevideo.modeling.states import StateExchange, States
-from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.registry import bind_arguments
 
 NO_SCALING = {"scale": 1.0}
@@ -98,9 +99,9 @@ class ClipRecognizer(nn.Layer):
         """Return logits [B, num_classes].
 
         Raises:
-            DataError: the input is not [B, T, 3, H, W].
+            DataError: the input is no batch of clips.
         """
-        _check_clip(clip_BTCHW)
+        self._check(clip_BTCHW)
         return self.head(self.backbone(self.scaling(clip_BTCHW), endpoints=endpoints))
 
     def init_states(self, batch_size: int, height: int, width: int) -> States:
@@ -131,9 +132,10 @@ class ClipRecognizer(nn.Layer):
         Raises:
             DataError: the frames are no clip, or the states are of another model, batch or size.
         """
-        _check_clip(frames_BTCHW)
+        self._check(frames_BTCHW)
         batch_size, _, _, height, width = frames_BTCHW.shape
-        check_states(states, self.backbone.state_specs(height, width), batch_size)
+        specs = self.backbone.state_specs(height, width)
+        check_states(states, specs, batch_size, f"{height}x{width}")
         exchange = StateExchange(states)
         logits = self.head(self.backbone(self.scaling(frames_BTCHW), exchange))
         return logits, OrderedDict((name, exchange.new[name]) for name in states)
@@ -166,6 +168,9 @@ class ClipRecognizer(nn.Layer):
         dtype = "float32" if self.scaling.is_identity else "uint8"
         return replace(self.backbone.native_clip(), dtype=dtype)
 
+    def _check(self, clip_BTCHW: Tensor) -> None:
+        check_clip(clip_BTCHW, getattr(self.backbone, "min_size", 1))
+
     @staticmethod
     def check_node(node: Mapping[str, Any], where: str) -> None:
         """Check backbone, head, loss and scaling of a MODEL section without building."""
@@ -179,12 +184,3 @@ class ClipRecognizer(nn.Layer):
                 registry.check(node[key], f"{where}.{key}", context)
             elif key != "loss":
                 raise ConfigError(f"{where}: the section {key} is missing")
-
-
-def _check_clip(clip_BTCHW: Tensor) -> None:
-    shape = list(clip_BTCHW.shape)
-    if len(shape) != 5 or shape[2] != 3:
-        raise DataError(
-            "a clip batch is [batch, frames, 3, height, width] in RGB; "
-            f"got shape {shape} ({clip_BTCHW.dtype})"
-        )

@@ -6,20 +6,32 @@ States are plain tensors by name; the first axis of each is the batch of streams
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import paddle
 from paddle import Tensor
 
+from paddlevideo.modeling.recognizers.clip_check import dtype_name
 from paddlevideo.modeling.states import States, StateSpec
 from paddlevideo.modeling.weights.files import SAFETENSORS, read_weights, write_weights
 from paddlevideo.utils.errors import DataError, WeightsError
 
 
-def check_states(states: Mapping[str, Tensor], specs: Sequence[StateSpec], batch_size: int) -> None:
+def check_states(
+    states: Mapping[str, Tensor], specs: Sequence[StateSpec], batch_size: int, frame_size: str
+) -> None:
     """Raise `DataError` unless ``states`` are those of ``specs`` for this number of streams.
 
     The message names what was expected and what came: states of another model, batch or size.
+
+    Args:
+        frame_size: of the frames that came with them, for the message.
     """
+    if not isinstance(states, Mapping):
+        raise DataError(
+            f"states are tensors by name, as init_states gives them; got {type(states).__name__}"
+        )
     expected = {spec.name: spec for spec in specs}
     missing = [name for name in expected if name not in states]
     unknown = [name for name in states if name not in expected]
@@ -30,11 +42,12 @@ def check_states(states: Mapping[str, Tensor], specs: Sequence[StateSpec], batch
         )
     for name, spec in expected.items():
         shape, want = list(states[name].shape), [batch_size, *spec.shape]
-        dtype = str(states[name].dtype).removeprefix("paddle.")
+        dtype = dtype_name(states[name])
         if shape != want or dtype != spec.dtype:
             raise DataError(
-                f"state {name}: expected {want} {spec.dtype} for {batch_size} streams of frames "
-                f"of this size, got {shape} {dtype}; states belong to one batch and frame size"
+                f"state {name}: expected {want} {spec.dtype} for {batch_size} streams of "
+                f"{frame_size} frames, got {shape} {dtype}; states belong to one batch and "
+                "frame size"
             )
 
 
@@ -42,8 +55,12 @@ def reset_rows(states: Mapping[str, Tensor], rows: Sequence[int]) -> States:
     """Return ``states`` with the streams ``rows`` as if they had seen nothing.
 
     Raises:
-        DataError: a row is outside the batch.
+        DataError: there are no states, or a row is no stream of the batch.
     """
+    if not states:
+        raise DataError("there are no states to reset; make them with init_states")
+    if isinstance(rows, (int, str)) or not all(_is_whole(row) for row in rows):
+        raise DataError(f"rows are numbers of streams, such as [0, 2]; got {rows}")
     batch_size = next(iter(states.values())).shape[0]
     outside = [row for row in rows if not 0 <= row < batch_size]
     if outside:
@@ -81,6 +98,10 @@ def load_states(path: str | Path, names: Sequence[str]) -> States:
 
 def _along_first(mask_B: Tensor, state: Tensor) -> Tensor:
     return mask_B.reshape([-1, *[1] * (state.ndim - 1)])
+
+
+def _is_whole(row: Any) -> bool:
+    return isinstance(row, (int, np.integer)) and not isinstance(row, bool)
 
 
 def _some(names: Sequence[str]) -> str:

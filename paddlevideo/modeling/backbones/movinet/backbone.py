@@ -148,6 +148,17 @@ class MoViNet(nn.Layer):
         return 1 + sum(block.spec.kernel[0] - 1 for block in self.blocks.values())
 
     @property
+    def min_size(self) -> int:
+        """Least height and width: fixed padding loses pixels in some layers, SAME in none."""
+        if self.options.padding == "same":
+            return 1
+        layers = [block.feature.spatial.conv for block in self.blocks.values()]
+        size = 1
+        for conv in (*reversed(layers), self.stem.conv):
+            size = max(1, (size - 1) * conv.stride + conv.kernel[1] - 2 * conv.symmetric_padding)
+        return size
+
+    @property
     def causal(self) -> bool:
         """Whether the network can run frame by frame."""
         return self.options.causal
