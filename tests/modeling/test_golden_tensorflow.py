@@ -76,21 +76,26 @@ def test_training_step_gradients(tf_base, trained):
         assert error < 1e-4 * np.abs(array).max() + 1e-6 * largest, name
 
 
-def test_training_step_running_statistics(tf_base, trained):
-    model, _ = trained
+def assert_running_statistics(golden, model, num_layers):
+    """Those after one training step, and what the step changed."""
     state = model.state_dict()
     after, left_over = from_tensorflow(
-        part(tf_base, "train_weight/"), shapes_of(state), list(model.backbone.blocks.keys())
+        part(golden, "train_weight/"), shapes_of(state), list(model.backbone.blocks.keys())
     )
     before, _ = from_tensorflow(
-        part(tf_base, "weight/"), shapes_of(state), list(model.backbone.blocks.keys())
+        part(golden, "weight/"), shapes_of(state), list(model.backbone.blocks.keys())
     )
-    assert not left_over and len(after) == 2 * 51
+    assert not left_over and len(after) == 2 * num_layers
     for name, array in after.items():
         assert relative_error(state[name], array) < 1e-6, name
         # The change of one step is 1 % of the values: it is compared by itself.
         change = array - before[name]
         assert relative_error(state[name].numpy() - before[name], change) < 1e-3, name
+
+
+def test_training_step_running_statistics(tf_base, trained):
+    model, _ = trained
+    assert_running_statistics(tf_base, model, num_layers=51)
 
 
 def test_stream_model_on_a_clip(tf_stream):
@@ -101,20 +106,16 @@ def test_stream_model_on_a_clip(tf_stream):
     assert_endpoints(tf_stream, endpoints)
 
 
-def test_stream_model_training_step(tf_stream):
-    model = tensorflow_model(tf_stream, **STREAM)
+@pytest.mark.parametrize("conv_type", ["2plus1d", "3d_2plus1d"])
+def test_stream_model_training_step(tf_stream, conv_type):
+    model = tensorflow_model(tf_stream, **{**STREAM, "conv_type": conv_type})
     model.train()
     model.head.dropout.p = 0.0
     labels = paddle.to_tensor(tf_stream["train_labels"])
     out = model.loss({"clip": pixels(tf_stream), "label": labels})
     assert out["loss"].item() == pytest.approx(float(tf_stream["train_loss"]), rel=1e-6)
     assert relative_error(out["logits"], tf_stream["train_logits"]) < TOLERANCE
-    state = model.state_dict()
-    after, _ = from_tensorflow(
-        part(tf_stream, "train_weight/"), shapes_of(state), list(model.backbone.blocks.keys())
-    )
-    assert len(after) == 2 * 62
-    assert max(relative_error(state[name], array) for name, array in after.items()) < 1e-6
+    assert_running_statistics(tf_stream, model, num_layers=62)
 
 
 def zero_states(model, height, width, batch):

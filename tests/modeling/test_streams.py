@@ -91,6 +91,24 @@ def test_step_leaves_its_states_alone(model):
     assert after["state_head_pool_frame_count"].numpy().tolist() == [2]
 
 
+def test_gradients_flow_through_the_states(model):
+    """Those of the whole clip: a step passes its states on, and their gradients back."""
+    clip = paddle.to_tensor(clips(2, 4))
+    states, gradients = model.init_states(2, HEIGHT, WIDTH), []
+    for size in (1, 2, 1):
+        logits, states = model.step(clip[:, :size], states)
+        clip = clip[:, size:]
+    for last in (logits, model(paddle.to_tensor(clips(2, 4)))):
+        (last * last).sum().backward()
+        named = model.named_parameters()
+        gradients.append({n: p.grad.numpy() for n, p in named if not p.stop_gradient})
+        model.clear_gradients()
+    ours, expected = gradients
+    largest = max(np.abs(array).max() for array in expected.values())
+    for name, array in expected.items():
+        assert np.abs(ours[name] - array).max() < 1e-5 * largest, name
+
+
 def test_one_stream_of_the_batch_starts_anew(model):
     clip = clips(3, 6)
     _, states = run(model, clip[:, :3], [3])
@@ -121,15 +139,18 @@ def test_saved_in_the_middle_and_restored(model, tmp_path):
 
 
 def test_training_and_stepping_share_weights(model):
-    """Clip-wise training needs no reset, and two batch sizes in a row are fine."""
+    """Clip-wise training needs no reset; other batches, lengths and sizes in a row are fine."""
     trained = build()
     trained.train()
-    for batch in (2, 3):
-        loss = trained.loss(
-            {"clip": paddle.to_tensor(clips(batch, 4)), "label": paddle.zeros([batch], "int64")}
-        )["loss"]
+    batches = [clips(2, 4), clips(3, 4), clips(3, 2, 32, 32), clips(1, 5, 40, 64), clips(2, 4)]
+    losses = []
+    for clip in batches:
+        label = paddle.zeros([len(clip)], "int64")
+        trained.head.dropout.p = 0.0
+        loss = trained.loss({"clip": paddle.to_tensor(clip), "label": label})["loss"]
         loss.backward()
-        assert np.isfinite(loss.item())
+        losses.append(loss.item())
+    assert np.isfinite(losses).all() and losses[-1] == losses[0]  # nothing is left of a clip
     trained.eval()
     clip = clips(2, 4)
     assert difference(run(trained, clip, [1, 3])[0], whole(trained, clip)) < 1e-5
