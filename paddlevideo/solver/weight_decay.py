@@ -111,12 +111,13 @@ class DecayAndClip(ClipGradBase):
         ]
 
     def _with_term(self, parameter: Tensor, gradient: Tensor) -> Tensor:
-        # Not in place: the gradient is the caller's.
-        weight = (
-            parameter if parameter.dtype == gradient.dtype else parameter.astype(gradient.dtype)
-        )
+        weight = parameter
+        if parameter.dtype != gradient.dtype:
+            weight = parameter.astype(gradient.dtype)
         direction = weight if self.decay.name == "L2" else paddle.sign(weight)
-        return gradient + self.decay.value * direction
+        # In place on the new term: the gradient is the caller's, and a second new array would
+        # take as long as the arithmetic.
+        return paddle.scale(direction, self.decay.value).add_(gradient)
 
 
 def is_number(value: Any) -> bool:

@@ -3,9 +3,11 @@
 import numpy as np
 import paddle
 import pytest
+from tasks.test_step import Recognizer, batches
 
 import paddlevideo
 from paddlevideo.solver import build_optimizer
+from paddlevideo.tasks.step import Precision, TrainStep
 from solver.test_optimizers import RMSPROP, WHERE, Net, assert_close, values
 
 RATES = [0.1, 0.2, 0.3, 0.05]
@@ -142,6 +144,56 @@ def test_kernels_for_an_optimizer_that_decays_apart_from_the_gradient():
     _, ours, _ = train({**node, "weight_decay": decay})
     different = {n for n in plain if not np.array_equal(plain[n], ours[n])}
     assert different == {"dense.weight"}
+
+
+def test_a_group_of_batches_is_decayed_and_clipped_once():
+    """The averaged gradient of the group, as that of one large batch."""
+    node = {
+        **RMSPROP,
+        "grad_clip": {"name": "ClipGradByNorm", "value": 0.05},
+        "weight_decay": {"name": "L2", "value": 0.2},
+    }
+    ends = []
+    for whole in (False, True):
+        several = batches(3)
+        if whole:
+            several = [{key: paddle.concat([b[key] for b in several]) for key in several[0]}]
+        model = Recognizer()
+        step = TrainStep(model, build_optimizer(node, model, WHERE), Precision())
+        for number, batch in enumerate(several):
+            step(batch, 0.3, len(several), update=number == len(several) - 1)
+        ends.append(values(model))
+    assert_close(*ends)
+
+
+def test_a_step_of_movinet():
+    """The recipe of spec section 5 on the network itself, from its own gradients."""
+    paddle.seed(0)
+    model = paddlevideo.create_model("movinet_t0_stream", num_classes=3, dropout=0.0)
+    model.train()
+    node = {
+        **RMSPROP,
+        "grad_clip": {"name": "ClipGradByNorm", "value": 0.01},
+        "weight_decay": {"name": "L2", "value": 0.3, "parameters": "kernels"},
+    }
+    optimizer = build_optimizer(node, model, WHERE)
+    optimizer.set_lr(0.1)
+    start = values(model)
+    clip = np.random.default_rng(0).integers(0, 256, (2, 2, 3, 32, 32)).astype("uint8")
+    batch = {"clip": paddle.to_tensor(clip), "label": paddle.to_tensor([0, 2])}
+    model.loss(batch)["loss"].backward()
+    gradients = {n: p.grad.numpy() for n, p in model.named_parameters() if p.grad is not None}
+    optimizer.step()
+    clipped = {True: 0, False: 0}
+    for name, w in values(model).items():
+        kernel = start[name].ndim >= 2 and "classifier" not in name
+        g = gradients[name] + (0.3 * start[name] if kernel else 0.0)
+        norm = np.sqrt((g**2).sum())
+        clipped[bool(norm > 0.01)] += 1
+        g = g * min(1.0, 0.01 / norm) if norm else g
+        expected = start[name] - 0.1 * g / np.sqrt(0.1 * g**2 + 1.0)
+        np.testing.assert_allclose(w, expected, rtol=2e-5, atol=2e-6, err_msg=name)
+    assert min(clipped.values()) > 10
 
 
 @pytest.mark.parametrize("name", ["movinet_t0_base", "movinet_t0_stream"])
