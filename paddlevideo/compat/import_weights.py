@@ -81,9 +81,9 @@ def _import_paddlevideo(path: Path) -> ImportedWeights:
 
 
 def _paddlevideo_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
-    """Its fixed padding exists for the non-causal network; its batch norm has Paddle's epsilon."""
-    padding = {} if backbone.get("causal") else {"padding": "paddlevideo"}
-    return {**padding, "bn_epsilon": 1e-5}
+    """Its fixed padding is that of the non-causal A0; its batch norm has Paddle's epsilon."""
+    has_padding = backbone.get("model_type") == "A0" and not backbone.get("causal")
+    return {**({"padding": "paddlevideo"} if has_padding else {}), "bn_epsilon": 1e-5}
 
 
 def _pytorch_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
