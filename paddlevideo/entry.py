@@ -7,9 +7,10 @@ import argparse
 import contextlib
 import logging
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
+import numpy as np
 import paddle
 from paddle import nn
 
@@ -20,7 +21,7 @@ from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.distributed import is_main
-from paddlevideo.utils.errors import PaddleVideoError
+from paddlevideo.utils.errors import PaddleVideoError, WeightsError
 from paddlevideo.utils.logging import setup_logging
 
 EXIT_USER_ERROR = 1
@@ -40,21 +41,39 @@ def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) ->
     )
 
 
-def load_weights(model: nn.Layer, path: str | Path, initial: bool = False) -> None:
+Weights = str | Path | Mapping[str, str | Path]
+
+
+def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
     """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing.
 
     Args:
+        weights: a file of the whole model; of an ensemble also one for each member, by its name.
         initial: the weights are what training starts from: they may be those of another number
             of classes, whose classifier is then left out.
 
     Raises:
-        WeightsError: the file cannot be read or does not fit.
+        WeightsError: a file cannot be read or does not fit.
     """
     load = load_initial_arrays if initial else load_arrays
-    load(model, translate_weights(read_weights(path), str(path)), str(path))
+    if not isinstance(weights, Mapping):
+        load(model, _translated(weights), str(weights))
+        return
+    if not hasattr(model, "member_weights"):
+        raise WeightsError(
+            f"weights are given for {', '.join(weights)}, but the model is no ensemble of members; "
+            "name one file"
+        )
+    source = ", ".join(f"{name}: {path}" for name, path in weights.items())
+    members = {name: _translated(path) for name, path in weights.items()}
+    load(model, model.member_weights(members), source)
 
 
-def open_model(recipe: Recipe, weights: str | Path | None, initial: bool = False) -> nn.Layer:
+def _translated(path: str | Path) -> dict[str, np.ndarray]:
+    return translate_weights(read_weights(path), str(path))
+
+
+def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:
     """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given.
 
     Args:

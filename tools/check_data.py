@@ -12,6 +12,7 @@ from tqdm import tqdm
 
 from paddlevideo.entry import add_config_options, open_recipe, run_command
 from paddlevideo.loader import build_dataset
+from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.recipe import SPLITS, Recipe
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.files import write_text
@@ -40,13 +41,13 @@ def check_split(recipe: Recipe, split: str) -> list[dict[str, str]]:
         where=f"DATASET.{split}",
         pipeline_where=f"PIPELINE.{split}",
     )
-    num_classes = recipe.MODEL["head"].get("num_classes")
+    num_classes = number_of_classes(recipe.MODEL)
     wrong = []
     for index in tqdm(range(len(dataset)), desc=split, leave=False, disable=None):
         record = dataset.records[index]
         try:
             _ = dataset[0, index]
-            if num_classes is not None and not 0 <= record.label < num_classes:
+            if not 0 <= record.label < num_classes:
                 raise DataError(f"label {record.label} is outside 0..{num_classes - 1}")
         except DataError as error:
             wrong.append({"where": record.where, "path": record.path, "reason": str(error)})

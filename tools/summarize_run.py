@@ -11,6 +11,7 @@ from typing import Any
 import _root  # noqa: F401
 
 from paddlevideo.entry import run_command
+from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import DataError
@@ -37,7 +38,7 @@ def summary(folder: Path) -> list[tuple[str, str]]:
     epochs = [line for line in lines if line["kind"] == "train_epoch"]
     seconds = sum(line["seconds"] for line in epochs)
     rows = [
-        ("trained", f"{name}, {config['MODEL']['head'].get('num_classes')} classes"),
+        ("trained", f"{name}, {number_of_classes(config['MODEL'])} classes"),
         ("epochs", f"{len({line['epoch'] for line in epochs})}, {seconds / 60:.1f} minutes"),
     ]
     valid = [line for line in lines if line["kind"] == "valid"]

@@ -90,27 +90,28 @@ def predict_files(
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order."""
     for group in _groups(paths, batch_size):
-        clips: dict[int, np.ndarray] = {}
+        clips: dict[int, dict[str, np.ndarray]] = {}
         failures: dict[int, VideoFailure] = {}
         for place, path in enumerate(group):
             try:
-                clips[place] = predictor.pipeline.load(str(path))
+                clips[place] = predictor.pipeline.load_views(str(path))
             except DataError as error:
                 failures[place] = VideoFailure(str(path), str(error))
         results: dict[int, VideoResult] = {}
         for places in _alike(clips):
             names = [str(group[place]) for place in places]
-            classified = predictor.classify(np.stack([clips[p] for p in places]), names, top_k)
+            batch = {view: np.stack([clips[p][view] for p in places]) for view in clips[places[0]]}
+            classified = predictor.classify(batch, names, top_k)
             results.update(zip(places, classified, strict=True))
         for place in range(len(group)):
             yield results[place] if place in results else failures[place]
 
 
-def _alike(clips: Mapping[int, np.ndarray]) -> list[list[int]]:
-    """The places of clips of one shape each: a pipeline without a fixed size can give several."""
-    by_shape: dict[tuple[int, ...], list[int]] = {}
-    for place, clip in clips.items():
-        by_shape.setdefault(clip.shape, []).append(place)
+def _alike(clips: Mapping[int, Mapping[str, np.ndarray]]) -> list[list[int]]:
+    """The places of clips of the same shapes: a pipeline without a fixed size can give several."""
+    by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
+    for place, views in clips.items():
+        by_shape.setdefault(tuple(clip.shape for clip in views.values()), []).append(place)
     return list(by_shape.values())
 
 

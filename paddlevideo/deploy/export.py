@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,18 @@ from paddlevideo.deploy.bundle import (
     read_bundle,
     write_manifest,
 )
-from paddlevideo.loader import Pipeline
+from paddlevideo.loader import ClipView, Pipeline
+from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
 
 logger = logging.getLogger(__name__)
 
-CLIP_INPUT, LOGITS_OUTPUT = "clip", "logits"
+LOGITS_OUTPUT = "logits"
 _ANY = -1
 
 
 class _ClipProgram(nn.Layer):
-    """Clip in, logits out: the part of a recognizer that is exported.
+    """Clips in, logits out: the part of a recognizer that is exported.
 
     Run as it is: the control flow of a recognizer does not depend on values, and Paddle's rewriting
     of every layer's source takes ten times as long as the export itself.
@@ -39,8 +40,8 @@ class _ClipProgram(nn.Layer):
         self.model = model
 
     @paddle.jit.not_to_static
-    def forward(self, clip: Tensor) -> Tensor:
-        return self.model(clip)
+    def forward(self, clips: list[Tensor]) -> Tensor:
+        return self.model(*clips)  # one list: Paddle cannot trace a function of any arguments
 
 
 def export_clip_model(
@@ -52,32 +53,35 @@ def export_clip_model(
 ) -> Bundle:
     """Write ``model`` as a bundle that takes clips [B, T, 3, H, W] of any batch size.
 
+    A model of several views takes one for each, ``clip_<view>``.
+
     Args:
         model: a recognizer with its weights.
-        pipeline: description of the pipeline for single video files; it fixes T, H and W.
+        pipeline: description of the pipeline for single video files; it fixes T, H and W, and has
+            a view for each of the model's inputs.
         folder: made if missing; an older bundle of the same name in it is replaced.
         name: of the files, ``<name>.json`` and ``<name>.pdiparams``.
 
     Raises:
-        ConfigError: the pipeline does not give clips of one size, or not the model's layout; or
-            the labels are not as many as the classes.
+        ConfigError: the pipeline does not give clips of one size, or not the model's inputs or
+            layout; or the labels are not as many as the classes.
         BundleError: the folder cannot be written.
     """
     folder = Path(folder)
-    clip_spec = _input_spec(model, Pipeline(pipeline, "INFERENCE"))
+    inputs = _inputs(model, Pipeline(pipeline, "INFERENCE"))
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
-            _save_program(model, clip_spec, Path(work) / name)
+            _save_program(model, inputs, Path(work) / name)
             names = sorted(path.name for path in Path(work).iterdir())
             manifest = BundleManifest(
                 model_name=name,
                 mode="clip",
                 program=_one(names, f"{name}.json", f"{name}.pdmodel"),
                 params=_one(names, f"{name}.pdiparams"),
-                inputs=(clip_spec,),
+                inputs=inputs,
                 outputs=(TensorSpec(LOGITS_OUTPUT, (_ANY, model.num_classes), "float32", "BN"),),
                 pipeline=dict(pipeline),
                 labels=labels,
@@ -91,13 +95,13 @@ def export_clip_model(
     return read_bundle(folder)
 
 
-def _save_program(model: nn.Layer, clip_spec: TensorSpec, path: Path) -> None:
+def _save_program(model: nn.Layer, inputs: Sequence[TensorSpec], path: Path) -> None:
     """Trace the model in evaluation mode and write it; the model keeps the mode it had."""
     was_training = model.training
     model.eval()
-    spec = paddle.static.InputSpec(list(clip_spec.shape), clip_spec.dtype, CLIP_INPUT)
+    specs = [paddle.static.InputSpec(list(i.shape), i.dtype, i.name) for i in inputs]
     try:
-        program = paddle.jit.to_static(_ClipProgram(model), input_spec=[spec], full_graph=True)
+        program = paddle.jit.to_static(_ClipProgram(model), input_spec=[specs], full_graph=True)
         paddle.jit.save(program, str(path))
     finally:
         if was_training:
@@ -118,26 +122,36 @@ def _replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _input_spec(model: nn.Layer, pipeline: Pipeline) -> TensorSpec:
-    height, width = pipeline.output_size
+def _inputs(model: nn.Layer, pipeline: Pipeline) -> tuple[TensorSpec, ...]:
+    """What the program takes, in the order of the model's `forward`."""
+    wanted = model.input_specs()
+    if set(wanted) != set(pipeline.views):
+        raise ConfigError(
+            f"INFERENCE: the pipeline gives {', '.join(pipeline.views)}, the model takes "
+            f"{', '.join(wanted)}; clip_<view> is made by a view of that name"
+        )
+    return tuple(_input(name, pipeline.views[name], spec.dtype) for name, spec in wanted.items())
+
+
+def _input(name: str, view: ClipView, dtype: str) -> TensorSpec:
+    where = "INFERENCE" if name == CLIP else f"INFERENCE ({name})"
+    height, width = view.output_size
     if height is None or width is None:
         raise ConfigError(
-            "INFERENCE: the pipeline's clips have no fixed size; end it with a step that fixes "
+            f"{where}: the pipeline's clips have no fixed size; end it with a step that fixes "
             "it, such as CenterCrop"
         )
-    if pipeline.output_layout != "TCHW":
+    if view.output_layout != "TCHW":
         raise ConfigError(
-            f"INFERENCE: the pipeline gives {pipeline.output_layout} clips, the model takes TCHW; "
+            f"{where}: the pipeline gives {view.output_layout} clips, the model takes TCHW; "
             "add the step Image2Array"
         )
-    dtype = model.input_spec().dtype
-    if pipeline.output_dtype != dtype:
+    if view.output_dtype != dtype:
         raise ConfigError(
-            f"INFERENCE: the pipeline gives {pipeline.output_dtype}, the model takes {dtype}; "
+            f"{where}: the pipeline gives {view.output_dtype}, the model takes {dtype}; "
             "values are scaled either by MODEL.scaling or by a Normalization step"
         )
-    shape = (_ANY, pipeline.num_frames, 3, height, width)
-    return TensorSpec(CLIP_INPUT, shape, dtype, "BTCHW")
+    return TensorSpec(name, (_ANY, view.num_frames, 3, height, width), dtype, "BTCHW")
 
 
 def _one(names: list[str], *candidates: str) -> str:

@@ -1,6 +1,6 @@
 """From a video file to class scores, with an exported bundle and nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +10,7 @@ import numpy as np
 from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, read_bundle
 from paddlevideo.deploy.engines import Engine, EngineOptions, PaddleEngine
 from paddlevideo.loader import Pipeline
-from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.errors import BundleError, DataError
 
 
 @dataclass(frozen=True)
@@ -62,19 +62,23 @@ class VideoPredictor:
     """Classify video files.
 
     Args:
-        pipeline: makes a clip from a file.
+        pipeline: makes a clip from a file, or a clip for each of several views.
         engine: runs the network.
-        input_name: of the program.
+        input_names: the program's name of the input for each of the pipeline's clips.
         labels: names of the classes, where they are known.
     """
 
     def __init__(
-        self, pipeline: Pipeline, engine: Engine, input_name: str, labels: Sequence[str] | None
+        self,
+        pipeline: Pipeline,
+        engine: Engine,
+        input_names: Mapping[str, str],
+        labels: Sequence[str] | None,
     ) -> None:
         self.pipeline = pipeline
         self.engine = engine
         self.labels = labels
-        self._input_name = input_name
+        self._input_names = dict(input_names)
 
     def __call__(self, path: str | Path, top_k: int = 5) -> VideoResult:
         """Classify one video file.
@@ -82,13 +86,21 @@ class VideoPredictor:
         Raises:
             DataError: the file cannot be read; the message names it.
         """
-        return self.classify(self.pipeline.load(str(path))[None], [str(path)], top_k)[0]
+        batch = {name: clip[None] for name, clip in self.pipeline.load_views(str(path)).items()}
+        return self.classify(batch, [str(path)], top_k)[0]
 
-    def classify(self, clips: np.ndarray, names: Sequence[str], top_k: int) -> list[VideoResult]:
-        """Classify clips [B, T, 3, H, W] that the pipeline has made; ``names`` are their files."""
+    def classify(
+        self, batch: Mapping[str, np.ndarray], names: Sequence[str], top_k: int
+    ) -> list[VideoResult]:
+        """Classify what the pipeline has made of the files ``names``.
+
+        Args:
+            batch: clips [B, T, 3, H, W] by the pipeline's name, ``clip`` if it has one view.
+        """
         if top_k < 1:
             raise DataError(f"top_k is {top_k}, expected at least 1")
-        logits_BN = next(iter(self.engine.run({self._input_name: clips}).values()))
+        inputs = {self._input_names[name]: clips for name, clips in batch.items()}
+        logits_BN = next(iter(self.engine.run(inputs).values()))
         return [
             VideoResult(name, self._best(probabilities, top_k))
             for name, probabilities in zip(names, _softmax(logits_BN), strict=True)
@@ -128,7 +140,21 @@ def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     outputs = [spec.name for spec in manifest.outputs]
     engine = PaddleEngine(bundle.program, bundle.params, outputs, options)
     pipeline = Pipeline(manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
-    return VideoPredictor(pipeline, engine, engine.input_names[0], manifest.labels)
+    names = _input_names(bundle, pipeline, engine)
+    return VideoPredictor(pipeline, engine, names, manifest.labels)
+
+
+def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str, str]:
+    """The program's name of the input for each clip; a single input may have any name."""
+    clips, inputs = list(pipeline.views), engine.input_names
+    if len(clips) == len(inputs) == 1:
+        return {clips[0]: inputs[0]}
+    if set(clips) != set(inputs):
+        raise BundleError(
+            f"{bundle.program} takes {', '.join(inputs)}, but its pipeline gives "
+            f"{', '.join(clips)}; export the model again"
+        )
+    return {name: name for name in clips}
 
 
 def _softmax(logits_BN: np.ndarray) -> np.ndarray:

@@ -12,7 +12,14 @@ from paddlevideo.loader.dataset import (
 )
 from paddlevideo.loader.decoders import DECODERS, FrameSource
 from paddlevideo.loader.index_sampler import IndexSampler
-from paddlevideo.loader.pipelines import SAMPLERS, TRANSFORMS, Pipeline, for_video_files
+from paddlevideo.loader.pipelines import (
+    SAMPLERS,
+    TRANSFORMS,
+    ClipView,
+    Pipeline,
+    described_views,
+    for_video_files,
+)
 from paddlevideo.loader.sample import Record, Sample
 
 __all__ = [
@@ -23,6 +30,7 @@ __all__ = [
     "BatchReader",
     "ClipDataset",
     "ClipLoader",
+    "ClipView",
     "FrameSource",
     "IndexSampler",
     "OnUnreadable",
@@ -33,5 +41,6 @@ __all__ = [
     "build_dataset",
     "check_dataset",
     "class_names_of",
+    "described_views",
     "for_video_files",
 ]

@@ -2,7 +2,8 @@
 
 A batch is a dict of arrays:
 
-- ``clip`` [B, T, C, H, W] in the pipeline's layout and dtype (uint8 stays uint8);
+- ``clip`` [B, T, C, H, W] in the pipeline's layout and dtype (uint8 stays uint8); of a pipeline
+  with several views, ``clip_<view>`` for each;
 - ``label`` int64 [B];
 - ``index`` int64 [B]: number of each sample in its data set;
 - ``readable`` bool [B]: False where the clip is only zeros and the answer counts as wrong.
@@ -14,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from paddlevideo.loader.dataset.base import ClipDataset
+from paddlevideo.loader.pipelines.view import ClipView
 from paddlevideo.loader.sample import Sample
 from paddlevideo.utils.errors import DataError
 
@@ -43,8 +45,9 @@ class BatchReader:
         """
         epoch, indices = place
         samples = [self._read(epoch, index) for index in indices]
+        views = self.dataset.context.pipeline.views
         return {
-            "clip": self._stack(samples),
+            **{name: _stack(name, view, samples) for name, view in views.items()},
             "label": np.array([sample.label for sample in samples], np.int64),
             "index": np.array([sample.index for sample in samples], np.int64),
             "readable": np.array([sample.readable for sample in samples], np.bool_),
@@ -59,23 +62,25 @@ class BatchReader:
             logger.warning("counted as wrong: %s", error)
             return self.dataset.unreadable(epoch, index)
 
-    def _stack(self, samples: list[Sample]) -> np.ndarray:
-        pipeline = self.dataset.context.pipeline
-        first: Sample | None = None
-        shape = pipeline.clip_shape()  # of a batch in which nothing is readable
-        for sample in samples:
-            if sample.clip is None:
-                continue
-            if first is None:
-                first, shape = sample, sample.clip.shape
-            elif sample.clip.shape != shape:
-                raise DataError(
-                    f"clips of one batch differ in shape: {first.path} gives {list(shape)}, "
-                    f"{sample.path} gives {list(sample.clip.shape)} ({pipeline.output_layout}). "
-                    "List a CenterCrop or Resize in this PIPELINE, or use a batch size of 1"
-                )
-        clips: np.ndarray = np.zeros((len(samples), *shape), pipeline.output_dtype)
-        for place, sample in enumerate(samples):
-            if sample.clip is not None:
-                clips[place] = sample.clip
-        return clips
+
+def _stack(name: str, view: ClipView, samples: list[Sample]) -> np.ndarray:
+    """The clips ``name`` of all samples; zeros for one that could not be read."""
+    first: Sample | None = None
+    shape = view.clip_shape()  # of a batch in which nothing is readable
+    for sample in samples:
+        if name not in sample.clips:
+            continue
+        found = sample.clips[name].shape
+        if first is None:
+            first, shape = sample, found
+        elif found != shape:
+            raise DataError(
+                f"clips of one batch differ in shape: {first.path} gives {list(shape)}, "
+                f"{sample.path} gives {list(found)} ({view.output_layout}). "
+                "List a CenterCrop or Resize in this PIPELINE, or use a batch size of 1"
+            )
+    clips: np.ndarray = np.zeros((len(samples), *shape), view.output_dtype)
+    for place, sample in enumerate(samples):
+        if name in sample.clips:
+            clips[place] = sample.clips[name]
+    return clips

@@ -2,15 +2,18 @@
 
 The vocabulary of the house. A *record* is what a list says (path, label). A *frame source* is an
 open video or folder of images that gives frames by number. A *clip* is the array of the chosen
-frames. A sample carries all three from one pipeline step to the next.
+frames. A *view* is one way to choose and shape them; most pipelines have one. A sample carries all
+of them from one pipeline step to the next.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+
+from paddlevideo.utils.clip_names import CLIP
 
 if TYPE_CHECKING:
     from paddlevideo.loader.decoders.base import FrameSource
@@ -47,12 +50,10 @@ class Sample:
             number of frames.
         frame_suffix: name pattern of the images of a frame folder, such as ``img_{:05}.jpg``.
         frames: the open frame source, between the decode and the sample step.
-        frame_indices: 0-based numbers of the chosen frames, int64 [T]; set by the sample step.
-        clip: the chosen frames. After sampling uint8 RGB [T, H, W, 3]; after the transforms what
-            `layout` says.
-        layout: axes of `clip`: ``THWC``, ``TCHW`` or ``CTHW``.
-        readable: False for a sample that could not be read and is to be counted as wrong; its
-            clip is None.
+        frame_indices: 0-based numbers of the chosen frames, int64 [T], by name of the clip.
+        clips: the finished clips by name: ``clip``, or ``clip_<view>`` for each of several views.
+        readable: False for a sample that could not be read and is to be counted as wrong; it has
+            no clips.
     """
 
     path: str
@@ -64,7 +65,11 @@ class Sample:
     num_frames: int | None = None
     frame_suffix: str | None = None
     frames: FrameSource | None = None
-    frame_indices: np.ndarray | None = None
-    clip: np.ndarray | None = None
-    layout: str = "THWC"
+    frame_indices: dict[str, np.ndarray] = field(default_factory=dict)
+    clips: dict[str, np.ndarray] = field(default_factory=dict)
     readable: bool = True
+
+    @property
+    def clip(self) -> np.ndarray | None:
+        """The clip of a pipeline with one view; None before it is made."""
+        return self.clips.get(CLIP)

@@ -167,9 +167,12 @@ class _InSlot:
 
 def _slot_bytes(reader: BatchReader, plan: Plan) -> int:
     """Bytes for one batch; a larger one, of videos of unknown size, goes through the pipe."""
-    pipeline = reader.dataset.context.pipeline
-    clip_bytes = int(np.prod(pipeline.clip_shape())) * np.dtype(pipeline.output_dtype).itemsize
-    return plan.sampler.batch_size * (clip_bytes + _ALIGNMENT) + _SLACK_BYTES
+    views = reader.dataset.context.pipeline.views.values()
+    clip_bytes = sum(
+        int(np.prod(view.clip_shape())) * np.dtype(view.output_dtype).itemsize + _ALIGNMENT
+        for view in views
+    )
+    return plan.sampler.batch_size * clip_bytes + _SLACK_BYTES
 
 
 def _into_slot(batch: dict[str, np.ndarray], slot: mmap.mmap) -> dict[str, np.ndarray | _InSlot]:

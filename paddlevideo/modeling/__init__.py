@@ -5,6 +5,7 @@ from paddlevideo.modeling.builder import (
     build_recognizer,
     list_models,
     model_section,
+    number_of_classes,
     resolve_model_section,
 )
 from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, PRESETS, RECOGNIZERS
@@ -21,6 +22,7 @@ __all__ = [
     "list_models",
     "losses",
     "model_section",
+    "number_of_classes",
     "recognizers",
     "resolve_model_section",
 ]

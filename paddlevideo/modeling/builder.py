@@ -4,6 +4,7 @@ import fnmatch
 from collections.abc import Mapping
 from typing import Any
 
+import paddle
 from paddle import nn
 
 from paddlevideo.modeling.registry import PRESETS, RECOGNIZERS
@@ -37,11 +38,16 @@ def resolve_model_section(section: Mapping[str, Any], where: str = "MODEL") -> d
     framework = node.pop("framework", DEFAULT_FRAMEWORK)
     recognizer: Any = RECOGNIZERS.get(framework, f"{where}.framework")
     RECOGNIZERS.check({"name": framework, **node}, where)
-    recognizer.check_node(node, where)
-    return {"framework": framework, **node}
+    return {"framework": framework, **recognizer.check_node(node, where)}
 
 
 def build_recognizer(section: Mapping[str, Any], where: str = "MODEL") -> nn.Layer:
     """Build the recognizer that a MODEL section describes."""
     resolved = resolve_model_section(section, where)
     return RECOGNIZERS.build({"name": resolved.pop("framework"), **resolved}, where)
+
+
+def number_of_classes(section: Mapping[str, Any], where: str = "MODEL") -> int:
+    """Return how many logits the model of a MODEL section has; no weight is given a value."""
+    with paddle.LazyGuard():
+        return build_recognizer(section, where).num_classes

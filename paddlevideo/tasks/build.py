@@ -103,5 +103,4 @@ def _named(value: list[str] | str | None) -> tuple[list[str] | None, str]:
 def describe_model(model: nn.Layer) -> str:
     """One line about the model for the log."""
     count = sum(p.size for p in model.parameters() if not p.stop_gradient)
-    name = type(model.backbone).__name__
-    return f"{name}, {model.num_classes} classes, {count:,} trainable parameters"
+    return f"{model.architecture}, {model.num_classes} classes, {count:,} trainable parameters"

@@ -18,10 +18,11 @@ def evaluate(model: nn.Layer, loader: ClipLoader, metric: Any, label: str) -> di
     was_training = model.training
     model.eval()
     metric.reset()
+    inputs = list(model.input_specs())
     with paddle.no_grad():
         batches = loader.epoch(0)
         for batch in track(batches, len(loader), label, show=is_main()):
-            logits = model(batch["clip"]).astype("float32")
+            logits = model(*(batch[name] for name in inputs)).astype("float32")
             metric.update(logits.numpy(), batch["label"].numpy(), batch["readable"].numpy())
     if was_training:
         model.train()

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import pydantic
 
-from paddlevideo.loader import Pipeline, check_dataset, for_video_files
+from paddlevideo.loader import Pipeline, check_dataset, described_views, for_video_files
 from paddlevideo.metrics import METRICS
-from paddlevideo.modeling import resolve_model_section
+from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError
@@ -99,8 +99,9 @@ class Recipe(_Section):
     output_dir: str | None = None
     # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
     resume_epoch: pydantic.NonNegativeInt | Literal["latest"] = 0
-    # Initial weights (.pdparams or .safetensors); the option -w comes before it.
-    weights: str | None = None
+    # Initial weights (.pdparams or .safetensors); the option -w comes before it. For an ensemble
+    # also a file for each member: {member: file}.
+    weights: dict[str, str] | str | None = None
     # Stages that training leaves as they are: a name of the model's `freezable_stages`.
     freeze: str | None = None
     seed: pydantic.NonNegativeInt = 0
@@ -134,8 +135,9 @@ def parse_recipe(config: Mapping[str, Any]) -> Recipe:
     """Check a translated configuration completely; nothing is built.
 
     Raises:
-        ConfigError: an unknown section, key, component or argument, a value of a wrong type, or
-            value scaling in both the pipeline and the model; the message has the YAML path.
+        ConfigError: an unknown section, key, component or argument, a value of a wrong type,
+            value scaling in both the pipeline and the model, or a pipeline that gives other clips
+            than the model takes; the message has the YAML path.
     """
     for section, what_to_do in _NOT_SERVED.items():
         if config.get(section):
@@ -147,7 +149,7 @@ def parse_recipe(config: Mapping[str, Any]) -> Recipe:
         raise _config_error(error) from None
     recipe.MODEL = resolve_model_section(recipe.MODEL, "MODEL")
     _check_nodes(recipe)
-    _check_scaling(recipe)
+    _check_inputs(recipe)
     return recipe
 
 
@@ -167,28 +169,41 @@ def _check_nodes(recipe: Recipe) -> None:
         build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
 
 
-def _check_scaling(recipe: Recipe) -> None:
-    """Values are scaled once: by the model, or by a Normalization step."""
-    model_scales = (recipe.MODEL.get("scaling") or {}).get("scale") != 1.0
+def _check_inputs(recipe: Recipe) -> None:
+    """Every pipeline gives the clips that the model takes, and values are scaled once."""
+    recognizer: Any = RECOGNIZERS.get(recipe.MODEL["framework"])
+    inputs = recognizer.inputs_of_node(recipe.MODEL)
     for where, description in (
         *((f"PIPELINE.{split}", getattr(recipe.PIPELINE, split)) for split in SPLITS),
         ("INFERENCE", recipe.INFERENCE),
     ):
         if description is None:
             continue
-        pipeline_scales = any("Normalization" in step for step in description["transform"])
-        if pipeline_scales and model_scales:
+        views = described_views(description, where)
+        if set(views) != set(inputs):
             raise ConfigError(
-                f"{where} lists Normalization, and the model scales its input too; remove the "
-                "step (MODEL.scaling takes mean and std) or set MODEL.scaling: {scale: 1.0}"
+                f"{where} gives {', '.join(views)}, but the model takes {', '.join(inputs)}; "
+                "clip_<view> is made by a view of that name, clip by a pipeline without views"
             )
+        for name, (node, at) in views.items():
+            _check_scaling(node, at, model_scales=inputs[name])
+
+
+def _check_scaling(node: Mapping[str, Any], where: str, model_scales: bool) -> None:
+    """Values are scaled by the model, or by a Normalization step."""
+    pipeline_scales = any("Normalization" in step for step in node.get("transform") or ())
+    if pipeline_scales and model_scales:
+        raise ConfigError(
+            f"{where} lists Normalization, and the model scales its input too; remove the "
+            "step (MODEL.scaling takes mean and std) or set MODEL.scaling: {scale: 1.0}"
+        )
 
 
 def _config_error(error: pydantic.ValidationError) -> ConfigError:
     first = error.errors()[0]
     loc = [str(part) for part in first["loc"]]
-    if any(char in loc[-1] for char in "-["):  # an alternative of a union, such as list[str]
-        loc.pop()
+    if first["type"] != "extra_forbidden":  # there may be alternatives of a union, as list[str]
+        loc = [part for part in loc if not any(char in part for char in "-[")]
     *parents, last = loc
     where = ".".join(parents)
     if first["type"] == "extra_forbidden":

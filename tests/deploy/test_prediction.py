@@ -160,7 +160,7 @@ def test_clips_of_several_sizes_in_one_batch(exported, tmp_path):
     for place, size in enumerate((48, 64, 48)):
         paths.append(write_video(tmp_path / f"v{place}.mp4", 6, size, size))
     steps = {**PIPELINE, "transform": [{"Image2Array": None}]}
-    predictor = VideoPredictor(Pipeline(steps), AnySize(), "clip", None)
+    predictor = VideoPredictor(Pipeline(steps), AnySize(), {"clip": "clip"}, None)
     results = list(predict_files(predictor, paths, batch_size=3, top_k=1))
     assert [result.path for result in results] == [str(path) for path in paths]
     assert [shape[0] for shape in calls] == [2, 1]

@@ -73,8 +73,10 @@ def test_training_steps_lower_the_loss(precision):
 @pytest.mark.parametrize("use_tensorrt", [False, True])
 def test_exported_model_equals_the_cpus(tmp_path, use_tensorrt):
     export_clip_model(model_on("cpu"), PIPELINE, tmp_path, "model")
-    expected = load_predictor(tmp_path, device="cpu").classify(clips(), ["a", "b"], 7)
+    expected = load_predictor(tmp_path, device="cpu").classify({"clip": clips()}, ["a", "b"], 7)
     predictor = load_predictor(tmp_path, device="gpu", use_tensorrt=use_tensorrt)
-    for ours, theirs in zip(predictor.classify(clips(), ["a", "b"], 7), expected, strict=True):
+    for ours, theirs in zip(
+        predictor.classify({"clip": clips()}, ["a", "b"], 7), expected, strict=True
+    ):
         assert [item.index for item in ours.top] == [item.index for item in theirs.top]
         np.testing.assert_allclose(ours.score, theirs.score, atol=1e-3)

@@ -170,7 +170,7 @@ def test_shapes_differ(tmp_path, num_workers):
 
 
 def test_a_defect_keeps_its_traceback(dataset, monkeypatch):
-    monkeypatch.setattr(dataset.context.pipeline, "transforms", [len])
+    monkeypatch.setattr(dataset.context.pipeline.view, "transforms", [len])
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*TypeError"):
         list(ClipLoader(dataset, 2, training=True, num_workers=1).epoch(0))
 

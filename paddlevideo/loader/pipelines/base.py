@@ -24,7 +24,12 @@ class FrameSampler(ABC):
 
     @abstractmethod
     def indices(
-        self, num_frames: int, rng: np.random.Generator, training: bool, kind: Kind
+        self,
+        num_frames: int,
+        rng: np.random.Generator,
+        training: bool,
+        kind: Kind,
+        fps: float | None,
     ) -> np.ndarray:
         """Return 0-based frame numbers, int64 [T], each in 0 .. num_frames - 1.
 
@@ -33,6 +38,10 @@ class FrameSampler(ABC):
             rng: the sample's generator.
             training: whether the pipeline is a training pipeline.
             kind: ``video`` or ``frames`` (a folder of images).
+            fps: frames per second of the source; None where it does not say.
+
+        Raises:
+            DataError: no frames can be chosen of such a source.
         """
 
 

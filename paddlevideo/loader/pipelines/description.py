@@ -7,28 +7,71 @@
     transform:
       - Scale: {short_size: 192}
       - RandomFlip: null        # no arguments; "- RandomFlip" says the same
+
+or, for a model that takes a video at several sizes, several views of it::
+
+    decode: {name: VideoDecoder}
+    views:
+      small: {sample: ..., transform: [...]}
+      large: {sample: ..., transform: [...]}
 """
 
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.config import unknown_key
 from paddlevideo.utils.errors import ConfigError
 
-_KEYS = ("decode", "sample", "transform")
+_VIEW_KEYS = ("sample", "transform")
+_KEYS = ("decode", *_VIEW_KEYS, "views")
+_VIEW_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 def check_keys(description: Any, where: str) -> None:
-    """Raise `ConfigError` unless ``description`` is a mapping of just the three keys."""
-    if not isinstance(description, Mapping):
-        raise ConfigError(f"{where}: expected a mapping of {', '.join(_KEYS)}, got {description!r}")
-    for key in description:
-        if key not in _KEYS:
-            raise unknown_key(where, str(key), _KEYS)
-    for key in ("decode", "sample"):
-        if key not in description:
+    """Raise `ConfigError` unless ``description`` is a mapping of just the keys above."""
+    _check_mapping(description, where, _KEYS, required=["decode"])
+    views = description.get("views")
+    if views is None:
+        _check_mapping(description, where, _KEYS, required=["sample"])
+        return
+    for key in _VIEW_KEYS:
+        if key in description:
+            raise ConfigError(
+                f"{where}.{key}: stands beside views; write it into each of the views"
+            )
+    if not isinstance(views, Mapping) or not views:
+        raise ConfigError(f"{where}.views: expected a mapping of views, got {views!r}")
+    for name, view in views.items():
+        if not isinstance(name, str) or not _VIEW_NAME.fullmatch(name):
+            raise ConfigError(
+                f"{where}.views: a view's name is letters, digits and underscores, got {name!r}"
+            )
+        _check_mapping(view, f"{where}.views.{name}", _VIEW_KEYS, required=["sample"])
+
+
+def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequence[str]) -> None:
+    if not isinstance(node, Mapping):
+        raise ConfigError(f"{where}: expected a mapping of {', '.join(keys)}, got {node!r}")
+    for key in node:
+        if key not in keys:
+            raise unknown_key(where, str(key), keys)
+    for key in required:
+        if key not in node:
             raise ConfigError(f'{where}: "{key}" is missing')
+
+
+def described_views(description: Mapping[str, Any], where: str) -> dict[str, tuple[Any, str]]:
+    """Return ``{clip name: (node, YAML path)}`` of a description whose keys were checked.
+
+    The node holds ``sample`` and ``transform``: it is the description itself without ``views``.
+    """
+    views = description.get("views")
+    if views is None:
+        return {CLIP: (description, where)}
+    return {clip_name(name): (node, f"{where}.views.{name}") for name, node in views.items()}
 
 
 def transform_nodes(description: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], str]]:

@@ -5,35 +5,34 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.loader.decoders.base import DECODERS
-from paddlevideo.loader.pipelines.base import SAMPLERS, TRANSFORMS, Size, Transform
+from paddlevideo.loader.decoders.base import DECODERS, FrameSource
 from paddlevideo.loader.pipelines.description import (
     check_keys,
+    described_views,
     for_video_files,
     plain_copy,
-    transform_nodes,
 )
+from paddlevideo.loader.pipelines.view import ClipView
 from paddlevideo.loader.sample import Sample
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.randomness import Stream, generator
 
 
 class Pipeline:
-    """Turns a sample's path into a clip.
+    """Turns a sample's path into a clip, or into one clip for each of several views.
 
     Training, test, export, prediction and streaming all build this from the same description.
+    Whatever the number of views, the video is opened and decoded once.
 
     Args:
-        description: ``{decode: ..., sample: ..., transform: [...]}``, see `description`.
+        description: ``{decode: ..., sample: ..., transform: [...]}``, or ``{decode: ..., views:
+            {name: {sample: ..., transform: [...]}}}``; see `description`.
         where: YAML path of the description, for messages.
         training: whether the steps draw at random.
 
     Attributes:
         description: the description as a plain dict, to be stored with an exported model.
-        num_frames: frames of a clip (T).
-        output_layout: axes of a clip: ``TCHW``, ``CTHW`` or ``THWC``.
-        output_dtype: ``uint8``, or ``float32`` when a Normalization step is listed.
-        output_size: (height, width) of a clip; None where it depends on the video.
+        views: what makes each clip, by the clip's name: ``clip``, or ``clip_<view>``.
 
     Raises:
         ConfigError: an unknown key, component or argument, a wrong value, or steps in an order
@@ -47,30 +46,28 @@ class Pipeline:
         self.description = plain_copy(description)
         self.training = training
         self.decoder = DECODERS.build(description["decode"], f"{where}.decode")
-        self.sampler = SAMPLERS.build(description["sample"], f"{where}.sample")
-        self.transforms: list[Transform] = []
-        self.num_frames = self.sampler.num_frames
-        self.output_layout = "THWC"
-        self.output_dtype = "uint8"
-        self.output_size: Size = (None, None)
-        for node, at in transform_nodes(description, where):
-            self._append(node, at)
+        self.views = {
+            name: ClipView(node, at)
+            for name, (node, at) in described_views(description, where).items()
+        }
+        self._where = where
 
-    def _append(self, node: dict[str, Any], where: str) -> None:
-        TRANSFORMS.get(node["name"], where)  # here: the path without a doubled name
-        step = TRANSFORMS.build(node, where)
-        if step.layout_in != self.output_layout:
+    @property
+    def view(self) -> ClipView:
+        """The view of a pipeline that has one.
+
+        Raises:
+            ConfigError: it has several.
+        """
+        return self.views[self._only_name()]
+
+    def _only_name(self) -> str:
+        if len(self.views) > 1:
             raise ConfigError(
-                f"{where}: takes a {step.layout_in} clip, but at this place in the list it is "
-                f"{self.output_layout}; mind the order: pictures, then Image2Array, then "
-                "Normalization"
+                f"{self._where}: gives {', '.join(self.views)}, where a single clip is wanted; "
+                "write sample and transform without views"
             )
-        if self.output_dtype != "uint8":
-            raise ConfigError(f"{where}: Normalization must be the last step")
-        self.transforms.append(step)
-        self.output_layout = step.layout_out
-        self.output_dtype = step.dtype_out or self.output_dtype
-        self.output_size = step.output_size(self.output_size)
+        return next(iter(self.views))
 
     @staticmethod
     def check(description: Mapping[str, Any], where: str = "PIPELINE") -> None:
@@ -85,58 +82,68 @@ class Pipeline:
     for_video_files = staticmethod(for_video_files)
 
     def __call__(self, sample: Sample) -> Sample:
-        """Decode, sample and transform; set clip, layout, frame_indices and num_frames.
+        """Decode, sample and transform; set clips, frame_indices and num_frames.
 
         Raises:
             DataError: the sample cannot be read or does not fit a step; names the file.
         """
+        rngs = self._rngs(sample.rng)
         with self.decoder.open(sample) as frames:
             sample.frames = frames
             sample.num_frames = frames.num_frames
-            sample.frame_indices = self.sampler.indices(
-                frames.num_frames, sample.rng, sample.training, frames.kind
-            )
-            clip_THWC = frames.read(sample.frame_indices)
+            try:
+                sample.frame_indices = self._choose(frames, rngs, sample.training)
+            except DataError as error:
+                raise DataError(f"{sample.path}: {error}") from None
+            clips_THWC = _read_once(frames, sample.frame_indices)
         sample.frames = None
         try:
-            sample.clip = self.transform_clip(clip_THWC, sample.rng)
+            sample.clips = {
+                name: view.transform(clips_THWC.pop(name), rngs[name])
+                for name, view in self.views.items()
+            }
         except DataError as error:
             raise DataError(f"{sample.path}: {error}") from None
-        sample.layout = self.output_layout
         return sample
 
-    def transform_clip(
-        self, clip_THWC: np.ndarray, rng: np.random.Generator | None = None
-    ) -> np.ndarray:
-        """Apply the transforms alone, to frames that are already here (a camera's, for instance).
+    def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
+        """A generator for each view, so that what one draws does not depend on the others."""
+        if len(self.views) == 1:
+            return dict.fromkeys(self.views, rng)
+        return dict(zip(self.views, rng.spawn(len(self.views)), strict=True))
 
-        Args:
-            clip_THWC: uint8 RGB [T, H, W, 3], any T.
-            rng: for random steps; without it they draw as for sample 0 of seed 0.
-        """
-        rng = rng if rng is not None else generator(0, Stream.SAMPLE, 0, 0)
-        clip = clip_THWC
-        for step in self.transforms:
-            clip = step(clip, rng)
-        return clip
+    def _choose(
+        self, frames: FrameSource, rngs: Mapping[str, np.random.Generator], training: bool
+    ) -> dict[str, np.ndarray]:
+        return {
+            name: view.sampler.indices(
+                frames.num_frames, rngs[name], training, frames.kind, frames.fps
+            )
+            for name, view in self.views.items()
+        }
 
-    def load(self, path: str, seed: int = 0) -> np.ndarray:
-        """Return the clip of one video file (or folder of frames), for prediction.
+    def load_views(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return the clips of one video file (or folder of frames) by name, for prediction.
 
         Raises:
             DataError: the file cannot be read; names it and says why.
         """
         rng = generator(seed, Stream.SAMPLE, 0, 0)
-        clip = self(Sample(path=str(path), label=None, rng=rng, training=self.training)).clip
-        assert clip is not None
-        return clip
+        return self(Sample(path=str(path), label=None, rng=rng, training=self.training)).clips
 
-    def clip_shape(self, unknown: int = 224) -> tuple[int, ...]:
-        """Return the shape of a clip in `output_layout`.
+    def load(self, path: str, seed: int = 0) -> np.ndarray:
+        """Return the clip of one video file; as `load_views`, of a pipeline with one view.
 
-        Args:
-            unknown: pixels to put where the size depends on the video.
+        Raises:
+            ConfigError: the pipeline has several views.
+            DataError: the file cannot be read; names it and says why.
         """
-        height, width = self.output_size
-        sizes = {"T": self.num_frames, "C": 3, "H": height or unknown, "W": width or unknown}
-        return tuple(sizes[axis] for axis in self.output_layout)
+        name = self._only_name()
+        return self.load_views(path, seed)[name]
+
+
+def _read_once(frames: FrameSource, indices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Read the frames of all views in one pass, whichever of them they share."""
+    clip_THWC = frames.read(np.concatenate(list(indices.values())))
+    ends = np.cumsum([len(numbers) for numbers in indices.values()])
+    return dict(zip(indices, np.split(clip_THWC, ends[:-1]), strict=True))

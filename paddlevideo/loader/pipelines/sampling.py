@@ -77,7 +77,12 @@ class Sampler(FrameSampler):
         self.num_frames = views * num_seg * seg_len
 
     def indices(
-        self, num_frames: int, rng: np.random.Generator, training: bool, kind: Kind = "video"
+        self,
+        num_frames: int,
+        rng: np.random.Generator,
+        training: bool,
+        kind: Kind = "video",
+        fps: float | None = None,
     ) -> np.ndarray:
         """Return the frame numbers; ``valid_mode``, not ``training``, decides about drawing."""
         rule = {

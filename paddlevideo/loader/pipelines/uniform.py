@@ -32,7 +32,12 @@ class UniformSampler(FrameSampler):
         self.jitter = jitter
 
     def indices(
-        self, num_frames: int, rng: np.random.Generator, training: bool, kind: Kind = "video"
+        self,
+        num_frames: int,
+        rng: np.random.Generator,
+        training: bool,
+        kind: Kind = "video",
+        fps: float | None = None,
     ) -> np.ndarray:
         """Return ``num_frames`` of the sampler, non-decreasing frame numbers; see the class."""
         count = self.num_frames

@@ -1,5 +1,6 @@
-"""Recognizers: a backbone, a head and a loss behind the one interface the loop knows."""
+"""Recognizers: backbone, head and loss, or several of them, behind the interface of the loop."""
 
 from paddlevideo.modeling.recognizers.clip_recognizer import ClipRecognizer
+from paddlevideo.modeling.recognizers.ensemble import EnsembleRecognizer
 
-__all__ = ["ClipRecognizer"]
+__all__ = ["ClipRecognizer", "EnsembleRecognizer"]

@@ -20,6 +20,7 @@ from paddlevideo.modeling.recognizers.stream_states import (
 )
 from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, RECOGNIZERS
 from paddlevideo.modeling.states import StateExchange, States
+from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.registry import bind_arguments
 
@@ -64,6 +65,11 @@ class ClipRecognizer(nn.Layer):
         """Number of logits."""
         return self.head.num_classes
 
+    @property
+    def architecture(self) -> str:
+        """The backbone, for the log."""
+        return type(self.backbone).__name__
+
     def class_axes(self) -> dict[str, int]:
         """The tensors whose shape follows the number of classes, and which axis does."""
         return {f"head.{name}": axis for name, axis in self.head.class_axes().items()}
@@ -102,7 +108,10 @@ class ClipRecognizer(nn.Layer):
             DataError: the input is no batch of clips.
         """
         self._check(clip_BTCHW)
-        return self.head(self.backbone(self.scaling(clip_BTCHW), endpoints=endpoints))
+        x = self.scaling(clip_BTCHW)
+        if endpoints is None:  # a backbone need not offer any
+            return self.head(self.backbone(x))
+        return self.head(self.backbone(x, endpoints=endpoints))
 
     def init_states(self, batch_size: int, height: int, width: int) -> States:
         """Return the states of ``batch_size`` streams that have seen nothing.
@@ -156,12 +165,12 @@ class ClipRecognizer(nn.Layer):
 
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return ``loss`` (mean over the batch) and ``logits`` of ``{"clip", "label"}``."""
-        logits = self(batch["clip"])
+        logits = self(batch[CLIP])
         return {"loss": self.criterion(logits, batch["label"]), "logits": logits}
 
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return class probabilities [B, num_classes] of ``{"clip"}``."""
-        return F.softmax(self(batch["clip"]).astype("float32"), axis=-1)
+        return F.softmax(self(batch[CLIP]).astype("float32"), axis=-1)
 
     def input_spec(self) -> ClipSpec:
         """The clip the backbone was designed for."""
@@ -171,9 +180,22 @@ class ClipRecognizer(nn.Layer):
     def _check(self, clip_BTCHW: Tensor) -> None:
         check_clip(clip_BTCHW, getattr(self.backbone, "min_size", 1))
 
+    def input_specs(self) -> dict[str, ClipSpec]:
+        """The inputs of `forward` in order, by their names in a batch: here the one clip."""
+        return {CLIP: self.input_spec()}
+
     @staticmethod
-    def check_node(node: Mapping[str, Any], where: str) -> None:
-        """Check backbone, head, loss and scaling of a MODEL section without building."""
+    def inputs_of_node(node: Mapping[str, Any]) -> dict[str, bool]:
+        """The names of the inputs of a checked node; whether the model scales each one's values."""
+        return {CLIP: (node.get("scaling") or {}).get("scale") != 1.0}
+
+    @staticmethod
+    def check_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Check backbone, head, loss and scaling of a MODEL section without building.
+
+        Returns:
+            The node, with whatever it leaves to presets expanded: here nothing.
+        """
         bind_arguments(InputScaling, node.get("scaling") or {}, f"{where}.scaling")
         for key, registry, context in (
             ("backbone", BACKBONES, ()),
@@ -184,3 +206,4 @@ class ClipRecognizer(nn.Layer):
                 registry.check(node[key], f"{where}.{key}", context)
             elif key != "loss":
                 raise ConfigError(f"{where}: the section {key} is missing")
+        return dict(node)

@@ -28,10 +28,10 @@ def test_golden(shared_dir, backend):
     steps = {**GOLDEN, "decode": {"name": "VideoDecoder", "backend": backend}}
     path = str(shared_dir / "videos/clips/k400_archery.avi")
     sample = Pipeline(steps)(Sample(path, 5, np.random.default_rng(0), training=False))
-    assert np.array_equal(sample.frame_indices, golden["indices"])
+    assert np.array_equal(sample.frame_indices["clip"], golden["indices"])
     assert sample.clip.dtype == np.uint8
     assert np.array_equal(sample.clip, golden["frames_u8"])
-    assert (sample.layout, sample.num_frames, sample.frames) == ("TCHW", 131, None)
+    assert (sample.num_frames, sample.frames) == (131, None)
 
 
 def test_clip_shows_the_chosen_frames(tmp_path):
@@ -41,15 +41,15 @@ def test_clip_shows_the_chosen_frames(tmp_path):
 
 
 def test_says_what_it_gives():
-    pipeline = Pipeline(description())
-    assert (pipeline.num_frames, pipeline.output_layout) == (4, "TCHW")
-    assert (pipeline.output_dtype, pipeline.output_size) == ("uint8", (32, 32))
-    assert pipeline.clip_shape() == (4, 3, 32, 32)
+    view = Pipeline(description()).view
+    assert (view.num_frames, view.output_layout) == (4, "TCHW")
+    assert (view.output_dtype, view.output_size) == ("uint8", (32, 32))
+    assert view.clip_shape() == (4, 3, 32, 32)
     steps = [{"Scale": {"short_size": 40}}, {"Image2Array": {"data_format": "cthw"}}]
     normalize = {"Normalization": {"mean": [0.5] * 3, "std": [1] * 3, "tensor_shape": [3, 1, 1, 1]}}
-    pipeline = Pipeline(description(transform=[*steps, normalize]))
-    assert (pipeline.output_dtype, pipeline.output_size) == ("float32", (None, None))
-    assert pipeline.clip_shape(unknown=50) == (3, 4, 50, 50)
+    view = Pipeline(description(transform=[*steps, normalize])).view
+    assert (view.output_dtype, view.output_size) == ("float32", (None, None))
+    assert view.clip_shape(unknown=50) == (3, 4, 50, 50)
 
 
 def test_description_survives(tmp_path):
@@ -71,9 +71,9 @@ def test_draws_come_from_the_samples_generator(tmp_path):
     assert np.array_equal(clips[0], clips[1]) and not np.array_equal(clips[0], clips[2])
 
 
-def test_transform_clip_takes_frames_that_are_here():
+def test_transform_takes_frames_that_are_here():
     frames = np.full((1, 50, 80, 3), 7, np.uint8)
-    clip = Pipeline(description()).transform_clip(frames)
+    clip = Pipeline(description()).view.transform(frames)
     assert clip.shape == (1, 3, 32, 32) and (clip == 7).all()
 
 

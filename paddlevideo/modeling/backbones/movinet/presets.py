@@ -1,4 +1,4 @@
-"""The registered names: ``movinet_a0_base`` ... as MODEL sections (spec section 3)."""
+"""The registered names: ``movinet_a0_base`` ... as MODEL sections (spec sections 3 and 6.6)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -55,6 +55,19 @@ def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str
     return preset
 
 
+def _ensemble_preset(*model_types: str) -> Callable[..., dict[str, Any]]:
+    """Several base models on the same video, each with its own frames and size."""
+    bases = {name.lower(): _base_preset(name, SPECS[name]) for name in model_types}
+
+    def preset(num_classes: int = 600, **options: Any) -> dict[str, Any]:
+        """The MODEL section; the options are those of every member."""
+        members = {name: base(num_classes=num_classes, **options) for name, base in bases.items()}
+        return {"framework": "EnsembleRecognizer", "members": members}
+
+    return preset
+
+
 for _model_type, _spec in SPECS.items():
     PRESETS.register_as(f"movinet_{_model_type.lower()}_base")(_base_preset(_model_type, _spec))
     PRESETS.register_as(f"movinet_{_model_type.lower()}_stream")(_stream_preset(_model_type, _spec))
+PRESETS.register_as("movinet_a6_base")(_ensemble_preset("A4", "A5"))

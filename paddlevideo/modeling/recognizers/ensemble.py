@@ -1,0 +1,216 @@
+"""The ensemble: several recognizers on views of one video, and the mean of their logits."""
+
+import re
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+import paddle
+import paddle.nn.functional as F
+from paddle import Tensor, nn
+
+from paddlevideo.modeling.builder import build_recognizer, resolve_model_section
+from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.registry import RECOGNIZERS
+from paddlevideo.utils.clip_names import CLIP, clip_name
+from paddlevideo.utils.errors import ConfigError, DataError, WeightsError
+
+_MEMBER_NAME = re.compile(r"[A-Za-z0-9_]+")
+_MEMBERS = "members"
+
+
+@RECOGNIZERS.register
+class EnsembleRecognizer(nn.Layer):
+    """A clip [B, T, 3, H, W] for each member to logits [B, num_classes]: the plain mean of theirs.
+
+    Every member has its own number of frames and size, so a batch holds ``clip_<member>`` for each
+    (a pipeline with a view of that name makes it). MoViNet-A6 is such a pair (spec section 6.6).
+
+    Training is that of the members, each for itself: the loss is the sum of theirs, so that the
+    gradient of a weight is what it would be with its member alone. Networks that learn from
+    the averaged logits would come to rely on one another.
+
+    Args:
+        members: the MODEL section of each, by name; a preset too.
+        loss: node of the training loss of the members that state none.
+        where: YAML path of the section, for messages.
+
+    Raises:
+        ConfigError: no members, a name that cannot stand in a name of weights, an ensemble within
+            the ensemble, or members of different numbers of classes.
+    """
+
+    def __init__(
+        self,
+        members: dict[str, dict[str, Any]],
+        loss: dict[str, Any] | None = None,
+        where: str = "MODEL",
+    ) -> None:
+        super().__init__()
+        sections = _member_sections({_MEMBERS: members, "loss": loss}, where)
+        self.members = nn.LayerDict(
+            {name: build_recognizer(node, at) for name, (node, at) in sections.items()}
+        )
+        numbers = {name: member.num_classes for name, member in self.members.items()}
+        if len(set(numbers.values())) > 1:
+            shown = ", ".join(f"{name} {number}" for name, number in numbers.items())
+            raise ConfigError(f"{where}.members differ in their numbers of classes: {shown}")
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
+        return next(iter(self.members.values())).num_classes
+
+    @property
+    def architecture(self) -> str:
+        """The members' backbones, for the log."""
+        return " + ".join(member.architecture for member in self.members.values())
+
+    def input_specs(self) -> dict[str, ClipSpec]:
+        """The clip each member was designed for, by its name in a batch."""
+        return {clip_name(name): member.input_spec() for name, member in self.members.items()}
+
+    def class_axes(self) -> dict[str, int]:
+        """The tensors whose shape follows the number of classes, and which axis does."""
+        return {
+            f"{_MEMBERS}.{name}.{tensor}": axis
+            for name, member in self.members.items()
+            for tensor, axis in member.class_axes().items()
+        }
+
+    def decayed_kernels(self) -> list[str]:
+        """The parameters that weight decay is for: those of the members."""
+        return [
+            f"{_MEMBERS}.{name}.{kernel}"
+            for name, member in self.members.items()
+            for kernel in member.decayed_kernels()
+        ]
+
+    def freezable_stages(self) -> OrderedDict[str, list[nn.Layer]]:
+        """The stages that every member has, each of all members together."""
+        stages = [member.freezable_stages() for member in self.members.values()]
+        shared = [name for name in stages[0] if all(name in own for own in stages)]
+        return OrderedDict(
+            (name, [layer for own in stages for layer in own[name]]) for name in shared
+        )
+
+    def forward(self, *clips: Tensor | Mapping[str, Tensor]) -> Tensor:
+        """Return logits [B, num_classes].
+
+        Args:
+            clips: one for each member in the order of `input_specs`; or one mapping by those names.
+
+        Raises:
+            DataError: not one clip for each member, or an input that is no clip.
+        """
+        return self._mean(
+            [
+                member(clip)
+                for member, clip in zip(self.members.values(), self._in_order(clips), strict=True)
+            ]
+        )
+
+    def _in_order(self, clips: Sequence[Tensor | Mapping[str, Tensor]]) -> list[Any]:
+        names = [clip_name(name) for name in self.members]
+        if len(clips) == 1 and isinstance(clips[0], Mapping):
+            batch = clips[0]
+            missing = [name for name in names if name not in batch]
+            if missing:
+                raise DataError(
+                    f"the batch has no {', '.join(missing)}; this model takes {', '.join(names)}: "
+                    "views of those names in the PIPELINE make them"
+                )
+            return [batch[name] for name in names]
+        if len(clips) != len(names):
+            raise DataError(
+                f"this model takes {len(names)} clips, {', '.join(names)}; got {len(clips)}"
+            )
+        return list(clips)
+
+    def _mean(self, logits: list[Tensor]) -> Tensor:
+        return paddle.add_n(logits) / float(len(logits))
+
+    def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return ``loss``, the sum of the members', and the ensemble's ``logits``.
+
+        Args:
+            batch: ``clip_<member>`` for each, and ``label``.
+        """
+        clips = self._in_order([batch])
+        results = [
+            member.loss({CLIP: clip, "label": batch["label"]})
+            for member, clip in zip(self.members.values(), clips, strict=True)
+        ]
+        return {
+            "loss": paddle.add_n([result["loss"] for result in results]),
+            "logits": self._mean([result["logits"] for result in results]),
+        }
+
+    def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
+        """Return class probabilities [B, num_classes]: the softmax of the mean."""
+        return F.softmax(self(batch).astype("float32"), axis=-1)
+
+    def init_states(self, batch_size: int, height: int, width: int) -> NoReturn:
+        """Raise `ConfigError`: an ensemble is for whole clips."""
+        raise ConfigError(
+            "an ensemble does not run frame by frame, even if its members are causal: they take "
+            "frames of different sizes at different times. Stream each member by itself"
+        )
+
+    step = init_states
+
+    def member_weights(
+        self, arrays: Mapping[str, Mapping[str, Any]], where: str = "weights"
+    ) -> dict[str, Any]:
+        """Return the arrays of one file for each member under the names of the ensemble's own.
+
+        Raises:
+            WeightsError: not one for each member.
+        """
+        if set(arrays) != set(self.members):
+            raise WeightsError(
+                f"{where} are given for {', '.join(arrays)}; the members are "
+                f"{', '.join(self.members)}, and each needs a file"
+            )
+        return {
+            f"{_MEMBERS}.{name}.{tensor}": array
+            for name, own in arrays.items()
+            for tensor, array in own.items()
+        }
+
+    @staticmethod
+    def inputs_of_node(node: Mapping[str, Any]) -> dict[str, bool]:
+        """As `ClipRecognizer.inputs_of_node`, with the name of each member's clip."""
+        return {
+            clip_name(name): scales
+            for name, member in node[_MEMBERS].items()
+            for scales in RECOGNIZERS.get(member["framework"]).inputs_of_node(member).values()  # type: ignore[attr-defined]
+        }
+
+    @staticmethod
+    def check_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Check every member's section without building; return the node with presets expanded."""
+        sections = _member_sections(node, where)
+        return {**node, _MEMBERS: {name: section for name, (section, _) in sections.items()}}
+
+
+def _member_sections(node: Mapping[str, Any], where: str) -> dict[str, tuple[dict[str, Any], str]]:
+    """The checked section of each member, with the ensemble's loss if it has none; its path."""
+    members = node.get(_MEMBERS)
+    if not isinstance(members, Mapping) or not members:
+        raise ConfigError(f"{where}.{_MEMBERS}: expected a MODEL section by name, got {members!r}")
+    sections = {}
+    for name, member in members.items():
+        at = f"{where}.{_MEMBERS}.{name}"
+        if not isinstance(name, str) or not _MEMBER_NAME.fullmatch(name):
+            raise ConfigError(f"{at}: a member's name is letters, digits and underscores")
+        if not isinstance(member, Mapping):
+            raise ConfigError(f"{at}: expected a MODEL section, got {member!r}")
+        own = dict(member)
+        if node.get("loss") is not None:
+            own.setdefault("loss", node["loss"])
+        section = resolve_model_section(own, at)
+        if _MEMBERS in section:
+            raise ConfigError(f"{at}: an ensemble cannot be a member; list its members here")
+        sections[name] = (section, at)
+    return sections
