@@ -45,7 +45,12 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--frames", type=int, help="of a clip; default: the native number")
     parser.add_argument("--size", type=frame_size, help="224 or 180x320; default: the native one")
     parser.add_argument(
-        "--option", nargs="+", default=[], metavar="KEY=VALUE", help="options of the model"
+        "--option",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="options of the model",
     )
     parser.add_argument("--format", choices=FORMATS, default="table")
     parser.add_argument("--output", type=Path, help="write to a file instead of the terminal")

@@ -1,5 +1,6 @@
 """tools/model_info.py, as a user runs it."""
 
+import inspect
 import json
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from paddlevideo.modeling import list_models
+from paddlevideo.modeling.backbones.movinet import MoViNet
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -56,3 +58,19 @@ def test_mistakes(arguments, code, message, tmp_path):
     assert (done.returncode, done.stdout) == (code, "")
     assert message in done.stderr and "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_the_document_holds_what_its_command_prints():
+    document = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    command = "python tools/model_info.py all --format markdown"
+    done = run(*command.split()[2:])
+    assert done.returncode == 0, done.stderr
+    assert f"```bash\n{command}\n```\n\n{done.stdout}\n" in document, "run the command again"
+
+
+def test_the_document_knows_every_option():
+    document = (ROOT / "docs" / "models.md").read_text(encoding="utf-8")
+    options = set(inspect.signature(MoViNet).parameters)
+    named = {name for line in document.splitlines() if line.startswith("| `") for name in options
+             if f"`{name}`" in line.split("|")[1]}  # fmt: skip
+    assert named == options
