@@ -37,7 +37,21 @@ def clip():
 @pytest.fixture(scope="module")
 def logits(model, clip):
     with paddle.no_grad():
-        return model(clip).numpy()
+        return of_clip(model, clip).numpy()
+
+
+def of_clip(model, clip):
+    """The logits of one clip, given for every input of the model."""
+    return model(*batch_of(model, clip).values())
+
+
+def batch_of(model, clip):
+    return dict.fromkeys(model.input_specs(), clip)
+
+
+def num_layers(model) -> int:
+    parts = getattr(model, "members", {"": model}).values()
+    return sum(len(part.backbone.blocks) for part in parts)
 
 
 def is_causal(model) -> bool:
@@ -49,18 +63,18 @@ def test_forward(model, clip, logits):
     assert logits.shape == (BATCH, NUM_CLASSES) and np.isfinite(logits).all()
     assert not np.allclose(logits[0], logits[1])
     with paddle.no_grad():
-        assert relative_error(model(clip[1:]), logits[1:]) < TOLERANCE
-        probabilities = model.predict({"clip": clip}).numpy()
+        assert relative_error(of_clip(model, clip[1:]), logits[1:]) < TOLERANCE
+        probabilities = model.predict(batch_of(model, clip)).numpy()
     assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-5)
     assert (probabilities.argmax(axis=1) == logits.argmax(axis=1)).all()
 
 
 def test_what_it_wants_and_says(model):
     assert model.num_classes == NUM_CLASSES
-    clip = model.input_spec()
-    assert clip.num_frames >= 8 and clip.stride_frames >= 1
-    assert 100 < clip.height == clip.width <= clip.short_side
-    assert clip.dtype == "uint8"
+    for clip in model.input_specs().values():
+        assert clip.num_frames >= 8 and clip.stride_frames >= 1
+        assert 100 < clip.height == clip.width <= clip.short_side
+        assert clip.dtype == "uint8"
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     assert all(shapes[name][axis] == NUM_CLASSES for name, axis in model.class_axes().items())
     assert set(model.decayed_kernels()) < {name for name, _ in model.named_parameters()}
@@ -90,7 +104,7 @@ def test_stream_is_clip(model, clip, logits):
 def test_gradients(model, clip):
     """Every parameter that can be trained has a finite gradient that is not zero."""
     model.train()
-    result = model.loss({"clip": clip, "label": paddle.to_tensor([1, 3])})
+    result = model.loss({**batch_of(model, clip), "label": paddle.to_tensor([1, 3])})
     result["loss"].backward()
     model.eval()
     assert result["logits"].shape == [BATCH, NUM_CLASSES] and np.isfinite(result["loss"].item())
@@ -115,7 +129,7 @@ class Program(nn.Layer):
     @paddle.jit.not_to_static
     def forward(self, frames, states=()):
         if not states:
-            return self.model(frames)
+            return of_clip(self.model, frames)
         logits, new = self.model.step(frames, dict(zip(self.state_names, states, strict=True)))
         return logits, *new.values()
 
@@ -148,7 +162,7 @@ def check_export(model, clip, folder):
         calls.append((Program(model, list(states)), [clip[:, 2:3], *states.values()]))
     for number, (program, inputs) in enumerate(calls):
         traced = trace(program, *inputs)
-        if len(model.backbone.blocks) > SHALLOW:
+        if num_layers(model) > SHALLOW:
             continue
         paddle.jit.save(traced, str(folder / f"program{number}"))
         saved = paddle.jit.load(str(folder / f"program{number}"))
@@ -159,13 +173,13 @@ def check_export(model, clip, folder):
 
 
 def test_export(model, clip, tmp_path):
-    if len(model.backbone.blocks) > DEEP:
+    if num_layers(model) > DEEP:
         pytest.skip("deep networks: test_export_of_deep_networks, with -m slow")
     check_export(model, clip, tmp_path)
 
 
 @pytest.mark.slow
 def test_export_of_deep_networks(model, clip, tmp_path):
-    if len(model.backbone.blocks) <= DEEP:
+    if num_layers(model) <= DEEP:
         pytest.skip("exported by test_export")
     check_export(model, clip, tmp_path)
