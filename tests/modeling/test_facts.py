@@ -150,6 +150,17 @@ def test_frozen_parameters_are_not_trainable():
     assert model_facts(model).trainable_parameters == before - 5
 
 
+def test_an_ensemble_is_the_sum_of_its_members():
+    """A6 (spec section 6.6): the pair's cost, each with its own clip, and no stream."""
+    facts = model_facts(build("movinet_a6_base", num_classes=600))
+    members = [model_facts(build(f"movinet_{name}_base", num_classes=600)) for name in ("a4", "a5")]
+    for field in ("parameters", "trainable_parameters", "multiply_adds_per_clip"):
+        assert getattr(facts, field) == sum(getattr(member, field) for member in members)
+    assert facts.inputs == {"a4": members[0].inputs["clip"], "a5": members[1].inputs["clip"]}
+    assert facts.multiply_adds_per_frame is None and facts.num_states == 0
+    assert facts.receptive_field == 95
+
+
 # --- networks outside the family
 
 
