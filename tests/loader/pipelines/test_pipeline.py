@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from loader.conftest import description, numbers_of, write_frames, write_video
-from paddlevideo.loader import Pipeline, Sample, for_video_files
+from paddlevideo.loader import ClipLoader, Pipeline, Sample, build_dataset, for_video_files
+from paddlevideo.loader.decoders.pyav import PyAVSource
 from paddlevideo.utils.errors import ConfigError, DataError
 
 GOLDEN = {
@@ -132,3 +133,127 @@ def test_a_step_that_does_not_fit_names_the_file(tmp_path):
     path = write_video(tmp_path / "small.mp4", 5)
     with pytest.raises(DataError, match=r"small\.mp4: frames are 64x48 pixels, smaller"):
         Pipeline(with_steps({"CenterCrop": {"target_size": 50}})).load(path)
+
+
+# --- several views of one video
+
+
+def view(num_frames, size):
+    return {
+        "sample": {"name": "UniformSampler", "num_frames": num_frames},
+        "transform": [{"Scale": {"short_size": size}}, {"CenterCrop": {"target_size": size}}],
+    }
+
+
+def random_view(num_frames, size):
+    steps = view(num_frames, size)
+    return {**steps, "transform": [{"RandomResizedCrop": {"target_size": size}}, "RandomFlip"]}
+
+
+def views(**nodes):
+    return {"decode": {"name": "VideoDecoder"}, "views": nodes}
+
+
+@pytest.mark.parametrize("name", ["VideoDecoder", "FrameDecoder"])
+def test_views_are_what_each_alone_would_be(tmp_path, name):
+    write = write_frames if name == "FrameDecoder" else write_video
+    path = write(tmp_path / "v.mp4", 16)
+    nodes = {"a": view(4, 32), "b": view(8, 24)}
+    decode = {"decode": {"name": name}}
+    clips = Pipeline({**views(**nodes), **decode}).load_views(path)
+    assert list(clips) == ["clip_a", "clip_b"]
+    for key, node in nodes.items():
+        assert np.array_equal(clips[f"clip_{key}"], Pipeline({**node, **decode}).load(path))
+
+
+def test_the_video_is_read_once(tmp_path, monkeypatch):
+    """Each different frame once, for all views together."""
+    path, asked = write_video(tmp_path / "v.mp4", 16), []
+    decode = PyAVSource._decode
+    monkeypatch.setattr(
+        PyAVSource, "_decode", lambda self, wanted: asked.append(wanted) or decode(self, wanted)
+    )
+    sample = Pipeline(views(a=view(8, 32), b=view(4, 24), c=view(8, 16)))(
+        Sample(str(path), 0, np.random.default_rng(0), training=False)
+    )
+    assert len(asked) == 1
+    assert asked[0].tolist() == sorted({i for f in sample.frame_indices.values() for i in f})
+    assert sample.clip is None and set(sample.clips) == {"clip_a", "clip_b", "clip_c"}
+
+
+def test_a_view_draws_for_itself(tmp_path):
+    """What one view draws does not depend on what stands before it; views differ."""
+    path = write_video(tmp_path / "v.mp4", 20, width=200, height=150)
+    plain, other = (
+        Pipeline(views(a=first, b=random_view(4, 32)), training=True)
+        for first in (random_view(4, 32), view(3, 16))
+    )
+    for seed in (0, 1):
+        clips = plain.load_views(path, seed)
+        assert np.array_equal(clips["clip_b"], other.load_views(path, seed)["clip_b"])
+        assert not np.array_equal(clips["clip_a"], clips["clip_b"])
+
+
+def test_a_clip_of_several_views_is_refused(tmp_path):
+    pipeline = Pipeline(views(a=view(4, 32), b=view(4, 24)), "P")
+    with pytest.raises(ConfigError, match="P: gives clip_a, clip_b, where a single clip is wanted"):
+        pipeline.load(tmp_path / "not read")
+
+
+def test_views_in_batches(video_dir, video_list):
+    node = {"format": "VideoDataset", "file_path": str(video_list), "data_prefix": str(video_dir)}
+    description = views(a=random_view(4, 32), b=random_view(8, 24))
+    dataset = build_dataset(node, description, training=True, seed=3)
+    loaders = [ClipLoader(dataset, 3, training=True, seed=3, num_workers=n) for n in (0, 2)]
+    for one, two in zip(*(loader.epoch(0) for loader in loaders), strict=True):
+        assert set(one) == {"clip_a", "clip_b", "label", "index", "readable"}
+        assert one["clip_a"].shape == [3, 4, 32, 32, 3]
+        assert one["clip_b"].shape == [3, 8, 24, 24, 3]
+        assert all(np.array_equal(one[name].numpy(), two[name].numpy()) for name in one)
+
+
+def test_an_unreadable_video_has_no_view(video_dir, tmp_path):
+    (tmp_path / "bad.list").write_text(f"none.mp4 0\n{video_dir}/v0.mp4 1\n")
+    node = {"format": "VideoDataset", "file_path": str(tmp_path / "bad.list")}
+    dataset = build_dataset(node, views(a=view(4, 32), b=view(8, 24)), training=False)
+    loader = ClipLoader(dataset, 2, training=False, on_unreadable="count_wrong")
+    (batch,) = loader.epoch(0)
+    assert batch["readable"].tolist() == [False, True]
+    for name in ("clip_a", "clip_b"):
+        assert not batch[name][0].numpy().any() and batch[name][1].numpy().any()
+
+
+def test_the_rate_of_the_file_reaches_the_sampler(tmp_path):
+    """These videos have 25 frames a second."""
+    path = write_video(tmp_path / "v.mp4", 24)
+    sample = {"name": "StridedSampler", "num_frames": 4, "stride": 1}
+    in_frames, in_time = (
+        Pipeline(description(sample={**sample, **more})) for more in ({}, {"stride_fps": 5})
+    )
+    assert numbers_of(in_frames.load(path)) == [10, 11, 12, 13]
+    assert numbers_of(in_time.load(path)) == [2, 7, 12, 17]
+    folder = write_frames(tmp_path / "f", 24)
+    pipeline = Pipeline({**in_time.description, "decode": {"name": "FrameDecoder"}})
+    with pytest.raises(DataError, match=r"/f: its frame rate is not known.*without stride_fps"):
+        pipeline.load(folder)
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        (views(), r"P\.views: expected a mapping of views"),
+        (views(a=3), r"P\.views\.a: expected a mapping of sample, transform, got 3"),
+        (views(a={}), r'P\.views\.a: "sample" is missing'),
+        (views(a={**view(4, 8), "decode": {}}), r'P\.views\.a\.decode: unknown key "decode"'),
+        (views(**{"a.b": view(4, 8)}), r"P\.views: a view's name is letters, digits and"),
+        ({**views(a=view(4, 8)), "transform": []}, r"P\.transform: stands beside views"),
+        ({"views": {"a": view(4, 8)}}, r'P: "decode" is missing'),
+        (
+            views(a={**view(4, 8), "transform": [{"Scale": {"short_siz": 3}}]}),
+            r"P\.views\.a\.transform\[0\]\.Scale: unknown argument",
+        ),
+    ],
+)
+def test_bad_views(bad, message):
+    with pytest.raises(ConfigError, match=message):
+        Pipeline.check(bad, "P")

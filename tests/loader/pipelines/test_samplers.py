@@ -1,5 +1,6 @@
 """Samplers against the reference's worked examples and against formulas written here again."""
 
+import itertools
 import math
 
 import numpy as np
@@ -7,16 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddlevideo.loader.pipelines import SAMPLERS, Sampler, UniformSampler
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.loader.pipelines import SAMPLERS, Sampler, StridedSampler, UniformSampler
+from paddlevideo.utils.errors import ConfigError, DataError
 
 
 def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def indices(sampler, num_frames, seed=0, training=False, kind="video"):
-    return sampler.indices(num_frames, rng(seed), training, kind).tolist()
+def indices(sampler, num_frames, seed=0, training=False, kind="video", fps=None):
+    return sampler.indices(num_frames, rng(seed), training, kind, fps).tolist()
 
 
 class TestUniformSampler:
@@ -63,6 +64,100 @@ class TestUniformSampler:
             set(np.diff(indices(UniformSampler(8), 80, seed, training=True))) for seed in range(5)
         ]
         assert any(len(step) > 1 for step in steps)
+
+
+class TestStridedSampler:
+    def test_by_hand(self):
+        assert indices(StridedSampler(4, 5), 20) == [0, 5, 10, 15]
+        assert indices(StridedSampler(4, 5), 25) == [2, 7, 12, 17]
+        assert indices(StridedSampler(4, 5), 17) == [0, 5, 10, 15]
+        assert indices(StridedSampler(4, 5), 12) == [0, 5, 10, 3]  # repeated from its start
+        assert indices(StridedSampler(3, 2), 1) == [0, 0, 0]
+        assert indices(StridedSampler(50, 5), 250) == list(range(0, 250, 5))
+        assert indices(StridedSampler(80, 3), 250) == list(range(5, 245, 3))
+
+    @given(st.integers(1, 400), st.integers(1, 64), st.integers(1, 12))
+    def test_evaluation_is_tensorflows_formula(self, length, count, stride):
+        """A range over the list of frames, repeated as often as needed."""
+        offset = max((length - count * stride) // 2, 0)
+        repeated = list(range(length)) * math.ceil((count * stride + offset) / length)
+        expected = [repeated[i] for i in range(offset, offset + count * stride, stride)]
+        assert indices(StridedSampler(count, stride), length) == expected
+
+    @given(st.integers(1, 400), st.integers(1, 64), st.integers(1, 12), st.integers(0, 2**32))
+    def test_training_starts_anywhere_and_stays_inside(self, length, count, stride, seed):
+        chosen = indices(StridedSampler(count, stride), length, seed, training=True)
+        assert {(b - a) % length for a, b in itertools.pairwise(chosen)} <= {stride % length}
+        if length > (count - 1) * stride:
+            assert chosen == sorted(chosen)  # no repetition
+
+    @pytest.mark.parametrize(("length", "starts"), [(21, 6), (16, 1), (15, 15), (10, 10)])
+    def test_every_offset_is_drawn(self, length, starts):
+        """L - (N - 1) * stride of them; all L where the video is too short."""
+        drawn = {
+            indices(StridedSampler(4, 5), length, seed, training=True)[0] for seed in range(300)
+        }
+        assert drawn == set(range(starts))
+
+    @pytest.mark.parametrize(
+        ("stride", "jitter", "strides"), [(5, 1, {4, 5}), (5, 0, {5}), (2, 3, {1, 2, 3, 4})]
+    )
+    def test_the_upper_end_of_the_strides_is_left_out(self, stride, jitter, strides):
+        sampler = StridedSampler(2, stride, random_stride_range=jitter)
+        drawn = {int(np.diff(indices(sampler, 100, seed, training=True))[0]) for seed in range(100)}
+        assert drawn == strides
+        assert np.diff(indices(sampler, 100)) == [stride]  # evaluation draws nothing
+
+    def test_time_by_hand(self):
+        """A tenth of a second between frames, then a fifth, whatever the rate of the file."""
+        sampler = StridedSampler(3, 1, stride_fps=10)
+        assert indices(sampler, 10, fps=20) == [3, 5, 7]
+        assert indices(sampler, 3, fps=10) == [0, 1, 2]
+        assert indices(sampler, 6, fps=5) == [2, 2, 3]
+        sampler = StridedSampler(4, 5, stride_fps=25)
+        assert indices(sampler, 24, fps=30) == [0, 6, 12, 18]
+        assert indices(sampler, 10, fps=12.5) == [0, 2, 5, 7]
+
+    @given(st.integers(1, 400), st.integers(1, 40), st.integers(1, 8), st.integers(0, 2**32))
+    def test_a_file_of_that_rate_is_taken_as_it_is(self, length, count, stride, seed):
+        frames, time = (StridedSampler(count, stride, 1, stride_fps=f) for f in (None, 25))
+        for training in (False, True):
+            expected = indices(frames, length, seed, training, fps=25.0)
+            assert indices(time, length, seed, training, fps=25.0) == expected
+
+    @given(
+        st.floats(1, 240),
+        st.integers(1, 2000),
+        st.integers(1, 30),
+        st.integers(1, 8),
+        st.booleans(),
+    )
+    def test_frames_come_at_the_rate_asked_for(self, fps, length, count, stride, training):
+        sampler = StridedSampler(count, stride, stride_fps=25)
+        chosen = indices(sampler, length, 0, training, fps=fps)
+        assert len(chosen) == count and all(0 <= i < length for i in chosen)
+        if length / fps > count * stride / 25 + 0.1:  # long enough: nothing is repeated
+            seconds = np.array(chosen) / fps
+            ideal = seconds[0] + np.arange(count) * stride / 25
+            assert np.abs(seconds - ideal).max() <= 1 / fps + 1e-9
+
+    def test_a_source_without_a_rate(self):
+        with pytest.raises(DataError, match="frame rate is not known, but StridedSampler has stri"):
+            indices(StridedSampler(4, 5, stride_fps=25), 20, kind="frames")
+        assert indices(StridedSampler(4, 5), 20, kind="frames") == [0, 5, 10, 15]
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            ({"num_frames": 0, "stride": 1}, "num_frames must be at least 1"),
+            ({"num_frames": 1, "stride": 0}, "stride must be at least 1"),
+            ({"num_frames": 1, "stride": 1, "random_stride_range": -1}, "must not be negative"),
+            ({"num_frames": 1, "stride": 1, "stride_fps": 0}, "stride_fps must be above 0"),
+        ],
+    )
+    def test_wrong_arguments(self, arguments, message):
+        with pytest.raises(ConfigError, match=message):
+            SAMPLERS.build({"name": "StridedSampler", **arguments}, "S")
 
 
 class TestSamplerDefault:
