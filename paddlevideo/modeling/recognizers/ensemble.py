@@ -196,16 +196,14 @@ class EnsembleRecognizer(nn.Layer):
 
 def _member_sections(node: Mapping[str, Any], where: str) -> dict[str, tuple[dict[str, Any], str]]:
     """The checked section of each member, with the ensemble's loss if it has none; its path."""
-    members = node.get(_MEMBERS)
-    if not isinstance(members, Mapping) or not members:
-        raise ConfigError(f"{where}.{_MEMBERS}: expected a MODEL section by name, got {members!r}")
+    members = node[_MEMBERS]
+    if not members:
+        raise ConfigError(f"{where}.{_MEMBERS}: an ensemble needs members, sections by name")
     sections = {}
     for name, member in members.items():
         at = f"{where}.{_MEMBERS}.{name}"
         if not isinstance(name, str) or not _MEMBER_NAME.fullmatch(name):
             raise ConfigError(f"{at}: a member's name is letters, digits and underscores")
-        if not isinstance(member, Mapping):
-            raise ConfigError(f"{at}: expected a MODEL section, got {member!r}")
         own = dict(member)
         if node.get("loss") is not None:
             own.setdefault("loss", node["loss"])
