@@ -84,7 +84,9 @@ def _compare_frames(found: dict[str, float], model: nn.Layer, golden: Golden, cl
 
 
 def _compare_chunks(found: dict[str, float], model: nn.Layer, golden: Golden, clip: Tensor) -> None:
-    sizes = golden.arrays["chunk_sizes"].tolist()
+    sizes = golden.arrays.get("chunk_sizes", np.zeros(0)).reshape(-1).tolist()
+    if sum(sizes) != clip.shape[1] or len(sizes) != len(golden.arrays["chunk_logits"]):
+        raise WeightsError(f"chunk_sizes {sizes} do not split {clip.shape[1]} frames as the logits")
     states = _first_states(model, clip)
     error, start = 0.0, 0
     for size, expected in zip(sizes, golden.arrays["chunk_logits"], strict=True):

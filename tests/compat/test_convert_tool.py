@@ -217,7 +217,7 @@ def test_what_the_user_says_comes_first(convert, tmp_path, shared_dir):
 def test_goldens_that_are_none(convert, tmp_path, t0):
     path = tmp_path / "golden.npz"
     clip = np.zeros((1, 2, 32, 32, 3), "float32")
-    logits = np.zeros((1, 3), "float32")
+    logits = np.ones((1, 3), "float32")
     for arrays, expected in (
         ({"a": logits}, "is no golden: it holds no input, but a"),
         ({"input": clip}, "is no golden: it holds no logits"),
@@ -226,6 +226,10 @@ def test_goldens_that_are_none(convert, tmp_path, t0):
         ({"input": clip, "logits": logits[:, :2]}, "logits is [1, 2], the model's [1, 3]"),
         ({"input": clip, "logits": logits, "config": json.dumps({"model_id": "a1"})},
          "is a golden of a1, the model is t0"),
+        ({"input": clip, "logits": logits, "chunk_logits": logits[None], "chunk_sizes": [3]},
+         "chunk_sizes [3] do not split 2 frames"),
+        ({"input": clip, "logits": logits, "stream_logits": logits[None]},
+         "stream_logits has 1 steps for 2 frames"),
         ({"input": clip, "logits": logits, "config": "{"}, "config is not JSON"),
     ):  # fmt: skip
         np.savez(path, **arrays)

@@ -37,7 +37,13 @@ _BATCH_NORM = {
     "running_var": "_variance",
 }
 _BLOCK = re.compile(r"blocks\.b(\d+)_l(\d+)\.(.+)$")
-_PART = re.compile(r"(.+)\.conv_([12])\.(conv[23]d|norm)\.(\w+)$")
+_PART = re.compile(r"(.+?)\.conv_([12])\.(conv[23]d|norm)\.(\w+)$")
+# The port's first releases wrapped convolutions otherwise: name there -> name today.
+_OLD_NAMES = (
+    (re.compile(r"\.2plus1s\.conv_"), ".conv_"),
+    (re.compile(r"(?<!\.conv_[12])\.(conv3d|norm)\.(\w+)$"), r".conv_1.\1.\2"),
+    (re.compile(r"(se\.fc[12]|^classifier\.[03])\.(weight|bias)$"), r"\1.conv_1.conv3d.\2"),
+)
 _DENSE = ("head.dense", "head.classifier", ".attention.reduce", ".attention.expand")
 _WRAPPER = "module."  # of torch.nn.DataParallel
 _STATE_DICT = "state_dict"  # the usual entry of a training checkpoint
@@ -45,6 +51,8 @@ _STATE_DICT = "state_dict"  # the usual entry of a training checkpoint
 
 def pytorch_to_ours(name: str) -> str | None:
     """Our name of the port's weight ``name``, or None where it has no place here."""
+    for old, new in _OLD_NAMES:
+        name = old.sub(new, name)
     block = _BLOCK.match(name)
     if block is None:
         return _part_name(name, _OUTER, "")

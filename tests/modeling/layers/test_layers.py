@@ -19,6 +19,13 @@ def test_hard_sigmoid_has_tensorflows_constant():
     assert hard_sigmoid(x)[-1].item() > 1.0
 
 
+def test_keras_hard_sigmoid_is_another_line():
+    x = np.float32([-9, -2.5, -1, 0, 2, 2.5, 9])
+    expected = np.clip(np.float32(0.2) * x + np.float32(0.5), 0, 1)
+    ours = activation("keras_hard_sigmoid")(paddle.to_tensor(x))
+    np.testing.assert_allclose(ours.numpy(), expected, atol=1e-7)
+
+
 @pytest.mark.parametrize(
     ("name", "formula"),
     [

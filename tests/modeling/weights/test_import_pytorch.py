@@ -82,6 +82,23 @@ def test_a_training_checkpoint_of_a_wrapped_model(tmp_path, t0):
     assert imported.left_over["epoch"] == "beside state_dict"
 
 
+def test_names_of_the_first_releases(tmp_path, t0):
+    arrays, shapes, table = t0
+    dense = re.compile(r"(se\.fc[12]|classifier\.[03])\.conv_1\.conv3d")
+    old = {dense.sub(r"\1", name).replace(".conv_1.", "."): a for name, a in table.items()}
+    assert "blocks.b1_l0.deep.conv3d.weight" in old and "classifier.0.bias" in old
+    write_torch_file(tmp_path / "a.pt", old)
+    imported = import_pytorch(tmp_path / "a.pt")
+    imported.require_fit(shapes, "t0")
+    assert all(np.array_equal(imported.arrays[name], arrays[name]) for name in arrays)
+    stream, _, shapes = small_arrays("movinet_t0_stream")
+    table = port_table(stream, flat=True)
+    write_torch_file(
+        tmp_path / "a.pt", {k.replace(".conv_", ".2plus1s.conv_"): a for k, a in table.items()}
+    )
+    import_pytorch(tmp_path / "a.pt").require_fit(shapes, "t0")
+
+
 def test_missing_unknown_and_doubled(tmp_path, t0):
     _, shapes, table = t0
     table = OrderedDict(table)
