@@ -105,14 +105,22 @@ def test_unknown_stage(freeze, message):
 
 
 class Plain(paddle.nn.Layer):
-    """A backbone that names no stages."""
+    """A backbone that names no stages: what docs/adding_a_model.md asks for, and no more."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.dense = paddle.nn.Linear(2, 2)
+        self.conv = paddle.nn.Conv3D(3, 240, 3, padding=1)
+
+    def forward(self, x_BCTHW):
+        return self.conv(x_BCTHW).flatten(2).mean(axis=2)
 
 
 def test_any_backbone_can_be_frozen_as_a_whole():
     model = build()
     model.backbone = Plain()
     assert list(model.freezable_stages()) == ["backbone", "all_but_head"]
+    FrozenStages(model, "backbone").train_rest()
+    model.loss(batch())["loss"].backward()
+    assert {n for n, p in model.named_parameters() if p.grad is not None} == {
+        f"head.{layer}.{kind}" for layer in ("dense", "classifier") for kind in ("weight", "bias")
+    }
