@@ -2,7 +2,7 @@
 
 python tools/model_info.py                                  # every model
 python tools/model_info.py "*_stream" --num_classes 400 --format markdown
-python tools/model_info.py movinet_a0_stream --size 224 --option conv_type=3d se_type=3d
+python tools/model_info.py NAME --size 224 --option conv_type=3d se_type=3d
 """
 
 import argparse
