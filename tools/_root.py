@@ -4,3 +4,5 @@ import sys
 from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
+
+import paddlevideo  # noqa: E402, F401 - first, as it keeps Paddle's notice about ccache away
