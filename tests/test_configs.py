@@ -8,34 +8,136 @@ import pytest
 
 from paddlevideo.entry import open_recipe
 from paddlevideo.loader import Pipeline
-from paddlevideo.modeling import build_recognizer
+from paddlevideo.modeling import build_recognizer, list_models, model_section
+from paddlevideo.modeling.backbones.movinet.specs import SPECS
 from paddlevideo.solver import build_optimizer, build_schedule
+from paddlevideo.utils.config import merge
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs" / "recognition").rglob("*.yaml"))
+PUBLISHED = [path for path in CONFIGS if path.stem.endswith(("_k600", "_k400"))]
+OWN = [path for path in CONFIGS if path not in PUBLISHED]
+
+# Spec section 5: frames in training where they are not those of evaluation; what jitters.
+TRAINED_FRAMES = {"a3": 64, "a4": 32, "a5": 32}
+NO_JITTER = {"t0_base", "t0_stream", "a0_stream", "a1_stream", "a2_stream", "a3_stream"}
 
 
-@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.stem)
-def test_a_config_is_a_whole_recipe(path):
-    recipe = open_recipe(path)
-    model = build_recognizer(recipe.MODEL)
-    build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
-    rate = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR").rate(recipe.epochs - 1, 0, 10)
-    assert 0 < rate < 0.01  # the schedule ends with the training
+def pipelines(recipe):
     for description, training in (
         (recipe.PIPELINE.train, True),
         (recipe.PIPELINE.valid, False),
         (recipe.PIPELINE.test, False),
         (recipe.inference_description(), False),
     ):
-        pipeline = Pipeline(description, training=training)
-        frames = np.random.default_rng(0).integers(0, 256, (2, 240, 320, 3)).astype(np.uint8)
-        clip = pipeline.transform_clip(frames)
-        assert clip.dtype == pipeline.output_dtype == model.input_spec().dtype
-        assert clip.shape == (2, 3, *pipeline.output_size)
+        yield Pipeline(description, training=training)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_a_config_is_a_whole_recipe(path):
+    recipe = open_recipe(path)
+    model = build_recognizer(recipe.MODEL)
+    build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
+    check_schedule(recipe)
+    for pipeline in pipelines(recipe):
+        clips = check_clips(pipeline, model)
     model.eval()
-    assert model(paddle.to_tensor(clip[None])).shape == [1, model.num_classes]
+    logits = model(*(paddle.to_tensor(clip[None]) for clip in clips))
+    assert logits.shape == [1, model.num_classes]
+
+
+def check_schedule(recipe):
+    """The schedule ends with the training."""
+    rate = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR").rate(recipe.epochs - 1, 0, 10)
+    assert 0 < rate < 0.01
+
+
+def check_clips(pipeline, model):
+    """A clip of two frames for every input of the model, as it takes them."""
+    frames = np.random.default_rng(0).integers(0, 256, (2, 240, 320, 3)).astype(np.uint8)
+    clips = []
+    for name, spec in model.input_specs().items():
+        view = pipeline.views[name]
+        clips.append(view.transform(frames))
+        assert clips[-1].dtype == view.output_dtype == spec.dtype
+        assert clips[-1].shape == (2, 3, *view.output_size)
+    return clips
+
+
+# --- one config for every model that was published, with its recipe
+
+
+def name_of(path):
+    """``movinet_a0_base`` of movinet_a0_base_k600.yaml."""
+    return path.stem.rpartition("_")[0]
+
+
+@pytest.fixture(scope="module", params=PUBLISHED, ids=lambda path: path.stem)
+def published(request):
+    """The config's name, its recipe, and its model without weights."""
+    recipe = open_recipe(request.param)
+    with paddle.LazyGuard():
+        return request.param.stem, recipe, build_recognizer(recipe.MODEL)
+
+
+def test_every_published_model_has_its_config():
+    assert {name_of(path) for path in PUBLISHED} == set(list_models("movinet_*"))
+    of_kinetics400 = {name_of(path) for path in PUBLISHED if path.stem.endswith("_k400")}
+    assert of_kinetics400 == {f"movinet_a{number}_base" for number in range(6)}
+    assert all(
+        len(path.read_text().splitlines()) <= 12 for path in PUBLISHED if "a6" not in str(path)
+    )
+
+
+def test_it_is_the_registered_model(published):
+    """Nothing but the regularisation of training differs from the name's own section."""
+    stem, recipe, model = published
+    num_classes = int(stem[-3:])
+    section = model_section(stem[:-5], num_classes=num_classes)
+    loss = {"name": "CrossEntropyLoss", "label_smoothing": 0.1}
+    regularised = {"backbone": {"stochastic_depth": 0.2}}
+    if "members" in section:
+        regularised = {"members": dict.fromkeys(section["members"], {**regularised, "loss": loss})}
+    assert recipe.MODEL == merge(section, {**regularised, "loss": loss})
+    assert model.num_classes == num_classes and recipe.model_name.endswith(f"K{num_classes}")
+
+
+def test_its_pipeline_gives_the_native_clip(published):
+    stem, recipe, model = published
+    letter, kind = stem.split("_")[1:3]
+    train, *others = pipelines(recipe)
+    for pipeline in (train, *others):
+        check_clips(pipeline, model)
+    for name, spec in model.input_specs().items():
+        variant = name.partition("_")[2] or letter
+        for pipeline in others:
+            view = pipeline.views[name]
+            # TensorFlow's own evaluation of A5 stream took 115 frames: its memory was short.
+            num_frames = 115 if stem == "movinet_a5_stream_k600" else spec.num_frames
+            assert view.num_frames == num_frames
+            assert view.output_size == (spec.height, spec.width)
+            assert (view.sampler.stride, view.sampler.stride_fps) == (spec.stride_frames, 25)
+            assert view.transforms[0].short_size == SPECS[variant.upper()].short_side
+        view = train.views[name]
+        assert view.num_frames == TRAINED_FRAMES.get(variant, spec.num_frames)
+        assert view.output_size == (spec.height, spec.width)
+        assert (view.sampler.stride, view.sampler.stride_fps) == (spec.stride_frames, 25)
+        assert view.sampler.random_stride_range == (f"{letter}_{kind}" not in NO_JITTER)
+
+
+def test_its_optimizer_is_the_recipes(published):
+    _, recipe, model = published
+    build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
+    check_schedule(recipe)
+    schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR")
+    steps = 366016 // 1024
+    assert schedule.rate(0, 0, steps) == 0.0
+    rates = [schedule.rate(epoch, 0, steps) for epoch in range(6, 240)]
+    expected = 0.9 * (1 + np.cos(np.pi * np.arange(6, 240) / 240))
+    np.testing.assert_allclose(rates, expected, rtol=1e-9)
+    assert recipe.GRADIENT_ACCUMULATION.global_batch_size == 1024
+    assert 1024 % recipe.DATASET.batch_size == 0
 
 
 def test_the_configs_are_there():
-    assert {"movinet_k400_frame", "movinet_a0_motion"} <= {path.stem for path in CONFIGS}
+    assert {"movinet_k400_frame", "movinet_a0_motion"} <= {path.stem for path in OWN}
