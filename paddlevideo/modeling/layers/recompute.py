@@ -19,7 +19,7 @@ class _Run:
         self.layer = layer
         self.is_repetition = False
 
-    def __call__(self, x: Tensor) -> Any:
+    def __call__(self, x: Tensor, *_: Tensor) -> Any:
         if self.is_repetition:
             with _statistics_kept(self.layer):
                 return self.layer(x)
@@ -33,7 +33,10 @@ def run_with_recompute(layer: nn.Layer, x: Tensor) -> Any:
     Loss, gradients, running statistics and random numbers are those of ``layer(x)``: the second
     run starts from the first one's random state and leaves batch norm's running statistics alone.
     """
-    return recompute(_Run(layer), x, use_reentrant=False)
+    # Paddle warns of a layer none of whose arguments needs a gradient; behind frozen ones the
+    # input does not, but the parameters do: one of them is an argument too.
+    trained = [parameter for parameter in layer.parameters() if not parameter.stop_gradient]
+    return recompute(_Run(layer), x, *trained[:1], use_reentrant=False)
 
 
 @contextmanager

@@ -42,8 +42,9 @@ def train(recompute, name="movinet_t0_base", freeze=None, num_batches=2, **optio
     ],
     ids=str,
 )
-def test_equal_to_training_without(case):
+def test_equal_to_training_without(case, capfd):
     plain, ours = train(False, **case), train(True, **case)
+    assert "Recompute" not in capfd.readouterr().err  # no warning about a frozen input
     assert ours[0] == plain[0] and ours[3] == plain[3]
     for mine, expected in zip(ours[1:3], plain[1:3], strict=True):
         assert mine.keys() == expected.keys()
