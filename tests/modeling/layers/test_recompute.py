@@ -1,5 +1,7 @@
 """Activation checkpointing changes memory and time, and no number."""
 
+import sys
+
 import numpy as np
 import paddle
 import pytest
@@ -42,9 +44,12 @@ def train(recompute, name="movinet_t0_base", freeze=None, num_batches=2, **optio
     ],
     ids=str,
 )
-def test_equal_to_training_without(case, capfd):
+def test_equal_to_training_without(case, monkeypatch):
+    warned = []
+    paddles = sys.modules["paddle.distributed.fleet.recompute.recompute"]
+    monkeypatch.setattr(paddles.logger, "warning", warned.append)
     plain, ours = train(False, **case), train(True, **case)
-    assert "Recompute" not in capfd.readouterr().err  # no warning about a frozen input
+    assert not warned  # Paddle's, about an input that is frozen
     assert ours[0] == plain[0] and ours[3] == plain[3]
     for mine, expected in zip(ours[1:3], plain[1:3], strict=True):
         assert mine.keys() == expected.keys()
