@@ -97,7 +97,8 @@ def test_it_is_the_registered_model(published):
     loss = {"name": "CrossEntropyLoss", "label_smoothing": 0.1}
     regularised = {"backbone": {"stochastic_depth": 0.2}}
     if "members" in section:
-        regularised = {"members": dict.fromkeys(section["members"], {**regularised, "loss": loss})}
+        own = {**regularised, "loss": loss}
+        regularised = {"members": {member: own for member in section["members"]}}
     assert recipe.MODEL == merge(section, {**regularised, "loss": loss})
     assert model.num_classes == num_classes and recipe.model_name.endswith(f"K{num_classes}")
 

@@ -257,3 +257,67 @@ def test_a_failure_before_the_manifest_leaves_no_bundle(bundle_dir, model, monke
         export_clip_model(model, PIPELINE, bundle_dir, "MoViNetA0")
     with pytest.raises(BundleError, match=r"has no inference.yml"):
         load_predictor(bundle_dir)
+
+
+# --- several views of one video
+
+
+def views(*sizes, **more):
+    nodes = {
+        f"v{size}": {
+            "sample": {"name": "UniformSampler", "num_frames": 4},
+            "transform": [{"CenterCrop": {"target_size": size}}, "Image2Array"],
+        }
+        for size in sizes
+    }
+    return {"decode": {"name": "VideoDecoder"}, "views": {**nodes, **more}}
+
+
+@pytest.fixture(scope="module")
+def ensemble():
+    section = model_section("movinet_t0_base", num_classes=3)
+    members = {"v32": section, "v24": section}
+    return randomise(build_recognizer({"framework": "EnsembleRecognizer", "members": members}))
+
+
+def test_a_program_of_several_inputs(ensemble, tmp_path, video):
+    """Inputs are found by name, in whatever order the pipeline lists its views."""
+    bundle = export_clip_model(ensemble.eval(), views(24, 32), tmp_path / "b", "m", ["a", "b", "c"])
+    inputs = [(spec.name, spec.shape) for spec in bundle.manifest.inputs]
+    assert inputs == [("clip_v32", (-1, 4, 3, 32, 32)), ("clip_v24", (-1, 4, 3, 24, 24))]
+    predictor = load_predictor(bundle.folder, device="cpu", cpu_threads=1)
+    clips = predictor.pipeline.load_views(str(video))
+    with paddle.no_grad():
+        batch = {name: paddle.to_tensor(clip[None]) for name, clip in clips.items()}
+        expected = ensemble.predict(batch)[0].numpy()
+    top = predictor(video, top_k=3).top
+    found = [next(item.score for item in top if item.index == i) for i in range(3)]
+    assert relative_error(found, expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "message"),
+    [
+        (PIPELINE, "INFERENCE: the pipeline gives clip, the model takes clip_v32, clip_v24"),
+        (views(32), "the pipeline gives clip_v32, the model takes clip_v32, clip_v24"),
+        (
+            views(32, v24={"sample": {"name": "UniformSampler", "num_frames": 4}}),
+            r"INFERENCE \(clip_v24\): the pipeline's clips have no fixed size",
+        ),
+    ],
+)
+def test_views_that_are_not_the_models(ensemble, tmp_path, pipeline, message):
+    with pytest.raises(ConfigError, match=message):
+        export_clip_model(ensemble, pipeline, tmp_path / "b", "m")
+    assert not (tmp_path / "b").exists()
+
+
+def test_a_bundle_of_other_views_is_refused(ensemble, tmp_path):
+    bundle = export_clip_model(ensemble, views(24, 32), tmp_path / "b", "m")
+    manifest = yaml.safe_load((bundle.folder / "inference.yml").read_text(encoding="utf-8"))
+    manifest["pipeline"]["views"]["other"] = manifest["pipeline"]["views"].pop("v24")
+    (bundle.folder / "inference.yml").write_text(yaml.safe_dump(manifest), encoding="utf-8")
+    with pytest.raises(
+        BundleError, match=r"m\.json takes clip_.*but its pipeline gives .*clip_oth"
+    ):
+        load_predictor(bundle.folder, device="cpu", cpu_threads=1)

@@ -3,7 +3,7 @@
 import pytest
 
 from paddlevideo.tasks.recipe import DatasetSection, parse_recipe
-from paddlevideo.utils.config import parse_yaml
+from paddlevideo.utils.config import parse_yaml, to_yaml
 from paddlevideo.utils.errors import ConfigError
 
 TEXT = """
@@ -96,6 +96,10 @@ def test_defaults(config):
         ("DATASET.on_unreadable", "skip", r"^DATASET.on_unreadable: .*'error' or 'count_wrong'"),
         ("DATASET", [], r"^DATASET: "),
         ("resume_epoch", "last", r"^resume_epoch: .*got 'last'"),
+        ("weights", 3, r"^weights: .*dictionary, got 3"),
+        ("weights", {"a": 3}, r"^weights\.a: .*string, got 3"),
+        ("my-key", 3, r'^my-key: unknown key "my-key"'),
+        ("PIPELINE.train.views", {"a": {}}, r"^PIPELINE.train.sample: stands beside views"),
         ("log_level", "LOUD", r"^log_level: .*'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )
@@ -130,10 +134,55 @@ def test_values_are_scaled_once(config, where):
     parse_recipe(config)
 
 
+def views(*names) -> dict:
+    """A pipeline with views of these names."""
+    node = {"sample": {"name": "UniformSampler", "num_frames": 4}, "transform": ["Image2Array"]}
+    return {"decode": {"name": "VideoDecoder"}, "views": {name: node for name in names}}
+
+
+@pytest.mark.parametrize("where", ["PIPELINE.train", "INFERENCE"])
+def test_a_pipeline_gives_the_clips_of_the_model(config, where):
+    """Of an ensemble one for each member; of any other model the one."""
+
+    def with_pipeline(description):
+        if where == "INFERENCE":
+            return {**config, "PIPELINE": {}, "INFERENCE": description}
+        return {**config, "PIPELINE": {"train": description}}
+
+    plain = config["PIPELINE"]["train"]
+    parse_recipe(with_pipeline(plain))
+    message = f"^{where} gives clip_a, clip_b, but the model takes clip;"
+    with pytest.raises(ConfigError, match=message):
+        parse_recipe(with_pipeline(views("a", "b")))
+    members = {name: config["MODEL"] for name in ("a", "b")}
+    config["MODEL"] = {"framework": "EnsembleRecognizer", "members": members}
+    recipe = parse_recipe(with_pipeline(views("b", "a")))
+    assert parse_recipe(parse_yaml(recipe.to_yaml(), "again")) == recipe
+    for wrong in (plain, views("a"), views("a", "b", "c")):
+        with pytest.raises(ConfigError, match=f"^{where} gives .*, but the model takes clip_a, c"):
+            parse_recipe(with_pipeline(wrong))
+
+
+def test_values_of_each_view_are_scaled_once(config):
+    scaling = [{"scaling": {"scale": 1.0}}, {}]
+    members = {n: {**config["MODEL"], **s} for n, s in zip("ab", scaling, strict=True)}
+    config["MODEL"] = {"framework": "EnsembleRecognizer", "members": members}
+    config["PIPELINE"] = {"train": parse_yaml(to_yaml(views("a", "b")), "copy")}
+    nodes = config["PIPELINE"]["train"]["views"]
+    for node in nodes.values():
+        node["transform"] = list(node["transform"])
+    nodes["a"]["transform"].append(NORMALIZATION)
+    parse_recipe(config)
+    nodes["b"]["transform"].append(NORMALIZATION)
+    with pytest.raises(ConfigError, match=r"^PIPELINE\.train\.views\.b lists Normalization"):
+        parse_recipe(config)
+
+
 @pytest.mark.parametrize(
     "extra",
     [
         {},
+        {"weights": {"a": "a.pdparams", "b": "b.safetensors"}},
         {"MODEL": {"preset": "movinet_a2_base"}},
         {"DATASET": None, "PIPELINE": {}, "OPTIMIZER": None},
         {"resume_epoch": "latest", "weights": "1e-4"},
