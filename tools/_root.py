@@ -5,4 +5,4 @@ from pathlib import Path
 
 sys.path.insert(1, str(Path(__file__).resolve().parents[1]))
 
-import paddlevideo  # noqa: E402, F401 - first, as it keeps Paddle's notice about ccache away
+import paddlevideo  # noqa: F401 - first, as it keeps Paddle's notice about ccache away
