@@ -1,7 +1,7 @@
 """Multiply-adds of a MoViNet, from the shapes of the layers it was built with.
 
 Counted: convolutions and dense layers. Not counted, as in the published numbers: batch norm,
-activations, pooling, the product with a gate, sums and scalars (below 1 % together).
+activations, pooling, the product with a gate, sums and scalars.
 """
 
 from paddlevideo.modeling.backbones.movinet.attention import SqueezeExcitation
