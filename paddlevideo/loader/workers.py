@@ -113,6 +113,7 @@ class _Worker:
         theirs.close()  # so that the end of the process is the end of the pipe
 
     def ask(self, place: tuple[int, list[int]]) -> None:
+        """Have the process read the batch (epoch, indices) into a free slot."""
         slot = self._free.popleft()
         self._filled.append(slot)
         try:
@@ -121,6 +122,7 @@ class _Worker:
             self._died()
 
     def answer(self) -> dict[str, paddle.Tensor]:
+        """Wait for the oldest batch that was asked for; `DataError` if the process has died."""
         slot = self._filled.popleft()
         # The process too: a child of another part of the trainer may hold the pipe open.
         wait([self._pipe, self._process.sentinel])
@@ -138,6 +140,7 @@ class _Worker:
         return batch
 
     def close(self) -> None:
+        """End the process and give its memory back."""
         # It shares nothing that a sudden end could leave locked or half-written.
         self._process.kill()
         self._process.join()

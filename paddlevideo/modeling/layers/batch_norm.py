@@ -97,6 +97,7 @@ class _CompiledNorm(PyLayer):
     def forward(
         ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, layer: BatchNorm, kernels: ModuleType
     ) -> Tensor:
+        """Normalise and activate; in training also update the layer's running statistics."""
         ctx.save_for_backward(x, gamma)
         x_BCN = _flat(x)
         mean, variance = layer.statistics(x_BCN, kernels)
@@ -117,6 +118,7 @@ class _CompiledNorm(PyLayer):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the gradients of input, gamma and beta."""
         x, gamma = ctx.saved_tensor()
         gx, ggamma, gbeta = (paddle.empty_like(like) for like in (x, gamma, gamma))
         arrays = (

@@ -53,6 +53,7 @@ class _CompiledConvolution(PyLayer):
         padding: Padding3D,
         kernels: ModuleType,
     ) -> Tensor:
+        """Convolve; input and weight are kept for the gradients."""
         ctx.save_for_backward(x_BCTHW, weight)
         before = tuple(size for size, _ in padding)
         ctx.stride, ctx.before, ctx.kernels = stride, before, kernels
@@ -73,6 +74,7 @@ class _CompiledConvolution(PyLayer):
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gradients of input and weight."""
         x_BCTHW, weight = ctx.saved_tensor()
         gx, gw = paddle.empty_like(x_BCTHW), paddle.zeros_like(weight)
         arrays = (
