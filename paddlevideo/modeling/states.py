@@ -28,6 +28,32 @@ class StateSpec:
         return paddle.zeros([batch_size, *self.shape], dtype=self.dtype)
 
 
+@dataclass(frozen=True)
+class QueueSpec:
+    """One state of an exported step: a queue of ``length`` tensors, the oldest first.
+
+    A step takes them all and gives the newest; the host moves the others up by one place, which
+    costs nothing. A state of one tensor is a queue of length 1.
+    """
+
+    name: str
+    length: int
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+    @property
+    def input_names(self) -> list[str]:
+        """Names of the program's inputs, the oldest first."""
+        if self.length == 1:
+            return [self.name]
+        return [f"{self.name}_{place}" for place in range(self.length)]
+
+    @property
+    def output_name(self) -> str:
+        """Name of the program's output."""
+        return f"new_{self.name}"
+
+
 class StateExchange:
     """Old states in, new states out, by name, during one call of the network."""
 

@@ -1,8 +1,10 @@
 """MoViNet's classifier: dense, activation, dropout, classifier (spec section 2.12)."""
 
+import paddle.nn.functional as F
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.layers.activations import activation as activation_by_name
+from paddlevideo.modeling.layers.folding import dense_as_convolution
 from paddlevideo.modeling.layers.initializers import he_normal, normal
 from paddlevideo.modeling.registry import HEADS
 from paddlevideo.utils.errors import ConfigError, DataError
@@ -67,3 +69,26 @@ class MoViNetHead(nn.Layer):
                 )
             x_BC = x_BC.squeeze(1)
         return self.classifier(self.dropout(self._activation(self.dense(x_BC))))
+
+    def as_convolutions(self) -> nn.Layer:
+        """The head for maps of one place, [B, ``in_channels``, 1, 1] to logits; no dropout.
+
+        The weights are copied. An exported step keeps four axes up to the logits.
+        """
+        return _ConvolutionalHead(self)
+
+
+class _ConvolutionalHead(nn.Layer):
+    """A `MoViNetHead` of which both dense layers are 1x1 convolutions."""
+
+    def __init__(self, head: MoViNetHead) -> None:
+        super().__init__()
+        self.dense, self.dense_bias = dense_as_convolution(head.dense)
+        self.classifier, self.classifier_bias = dense_as_convolution(head.classifier)
+        self.num_classes = head.num_classes
+        self._activation = head._activation
+
+    def forward(self, x_BC11: Tensor) -> Tensor:
+        hidden = self._activation(F.conv2d(x_BC11, self.dense, self.dense_bias))
+        logits = F.conv2d(hidden, self.classifier, self.classifier_bias)
+        return logits.reshape([-1, self.num_classes])  # flatten asks for the batch size

@@ -21,6 +21,14 @@ def keras_hard_sigmoid(x: Tensor) -> Tensor:
     return paddle.clip(x * 0.2 + 0.5, 0.0, 1.0)
 
 
+def _hard_sigmoid_of_unit_height(x: Tensor) -> Tensor:
+    return F.hardsigmoid(x, slope=1.0 / 6.0, offset=0.5)
+
+
+def _keras_hard_sigmoid_at_once(x: Tensor) -> Tensor:
+    return F.hardsigmoid(x, slope=0.2, offset=0.5)
+
+
 def identity(x: Tensor) -> Tensor:
     """Return the input."""
     return x
@@ -50,3 +58,16 @@ def activation(name: str) -> Activation:
         raise ConfigError(
             f'unknown activation "{name}"; {nearest_hint(name, ACTIVATIONS)}'
         ) from None
+
+
+def as_one_operation(name: str) -> tuple[Activation, float]:
+    """Return the activation as few operations of an exported program, and a factor still due.
+
+    ``activation(name)(x)`` is the one applied to ``x``, times the factor: TensorFlow's
+    `hard_sigmoid` is 1.00002 times the usual one, which engines know as a single operation.
+    """
+    if name == "hard_sigmoid":
+        return _hard_sigmoid_of_unit_height, 6.0 * 0.16667
+    if name == "keras_hard_sigmoid":
+        return _keras_hard_sigmoid_at_once, 1.0
+    return activation(name), 1.0

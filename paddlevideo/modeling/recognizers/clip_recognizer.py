@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.clip_spec import ClipSpec
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.recognizers.clip_check import check_clip
+from paddlevideo.modeling.recognizers.step_program import StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
     load_states,
@@ -148,6 +149,21 @@ class ClipRecognizer(nn.Layer):
         exchange = StateExchange(states)
         logits = self.head(self.backbone(self.scaling(frames_BTCHW), exchange))
         return logits, OrderedDict((name, exchange.new[name]) for name in states)
+
+    @property
+    def has_step_program(self) -> bool:
+        """Whether `step_program` exists for this backbone."""
+        return getattr(self.backbone, "has_step_network", False)
+
+    def step_program(self, height: int, width: int) -> StepProgram:
+        """One step as a network to be exported, for frames of one size; the weights are copied.
+
+        Raises:
+            ConfigError: the recognizer cannot run frame by frame.
+        """
+        if not hasattr(self.backbone, "step_network"):
+            raise ConfigError(f"{self.architecture} has no step_network; export mode: clip")
+        return StepProgram(self, height, width)
 
     def reset_states(self, states: Mapping[str, Tensor], rows: Sequence[int]) -> States:
         """Return ``states`` with the streams ``rows`` started anew; the others go on."""

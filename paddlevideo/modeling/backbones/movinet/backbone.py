@@ -25,6 +25,7 @@ from paddlevideo.modeling.backbones.movinet.options import (
 )
 from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
 from paddlevideo.modeling.backbones.movinet.specs import spec_of
+from paddlevideo.modeling.backbones.movinet.step_network import StepNetwork
 from paddlevideo.modeling.clip_spec import ClipSpec
 from paddlevideo.modeling.layers.recompute import run_with_recompute
 from paddlevideo.modeling.registry import BACKBONES
@@ -162,6 +163,15 @@ class MoViNet(nn.Layer):
     def causal(self) -> bool:
         """Whether the network can run frame by frame."""
         return self.options.causal
+
+    @property
+    def has_step_network(self) -> bool:
+        """Whether `step_network` exists: one vector for all frames seen, none of the future."""
+        return self.causal and self.options.average_pooling_type == "3d"
+
+    def step_network(self, height: int, width: int) -> StepNetwork:
+        """One step as a network of its own, for frames of one size; the weights are copied."""
+        return StepNetwork(self, height, width)
 
     def forward(
         self,
