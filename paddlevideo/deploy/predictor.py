@@ -8,24 +8,20 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, read_bundle
-from paddlevideo.deploy.engines import Engine, EngineOptions, PaddleEngine
+from paddlevideo.deploy.class_scores import ClassScore, best_classes, softmax
+from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
+from paddlevideo.deploy.pool import StreamPool
+from paddlevideo.deploy.session import StreamSession
+from paddlevideo.deploy.session_opener import (
+    STREAM_MODE,
+    SteppedClips,
+    StreamOpener,
+    stream_options,
+)
 from paddlevideo.loader import Pipeline
 from paddlevideo.utils.errors import BundleError, DataError
 
-
-@dataclass(frozen=True)
-class ClassScore:
-    """One class and its probability.
-
-    Attributes:
-        label: the class's name; None where the bundle does not know it.
-        index: the class's number.
-        score: softmax probability.
-    """
-
-    label: str | None
-    index: int
-    score: float
+__all__ = ["ClassScore", "VideoPredictor", "VideoResult", "load_predictor", "open_predictor"]
 
 
 @dataclass(frozen=True)
@@ -66,6 +62,7 @@ class VideoPredictor:
         engine: runs the network.
         input_names: the program's name of the input for each of the pipeline's clips.
         labels: names of the classes, where they are known.
+        streams: opens streams; None where the bundle is for whole clips.
     """
 
     def __init__(
@@ -74,11 +71,13 @@ class VideoPredictor:
         engine: Engine,
         input_names: Mapping[str, str],
         labels: Sequence[str] | None,
+        streams: StreamOpener | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.engine = engine
         self.labels = labels
         self._input_names = dict(input_names)
+        self._streams = streams
 
     def __call__(self, path: str | Path, top_k: int = 5) -> VideoResult:
         """Classify one video file.
@@ -102,20 +101,47 @@ class VideoPredictor:
         inputs = {self._input_names[name]: clips for name, clips in batch.items()}
         logits_BN = next(iter(self.engine.run(inputs).values()))
         return [
-            VideoResult(name, self._best(probabilities, top_k))
-            for name, probabilities in zip(names, _softmax(logits_BN), strict=True)
+            VideoResult(name, best_classes(probabilities, self.labels, top_k))
+            for name, probabilities in zip(names, softmax(logits_BN), strict=True)
         ]
 
-    def _best(self, probabilities_N: np.ndarray, top_k: int) -> tuple[ClassScore, ...]:
-        order = np.argsort(-probabilities_N, kind="stable")[:top_k]
-        return tuple(
-            ClassScore(
-                label=self.labels[index] if self.labels else None,
-                index=int(index),
-                score=float(probabilities_N[index]),
+    def open_stream(self, **options: Any) -> StreamSession:
+        """Begin a stream of frames; each session has states of its own.
+
+        Args:
+            options: see `StreamOptions`: ``top_k``, ``window_seconds``, ``reset_on_cut``,
+                ``smooth_seconds``.
+
+        Raises:
+            BundleError: the bundle was exported for whole clips.
+            ConfigError: a wrong option.
+        """
+        return self._stream_opener().session(stream_options(options))
+
+    def open_pool(
+        self, max_streams: int = 64, threads: int | None = None, **options: Any
+    ) -> StreamPool:
+        """Prepare for many streams at a time, stepped in batches.
+
+        Args:
+            max_streams: how many can be open at a time.
+            threads: batches that are stepped at the same time; default: one for each CPU core,
+                or the engine's ``cpu_threads``. Each runs on one core.
+            options: as for `open_stream`, for every stream.
+
+        Raises:
+            BundleError: the bundle was exported for whole clips.
+            ConfigError: a wrong option.
+        """
+        return self._stream_opener().pool(max_streams, threads, stream_options(options))
+
+    def _stream_opener(self) -> StreamOpener:
+        if self._streams is None:
+            raise BundleError(
+                "the bundle was exported for whole clips, not for streams; export a causal model "
+                "with tools/export_model.py --mode stream"
             )
-            for index in order
-        )
+        return self._streams
 
 
 def load_predictor(
@@ -137,11 +163,21 @@ def load_predictor(
 def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     """Put together pipeline and engine of a bundle that was read."""
     manifest = bundle.manifest
-    outputs = [spec.name for spec in manifest.outputs]
-    engine = PaddleEngine(bundle.program, bundle.params, outputs, options)
+    if manifest.mode == STREAM_MODE:
+        return _open_stream_predictor(bundle, options)
+    engine = open_engine(bundle.clip_files, options)
     pipeline = Pipeline(manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
     names = _input_names(bundle, pipeline, engine)
     return VideoPredictor(pipeline, engine, names, manifest.labels)
+
+
+def _open_stream_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
+    """A stream bundle classifies files too: it steps through the clip of its pipeline."""
+    pipeline = Pipeline(bundle.manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
+    streams = StreamOpener(bundle, options, pipeline.view)
+    (clip,) = pipeline.views
+    engine = SteppedClips(streams, clip)
+    return VideoPredictor(pipeline, engine, {clip: clip}, bundle.manifest.labels, streams)
 
 
 def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str, str]:
@@ -155,8 +191,3 @@ def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str
             f"{', '.join(clips)}; export the model again"
         )
     return {name: name for name in clips}
-
-
-def _softmax(logits_BN: np.ndarray) -> np.ndarray:
-    shifted = np.exp(logits_BN - logits_BN.max(axis=1, keepdims=True))
-    return shifted / shifted.sum(axis=1, keepdims=True)

@@ -1,0 +1,43 @@
+"""From logits to the best classes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class ClassScore:
+    """One class and its probability.
+
+    Attributes:
+        label: the class's name; None where the bundle does not know it.
+        index: the class's number.
+        score: softmax probability.
+    """
+
+    label: str | None
+    index: int
+    score: float
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Probabilities along the last axis."""
+    shifted: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    shifted /= shifted.sum(axis=-1, keepdims=True)
+    return shifted
+
+
+def best_classes(
+    probabilities_N: np.ndarray, labels: Sequence[str] | None, top_k: int
+) -> tuple[ClassScore, ...]:
+    """The ``top_k`` best classes, best first; of equal ones the first."""
+    order = np.argsort(-probabilities_N, kind="stable")[:top_k]
+    return tuple(
+        ClassScore(
+            label=labels[index] if labels else None,
+            index=int(index),
+            score=float(probabilities_N[index]),
+        )
+        for index in order
+    )

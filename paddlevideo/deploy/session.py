@@ -1,0 +1,179 @@
+"""`StreamSession`: one stream of frames through an exported model, answered frame by frame."""
+
+import time
+from collections.abc import Mapping
+from typing import Protocol
+
+import numpy as np
+
+from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.session_track import StreamResult, StreamTrack
+from paddlevideo.loader import ClipView
+from paddlevideo.utils.errors import DataError
+
+_STATES = "states/"
+_TRACK = "stream/"
+
+
+class Stepper(Protocol):
+    """What steps a batch of streams and keeps their states: `step_runner.StepRunner`."""
+
+    @property
+    def frame_shape(self) -> tuple[int, int, int]:
+        """(3, H, W)."""
+        ...
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Names of the classes, where they are known."""
+        ...
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second that the model was made for."""
+        ...
+
+    def step(self, frames_BCHW: np.ndarray) -> np.ndarray:
+        """Logits [B, N] behind one more frame of each stream."""
+        ...
+
+    def reset(self, rows: list[int] | None = None) -> None:
+        """Let these streams start anew; None: all."""
+        ...
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The states, each [B, ...]."""
+        ...
+
+    def restore(self, states: dict[str, np.ndarray]) -> None:
+        """Put back what `snapshot` gave."""
+        ...
+
+
+class FramePreparer:
+    """The bundle's own transforms on one frame.
+
+    Args:
+        view: of the bundle's pipeline.
+        frame_shape: (3, H, W) that the network takes.
+    """
+
+    def __init__(self, view: ClipView, frame_shape: tuple[int, int, int]) -> None:
+        self._view = view
+        self._frame_shape = tuple(frame_shape)
+        # "TCHW" -> how to bring the clip there from the pipeline's layout
+        self._axes = tuple(view.output_layout.index(axis) for axis in "TCHW")
+
+    def __call__(self, frame_HWC: np.ndarray) -> np.ndarray:
+        """uint8 RGB [H, W, 3] of any size to what the network takes, [3, H, W].
+
+        Raises:
+            DataError: the pipeline does not make such a frame of this one.
+        """
+        clip = self._view.transform(frame_HWC[None])
+        frame_CHW: np.ndarray = clip.transpose(self._axes)[0]
+        if frame_CHW.shape != self._frame_shape:
+            raise DataError(
+                f"a frame of {frame_HWC.shape[1]}x{frame_HWC.shape[0]} pixels becomes "
+                f"{list(frame_CHW.shape)}, but the model takes {list(self._frame_shape)}; its "
+                "pipeline lacks a Scale or crop step"
+            )
+        return frame_CHW
+
+
+class StreamSession:
+    """One stream: frames in, one at a time, the best classes of all it has shown so far out.
+
+    Made by `VideoPredictor.open_stream`. The states of the network are kept here, so memory does
+    not grow, whatever the stream's length.
+
+    Args:
+        runner: steps a batch of one.
+        view: of the bundle's pipeline: its transforms prepare the frames.
+
+    Attributes:
+        counts: what happened to the frames so far.
+    """
+
+    def __init__(self, runner: Stepper, view: ClipView, options: StreamOptions) -> None:
+        self._runner = runner
+        self._prepare = FramePreparer(view, runner.frame_shape)
+        self._track = StreamTrack(runner.frame_rate, runner.labels, options)
+
+    @property
+    def counts(self) -> StreamCounts:
+        """What happened to the frames so far."""
+        return self._track.counts
+
+    @property
+    def frame_rate(self) -> float:
+        """Frames per second that the model sees."""
+        return self._runner.frame_rate
+
+    def push(
+        self,
+        frame_HWC: np.ndarray,
+        timestamp: float | None = None,
+        arrived: float | None = None,
+    ) -> StreamResult | None:
+        """Show the model one more frame.
+
+        Args:
+            frame_HWC: uint8 RGB [H, W, 3] of any size.
+            timestamp: seconds, from any beginning. Frames are chosen by it so that the model sees
+                its own frame rate (`FrameClock`). Without it every frame is taken, as one that
+                comes at that rate.
+            arrived: ``time.perf_counter()`` when the frame arrived, for the latency; default: now.
+
+        Returns:
+            The result, or None if the frame was left out to keep the frame rate.
+
+        Raises:
+            DataError: not such a frame, or not a time.
+        """
+        arrived = time.perf_counter() if arrived is None else arrived
+        admission = self._track.admit(frame_HWC, timestamp)
+        if admission is None:
+            return None
+        prepared_CHW = self._prepare(frame_HWC)
+        if admission.starts_anew:
+            self._runner.reset()
+        logits_N = self._runner.step(prepared_CHW[None])[0]
+        return self._track.result(logits_N, admission.time_seconds, time.perf_counter() - arrived)
+
+    def reset(self) -> None:
+        """Start anew: the next frame is the first of another stream. The counts stay."""
+        self._runner.reset()
+        self._track.reset()
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """The stream up to here, time included, as plain arrays (``np.savez`` can keep them)."""
+        states = {_STATES + name: array for name, array in self._runner.snapshot().items()}
+        return {**states, **{_TRACK + k: v for k, v in self._track.snapshot().items()}}
+
+    def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
+        """Go on where `snapshot` was taken, in this session or another of the same bundle.
+
+        Raises:
+            DataError: it is not a snapshot of this model; the session is as it was.
+        """
+        states = _part(snapshot, _STATES)
+        expected = self._runner.snapshot()
+        for name, array in expected.items():
+            given = states.get(name)
+            if given is None or given.shape != array.shape or given.dtype != array.dtype:
+                found = "missing" if given is None else f"{list(given.shape)} {given.dtype}"
+                raise DataError(
+                    f"the snapshot is not of this model: its state {name} is {found}, expected "
+                    f"{list(array.shape)} {array.dtype}"
+                )
+        self._track.restore(_part(snapshot, _TRACK))
+        self._runner.restore(states)
+
+
+def _part(snapshot: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+    return {
+        name.removeprefix(prefix): np.asarray(array)
+        for name, array in snapshot.items()
+        if name.startswith(prefix)
+    }

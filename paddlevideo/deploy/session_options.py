@@ -1,0 +1,89 @@
+"""What can be chosen for a stream, and what is counted of it."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.deploy.scene_cut import DEFAULT_THRESHOLD
+from paddlevideo.utils.errors import ConfigError
+
+_KEPT_LATENCIES = 10_000
+
+
+@dataclass(frozen=True)
+class StreamOptions:
+    """How a stream is read and answered.
+
+    Attributes:
+        top_k: classes in a result.
+        window_seconds: the states start anew every so many seconds; None: never. For endless
+            video of a model that was trained on clips of that length.
+        reset_on_cut: the states start anew where the scene changes (`SceneCut`).
+        cut_threshold: of `SceneCut`.
+        smooth_seconds: time constant of the smoothing of the probabilities; None: none.
+    """
+
+    top_k: int = 5
+    window_seconds: float | None = None
+    reset_on_cut: bool = False
+    cut_threshold: float = DEFAULT_THRESHOLD
+    smooth_seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.top_k < 1:
+            raise ConfigError(f"top_k is {self.top_k}, expected at least 1")
+        window = self.window_seconds
+        if window is not None and not (math.isfinite(window) and window > 0):
+            raise ConfigError(f"a window of {window} seconds is not above 0")
+        if not 0 < self.cut_threshold < 1:
+            raise ConfigError(f"cut_threshold is {self.cut_threshold}, expected between 0 and 1")
+
+
+@dataclass
+class StreamCounts:
+    """What happened to the frames of a stream.
+
+    Attributes:
+        frames: frames given.
+        steps: frames the model has seen.
+        skipped: frames left out to keep the model's frame rate.
+        dropped: frames that were due but too old by the time there was room for them.
+        resets: how often the states have started anew by window, cut or a new start of the times.
+    """
+
+    frames: int = 0
+    steps: int = 0
+    skipped: int = 0
+    dropped: int = 0
+    resets: int = 0
+    _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
+
+    def add_latency(self, latency_ms: float) -> None:
+        """Note the latency of one step; the newest 10,000 are kept."""
+        self.steps += 1
+        self._latencies_ms.append(latency_ms)
+
+    @property
+    def mean_latency_ms(self) -> float | None:
+        """Mean latency; None before the first step."""
+        return float(np.mean(self._latencies_ms)) if self._latencies_ms else None
+
+    @property
+    def p95_latency_ms(self) -> float | None:
+        """The latency that 95 % of the steps keep; None before the first step."""
+        return float(np.percentile(self._latencies_ms, 95)) if self._latencies_ms else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return {
+            "frames": self.frames,
+            "steps": self.steps,
+            "skipped": self.skipped,
+            "dropped": self.dropped,
+            "resets": self.resets,
+            "mean_latency_ms": self.mean_latency_ms,
+            "p95_latency_ms": self.p95_latency_ms,
+        }

@@ -1,0 +1,170 @@
+"""`StreamTrack`: all of one stream but the network's states: time, window, cuts, smoothing."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.deploy.class_scores import ClassScore, best_classes, softmax
+from paddlevideo.deploy.frame_clock import FrameClock
+from paddlevideo.deploy.scene_cut import SceneCut
+from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.smoothing import Smoother
+from paddlevideo.utils.errors import DataError
+
+
+@dataclass(frozen=True)
+class StreamResult:
+    """What a stream has shown so far.
+
+    Attributes:
+        time_seconds: timestamp of the newest frame seen.
+        top: the classes, best first.
+        latency_ms: from the frame's arrival to this result.
+    """
+
+    time_seconds: float
+    top: tuple[ClassScore, ...]
+    latency_ms: float
+
+    @property
+    def label(self) -> str | None:
+        """Name of the best class."""
+        return self.top[0].label
+
+    @property
+    def index(self) -> int:
+        """Number of the best class."""
+        return self.top[0].index
+
+    @property
+    def score(self) -> float:
+        """Probability of the best class."""
+        return self.top[0].score
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain values: one line of ``tools/predict.py --stream``."""
+        line: dict[str, Any] = {
+            "time_seconds": round(self.time_seconds, 6),
+            "label": self.label,
+            "index": self.index,
+            "score": self.score,
+            "latency_ms": round(self.latency_ms, 3),
+        }
+        if len(self.top) > 1:
+            line["top"] = [vars(item) for item in self.top]
+        return line
+
+
+@dataclass(frozen=True)
+class Admission:
+    """A frame that the model is to see.
+
+    Attributes:
+        time_seconds: its timestamp.
+        starts_anew: the network's states are to be reset before it.
+    """
+
+    time_seconds: float
+    starts_anew: bool
+
+
+class StreamTrack:
+    """Decides which frames of one stream are seen and where it starts anew; makes the results.
+
+    Args:
+        frame_rate: of the model, frames per second.
+        labels: of the classes, where they are known.
+    """
+
+    def __init__(
+        self, frame_rate: float, labels: Sequence[str] | None, options: StreamOptions
+    ) -> None:
+        self.counts = StreamCounts()
+        self._labels = labels
+        self._options = options
+        self._clock = FrameClock(frame_rate)
+        self._smoother = Smoother(options.smooth_seconds)
+        self._cut = SceneCut(options.cut_threshold) if options.reset_on_cut else None
+        self._window_start: float | None = None
+
+    def admit(self, frame_HWC: np.ndarray, timestamp: float | None) -> Admission | None:
+        """Return how a frame is to be seen; None if it is left out to keep the frame rate.
+
+        Raises:
+            DataError: the frame is not uint8 RGB [H, W, 3], or its timestamp not a number.
+        """
+        _check_frame(frame_HWC)
+        time_seconds = self._clock.take(timestamp)
+        self.counts.frames += 1
+        if time_seconds is None:
+            self.counts.skipped += 1
+            return None
+        starts_anew = self._starts_anew(frame_HWC, time_seconds)
+        if starts_anew:
+            self.counts.resets += 1
+            self._smoother.reset()
+        return Admission(time_seconds, starts_anew)
+
+    def _starts_anew(self, frame_HWC: np.ndarray, time_seconds: float) -> bool:
+        is_cut = self._cut is not None and self._cut(frame_HWC)
+        window = self._options.window_seconds
+        if self._window_start is None or self._clock.is_new_start or is_cut:
+            is_first = self._window_start is None
+            self._window_start = time_seconds
+            return not is_first
+        # The clock's tolerance: times that a container has rounded.
+        if window is not None and time_seconds - self._window_start >= window - 1e-3:
+            self._window_start = time_seconds
+            return True
+        return False
+
+    def result(
+        self, logits_N: np.ndarray, time_seconds: float, latency_seconds: float
+    ) -> StreamResult:
+        """The result of the step on the frame of ``time_seconds``."""
+        probabilities_N = self._smoother(softmax(logits_N), time_seconds)
+        latency_ms = 1e3 * latency_seconds
+        self.counts.add_latency(latency_ms)
+        top = best_classes(probabilities_N, self._labels, self._options.top_k)
+        return StreamResult(time_seconds, top, latency_ms)
+
+    def reset(self) -> None:
+        """Forget the stream; the counts stay."""
+        self._clock.reset()
+        self._smoother.reset()
+        if self._cut is not None:
+            self._cut.reset()
+        self._window_start = None
+
+    def snapshot(self) -> dict[str, np.ndarray]:
+        """Everything but the counts, as arrays."""
+        arrays = {**self._clock.snapshot(), **self._smoother.snapshot()}
+        if self._window_start is not None:
+            arrays["window_start"] = np.array(self._window_start, np.float64)
+        return {**arrays, **(self._cut.snapshot() if self._cut is not None else {})}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Go on from a snapshot.
+
+        Raises:
+            DataError: it is not one of a stream.
+        """
+        held = dict(arrays)
+        if "clock" not in held or held["clock"].shape != (3,):
+            raise DataError("this is no snapshot of a stream: it has no clock of three numbers")
+        self._clock.restore(held)
+        self._smoother.restore(held)
+        if self._cut is not None:
+            self._cut.restore(held)
+        start = held.get("window_start")
+        self._window_start = None if start is None else float(start)
+
+
+def _check_frame(frame_HWC: np.ndarray) -> None:
+    shape = getattr(frame_HWC, "shape", None)
+    dtype = getattr(frame_HWC, "dtype", None)
+    if shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
+        given = f"{list(shape)} {dtype}" if shape is not None else type(frame_HWC).__name__
+        raise DataError(f"a frame is {given}, expected uint8 RGB [height, width, 3]")
