@@ -170,8 +170,12 @@ FORBIDDEN = re.compile(
 )  # fmt: skip
 
 
-# A worker process is a process of its own, and its signals are its own.
-EXCEPTIONS = {"paddlevideo/loader/workers.py": {"signal.signal"}}
+# A worker process is a process of its own, and its signals are its own; a training step puts off
+# Ctrl-C while it runs.
+EXCEPTIONS = {
+    "paddlevideo/loader/workers.py": {"signal.signal"},
+    "paddlevideo/utils/interrupts.py": {"signal.signal"},
+}
 
 
 @LIBRARY

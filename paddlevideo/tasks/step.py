@@ -11,6 +11,7 @@ from paddle import Tensor, nn
 
 from paddlevideo.utils.distributed import world_size
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.interrupts import interrupts_held
 
 logger = logging.getLogger(__name__)
 
@@ -83,6 +84,13 @@ class TrainStep:
         Returns:
             ``loss`` and ``logits`` of the batch, detached.
         """
+        with interrupts_held():
+            result = self._run(batch, learning_rate, group_size, update)
+        return {name: tensor.detach() for name, tensor in result.items()}
+
+    def _run(
+        self, batch: Mapping[str, Tensor], learning_rate: float, group_size: int, update: bool
+    ) -> dict[str, Tensor]:
         with contextlib.nullcontext() if update else self._without_exchange():
             with paddle.amp.auto_cast(
                 enable=self.precision.enabled,
@@ -96,7 +104,7 @@ class TrainStep:
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self.optimizer.clear_grad()
-        return {name: tensor.detach() for name, tensor in result.items()}
+        return dict(result)
 
     def _without_exchange(self) -> Any:
         """Inside a group, gradients stay local; they are averaged over processes at its end."""

@@ -10,7 +10,7 @@ from paddle import Tensor, nn
 from paddle.autograd import PyLayer
 
 from paddlevideo.modeling.layers.activations import activation
-from paddlevideo.modeling.layers.compiled import kernels_for, memory_of
+from paddlevideo.modeling.layers.compiled import kernels_for, memory_of, needs_gradient
 from paddlevideo.utils.cpu_threads import CPU_THREADS
 
 _COMPILED = {"identity": "IDENTITY", "swish": "SWISH", "hard_swish": "HARD_SWISH"}
@@ -44,7 +44,9 @@ class BatchNorm(nn.BatchNorm3D):
             kernels = kernels_for("batch_norm_kernels", x_BCTHW, self.weight)
             # Paddle does not normalise a single value: it has no variance.
             if kernels is not None and not (self.training and _num_values(x_BCTHW) == 1):
-                return _CompiledNorm.apply(x_BCTHW, self.weight, self.bias, self, kernels)
+                if needs_gradient(x_BCTHW, self.weight, self.bias):
+                    return _CompiledNorm.apply(x_BCTHW, self.weight, self.bias, self, kernels)
+                return _Affine(x_BCTHW, self, kernels).apply(x_BCTHW)
         if not self.training or not x_BCTHW.place.is_cpu_place():
             return self._activation(self._normalise(x_BCTHW))
         old_share = self._variance * self._momentum
@@ -90,40 +92,56 @@ class BatchNorm(nn.BatchNorm3D):
         )
 
 
+class _Affine:
+    """What batch norm does to a batch: a product and a sum for every channel, then an activation.
+
+    Attributes:
+        constants: scale, shift, mean and 1 / deviation, [C] each.
+    """
+
+    def __init__(self, x: Tensor, layer: BatchNorm, kernels: ModuleType) -> None:
+        mean, variance = layer.statistics(_flat(x), kernels)
+        inverse = 1.0 / np.sqrt(variance + np.float32(layer._epsilon))
+        scale = memory_of(layer.weight) * inverse
+        self.constants = (scale, memory_of(layer.bias) - mean * scale, mean, inverse)
+        self.kind = getattr(kernels, _COMPILED[layer.activation_name])
+        self.of_batch = layer.training
+        self.kernels = kernels
+
+    def apply(self, x: Tensor) -> Tensor:
+        """Return the normalised and activated batch."""
+        y = paddle.empty(x.shape, "float32")
+        x_BCN, y_BCN = _flat(x), _flat(y)
+        scale, shift, *_ = self.constants
+
+        def work(first: int, last: int) -> None:
+            self.kernels.forward(x_BCN, scale, shift, y_BCN, self.kind, first, last)
+
+        CPU_THREADS.share_out(x.shape[1], work)
+        return y
+
+
 class _CompiledNorm(PyLayer):
     """Batch norm and activation as one differentiable operation that keeps only its input."""
 
     @staticmethod
     def forward(
-        ctx: Any, x: Tensor, gamma: Tensor, beta: Tensor, layer: BatchNorm, kernels: ModuleType
+        ctx: Any, x: Tensor, gamma: Tensor, _beta: Tensor, layer: BatchNorm, kernels: ModuleType
     ) -> Tensor:
         """Normalise and activate; in training also update the layer's running statistics."""
         ctx.save_for_backward(x, gamma)
-        x_BCN = _flat(x)
-        mean, variance = layer.statistics(x_BCN, kernels)
-        inverse = 1.0 / np.sqrt(variance + np.float32(layer._epsilon))
-        scale = memory_of(gamma) * inverse
-        shift = memory_of(beta) - mean * scale
-        kind = getattr(kernels, _COMPILED[layer.activation_name])
-        ctx.kept = (scale, shift, mean, inverse)
-        ctx.kind, ctx.of_batch, ctx.kernels = kind, layer.training, kernels
-        y = paddle.empty(x.shape, "float32")
-        y_BCN = _flat(y)
-
-        def work(first: int, last: int) -> None:
-            kernels.forward(x_BCN, scale, shift, y_BCN, kind, first, last)
-
-        CPU_THREADS.share_out(x.shape[1], work)
-        return y
+        ctx.affine = _Affine(x, layer, kernels)
+        return ctx.affine.apply(x)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Return the gradients of input, gamma and beta."""
         x, gamma = ctx.saved_tensor()
+        affine = ctx.affine
         gx, ggamma, gbeta = (paddle.empty_like(like) for like in (x, gamma, gamma))
         arrays = (
             _flat(x),
-            *ctx.kept,
+            *affine.constants,
             _flat(gradient),
             _flat(gx),
             memory_of(ggamma),
@@ -131,7 +149,7 @@ class _CompiledNorm(PyLayer):
         )
 
         def work(first: int, last: int) -> None:
-            ctx.kernels.backward(*arrays, ctx.kind, ctx.of_batch, first, last)
+            affine.kernels.backward(*arrays, affine.kind, affine.of_batch, first, last)
 
         CPU_THREADS.share_out(x.shape[1], work)
         return gx, ggamma, gbeta

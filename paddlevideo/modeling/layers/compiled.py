@@ -24,6 +24,11 @@ def kernels_for(name: str, *tensors: Tensor) -> ModuleType | None:
     return _load(name) if usable else None
 
 
+def needs_gradient(*tensors: Tensor) -> bool:
+    """Whether an operation on ``tensors`` is part of a graph of gradients."""
+    return paddle.is_grad_enabled() and not all(tensor.stop_gradient for tensor in tensors)
+
+
 def memory_of(tensor: Tensor) -> np.ndarray:
     """The tensor's own memory as an array (a copy of it where it is not contiguous)."""
     return np.from_dlpack(tensor.detach().contiguous())

@@ -14,7 +14,7 @@ import paddle.nn.functional as F
 from paddle import Tensor
 from paddle.autograd import PyLayer
 
-from paddlevideo.modeling.layers.compiled import kernels_for, memory_of
+from paddlevideo.modeling.layers.compiled import kernels_for, memory_of, needs_gradient
 from paddlevideo.utils.cpu_threads import CPU_THREADS
 
 # (before, after) of each axis: time, height, width
@@ -31,7 +31,9 @@ def depthwise_conv3d(x_BCTHW: Tensor, weight: Tensor, stride: int, padding: Padd
     """
     kernels = kernels_for("depthwise_kernels", x_BCTHW, weight)
     if kernels is not None:
-        return _CompiledConvolution.apply(x_BCTHW, weight, stride, padding, kernels)
+        if needs_gradient(x_BCTHW, weight):
+            return _CompiledConvolution.apply(x_BCTHW, weight, stride, padding, kernels)
+        return _convolve(x_BCTHW, weight, stride, padding, kernels)
     return F.conv3d(
         x_BCTHW,
         weight,
@@ -39,6 +41,30 @@ def depthwise_conv3d(x_BCTHW: Tensor, weight: Tensor, stride: int, padding: Padd
         padding=[size for axis in padding for size in axis],
         groups=weight.shape[0],
     )
+
+
+def _convolve(
+    x_BCTHW: Tensor, weight: Tensor, stride: int, padding: Padding3D, kernels: ModuleType
+) -> Tensor:
+    shape = [
+        (size + sum(zeros) - kernel) // step + 1
+        for size, zeros, kernel, step in zip(
+            x_BCTHW.shape[2:], padding, weight.shape[2:], (1, stride, stride), strict=True
+        )
+    ]
+    y = paddle.empty([*x_BCTHW.shape[:2], *shape], "float32")
+    arrays = (memory_of(x_BCTHW), memory_of(weight)[:, 0], memory_of(y))
+    before = _before(padding)
+
+    def work(first: int, last: int) -> None:
+        kernels.forward(*arrays, stride, before, first, last)
+
+    CPU_THREADS.share_out(x_BCTHW.shape[1], work)
+    return y
+
+
+def _before(padding: Padding3D) -> tuple[int, ...]:
+    return tuple(before for before, _ in padding)
 
 
 class _CompiledConvolution(PyLayer):
@@ -55,22 +81,8 @@ class _CompiledConvolution(PyLayer):
     ) -> Tensor:
         """Convolve; input and weight are kept for the gradients."""
         ctx.save_for_backward(x_BCTHW, weight)
-        before = tuple(size for size, _ in padding)
-        ctx.stride, ctx.before, ctx.kernels = stride, before, kernels
-        shape = [
-            (size + sum(zeros) - kernel) // step + 1
-            for size, zeros, kernel, step in zip(
-                x_BCTHW.shape[2:], padding, weight.shape[2:], (1, stride, stride), strict=True
-            )
-        ]
-        y = paddle.empty([*x_BCTHW.shape[:2], *shape], "float32")
-        arrays = (memory_of(x_BCTHW), memory_of(weight)[:, 0], memory_of(y))
-
-        def work(first: int, last: int) -> None:
-            kernels.forward(*arrays, stride, before, first, last)
-
-        CPU_THREADS.share_out(x_BCTHW.shape[1], work)
-        return y
+        ctx.stride, ctx.before, ctx.kernels = stride, _before(padding), kernels
+        return _convolve(x_BCTHW, weight, stride, padding, kernels)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor]:
