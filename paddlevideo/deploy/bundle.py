@@ -12,12 +12,13 @@ from typing import Any
 
 import pydantic
 
+from paddlevideo.deploy.engines import ProgramFiles
 from paddlevideo.utils.config import parse_yaml, to_yaml
 from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.files import sha256_of, write_text
 
 MANIFEST_NAME = "inference.yml"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1 had clip programs only, and is read
 
 
 @dataclass(frozen=True)
@@ -31,13 +32,62 @@ class TensorSpec:
 
 
 @dataclass(frozen=True)
+class StateQueue:
+    """One state of a step: a queue of tensors, the oldest first.
+
+    A step takes them all and gives the newest; then the oldest is dropped and the newest pushed.
+    All are zero where a stream begins.
+
+    Attributes:
+        length: number of tensors.
+        shape, dtype: of each; the batch comes first.
+        inputs: the program's inputs, from the oldest to the newest.
+        output: the program's output: the newest.
+    """
+
+    name: str
+    length: int
+    shape: tuple[int, ...]
+    dtype: str
+    inputs: tuple[str, ...]
+    output: str
+
+
+QUEUE_RULE = "zeros at first; after a step drop the oldest input and push the output as the newest"
+
+
+@dataclass(frozen=True)
+class StepManifest:
+    """The program of one frame: what ``inference.yml`` says of it under ``step``.
+
+    Attributes:
+        program, params, onnx: file names.
+        inputs: the frame; the states are listed under ``queues``.
+        outputs: the logits; then come the newest of each queue, in order.
+        frame_rate: frames a second that the network was made for.
+        queue_rule: what to do with the queues, for readers of the file.
+    """
+
+    program: str
+    params: str
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
+    queues: tuple[StateQueue, ...]
+    frame_rate: float
+    onnx: str | None = None
+    queue_rule: str = QUEUE_RULE
+
+
+@dataclass(frozen=True)
 class BundleManifest:
     """What ``inference.yml`` says.
 
     Attributes:
         model_name: the recipe's name of the model.
-        mode: ``clip``: frames of a whole clip in, logits out.
-        program, params: file names of the network and of its weights.
+        mode: ``clip``: frames of a whole clip in, logits out; ``stream``: there is a program of
+            one frame too, of the same weights.
+        program, params, onnx: file names of the clip network, of its weights, and of both as ONNX.
+        inputs, outputs: of the clip network.
         pipeline: description of the pipeline that makes an input from a video file.
         labels: names of the classes, or None where they are not known.
         versions: what the bundle was written with.
@@ -56,6 +106,8 @@ class BundleManifest:
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, Any]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
+    onnx: str | None = None
+    step: StepManifest | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +130,33 @@ class Bundle:
     def params(self) -> Path:
         """Its weights."""
         return self.params_path or self.folder / self.manifest.params
+
+    @property
+    def clip_files(self) -> ProgramFiles:
+        """The program of a whole clip."""
+        outputs = tuple(spec.name for spec in self.manifest.outputs)
+        return ProgramFiles(self.program, self.params, self._path(self.manifest.onnx), outputs)
+
+    @property
+    def step_files(self) -> ProgramFiles:
+        """The program of one frame.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        step = self.manifest.step
+        if step is None:
+            raise BundleError(
+                f"{self.folder} holds a clip program only; export a causal model with "
+                "--mode stream to run it frame by frame"
+            )
+        outputs = (*(spec.name for spec in step.outputs), *(queue.output for queue in step.queues))
+        return ProgramFiles(
+            self.folder / step.program, self.folder / step.params, self._path(step.onnx), outputs
+        )
+
+    def _path(self, name: str | None) -> Path | None:
+        return None if name is None else self.folder / name
 
 
 def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
@@ -128,8 +207,15 @@ def read_bundle(folder: str | Path) -> Bundle:
     return Bundle(folder, manifest)
 
 
+def _named_files(manifest: BundleManifest) -> set[str]:
+    named = {manifest.program, manifest.params, manifest.onnx, *manifest.files}
+    if manifest.step is not None:
+        named |= {manifest.step.program, manifest.step.params, manifest.step.onnx}
+    return {name for name in named if name is not None}
+
+
 def _check_files(folder: Path, manifest: BundleManifest) -> None:
-    for name in {manifest.program, manifest.params, *manifest.files}:
+    for name in sorted(_named_files(manifest)):
         if Path(name).name != name:
             raise BundleError(f"{folder / MANIFEST_NAME} names {name}, which is not a plain file")
         path = folder / name

@@ -1,23 +1,29 @@
-"""Export a recognizer as a static program of Paddle Inference, with all that it needs to run."""
+"""Export a recognizer as static programs, with all that it needs to run."""
 
 import logging
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import paddle
-from paddle import Tensor, nn
+from paddle import nn
 
 from paddlevideo.deploy.bundle import (
     MANIFEST_NAME,
     Bundle,
     BundleManifest,
+    StateQueue,
+    StepManifest,
     TensorSpec,
     file_facts,
     read_bundle,
     write_manifest,
 )
+from paddlevideo.deploy.export_onnx import check_onnx_packages, export_onnx
+from paddlevideo.deploy.static_programs import save_clip_program, save_step_program
+from paddlevideo.deploy.verify import verify_bundle
 from paddlevideo.loader import ClipView, Pipeline
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
@@ -25,23 +31,27 @@ from paddlevideo.utils.errors import BundleError, ConfigError
 logger = logging.getLogger(__name__)
 
 LOGITS_OUTPUT = "logits"
+FRAME_INPUT = "frame"
 _ANY = -1
+_SOURCE_FPS = 25.0  # of the videos that the strides of native clips count frames of
 
 
-class _ClipProgram(nn.Layer):
-    """Clips in, logits out: the part of a recognizer that is exported.
+@dataclass(frozen=True)
+class ExportOptions:
+    """What is exported.
 
-    Run as it is: the control flow of a recognizer does not depend on values, and Paddle's rewriting
-    of every layer's source takes ten times as long as the export itself.
+    Attributes:
+        mode: ``clip``: a program of whole clips; ``stream``: one of a single frame too; ``auto``:
+            ``stream`` for a model that can run frame by frame.
+        onnx: write the programs as ONNX too.
+        batch_size: that the programs take; None is any.
+        verify: compare them with the model before anything is replaced.
     """
 
-    def __init__(self, model: nn.Layer) -> None:
-        super().__init__()
-        self.model = model
-
-    @paddle.jit.not_to_static
-    def forward(self, clips: list[Tensor]) -> Tensor:
-        return self.model(*clips)  # one list: Paddle cannot trace a function of any arguments
+    mode: Literal["auto", "clip", "stream"] = "auto"
+    onnx: bool = False
+    batch_size: int | None = None
+    verify: bool = False
 
 
 def export_clip_model(
@@ -51,43 +61,70 @@ def export_clip_model(
     name: str,
     labels: list[str] | None = None,
 ) -> Bundle:
-    """Write ``model`` as a bundle that takes clips [B, T, 3, H, W] of any batch size.
+    """Write ``model`` as a bundle of a clip program alone; see `export_model`."""
+    return export_model(model, pipeline, folder, name, labels, ExportOptions(mode="clip"))
 
-    A model of several views takes one for each, ``clip_<view>``.
+
+def export_model(
+    model: nn.Layer,
+    pipeline: Mapping[str, Any],
+    folder: str | Path,
+    name: str,
+    labels: list[str] | None = None,
+    options: ExportOptions | None = None,
+) -> Bundle:
+    """Write ``model`` as a bundle that takes clips [B, T, 3, H, W], and frames if it is causal.
+
+    A model of several views takes a clip for each, ``clip_<view>``.
 
     Args:
         model: a recognizer with its weights.
         pipeline: description of the pipeline for single video files; it fixes T, H and W, and has
             a view for each of the model's inputs.
         folder: made if missing; an older bundle of the same name in it is replaced.
-        name: of the files, ``<name>.json`` and ``<name>.pdiparams``.
+        name: of the files, ``<name>.json`` and ``<name>.pdiparams``; ``<name>_step`` of the
+            program of one frame.
 
     Raises:
         ConfigError: the pipeline does not give clips of one size, or not the model's inputs or
-            layout; or the labels are not as many as the classes.
-        BundleError: the folder cannot be written.
+            layout; the labels are not as many as the classes; or the model cannot run frame by
+            frame and mode is ``stream``.
+        BundleError: the folder cannot be written, or what was exported does not compute what the
+            model does.
+        DeviceError: ONNX is asked for and a package that writes it is missing.
     """
-    folder = Path(folder)
-    inputs = _inputs(model, Pipeline(pipeline, "INFERENCE"))
+    folder, options = Path(folder), options or ExportOptions()
+    views = Pipeline(pipeline, "INFERENCE").views
+    inputs = _inputs(model, views, options.batch_size or _ANY)
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")
+    if options.onnx:
+        check_onnx_packages()
+    step_program = _step_program(model, inputs, options.mode)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
-            _save_program(model, inputs, Path(work) / name)
-            names = sorted(path.name for path in Path(work).iterdir())
+            save_clip_program(model, inputs, Path(work) / name)
+            outputs = (_logits(model, inputs[0].shape[0]),)
+            clip = _finish(Path(work), name, outputs, (), options.onnx)
             manifest = BundleManifest(
                 model_name=name,
-                mode="clip",
-                program=_one(names, f"{name}.json", f"{name}.pdmodel"),
-                params=_one(names, f"{name}.pdiparams"),
+                mode="clip" if step_program is None else "stream",
+                **clip,
                 inputs=inputs,
-                outputs=(TensorSpec(LOGITS_OUTPUT, (_ANY, model.num_classes), "float32", "BN"),),
+                outputs=outputs,
                 pipeline=dict(pipeline),
                 labels=labels,
                 versions={"paddle": paddle.__version__},
-                files=file_facts(Path(work), names),
             )
+            if step_program is not None:
+                step = _write_step(Path(work), f"{name}_step", step_program, inputs[0], options)
+                step = replace(step, frame_rate=_frame_rate(model, views[CLIP]))
+                manifest = replace(manifest, step=step)
+            names = sorted(path.name for path in Path(work).iterdir())
+            manifest = replace(manifest, files=file_facts(Path(work), names))
+            if options.verify:
+                verify_bundle(model, Bundle(Path(work), manifest))
             _replace_bundle(folder, Path(work), manifest)
     except OSError as error:
         raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
@@ -95,17 +132,74 @@ def export_clip_model(
     return read_bundle(folder)
 
 
-def _save_program(model: nn.Layer, inputs: Sequence[TensorSpec], path: Path) -> None:
-    """Trace the model in evaluation mode and write it; the model keeps the mode it had."""
-    was_training = model.training
-    model.eval()
-    specs = [paddle.static.InputSpec(list(i.shape), i.dtype, i.name) for i in inputs]
-    try:
-        program = paddle.jit.to_static(_ClipProgram(model), input_spec=[specs], full_graph=True)
-        paddle.jit.save(program, str(path))
-    finally:
-        if was_training:
-            model.train()
+def _step_program(model: nn.Layer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
+    """The network of one frame, None for a bundle of clips."""
+    can_step = getattr(model, "has_step_program", False)
+    if mode == "clip" or (mode == "auto" and not can_step):
+        return None
+    if not hasattr(model, "step_program"):
+        raise ConfigError(f"{model.architecture} does not run frame by frame; use --mode clip")
+    return model.step_program(*inputs[0].shape[-2:])
+
+
+def _write_step(
+    work: Path,
+    name: str,
+    program: nn.Layer,
+    clip: TensorSpec,
+    options: ExportOptions,
+) -> StepManifest:
+    batch = clip.shape[0]
+    frame = TensorSpec(FRAME_INPUT, (batch, *clip.shape[2:]), clip.dtype, "BCHW")
+    queues = tuple(
+        StateQueue(
+            name=queue.name,
+            length=queue.length,
+            shape=(batch, *queue.shape),
+            dtype=queue.dtype,
+            inputs=tuple(queue.input_names),
+            output=queue.output_name,
+        )
+        for queue in program.queues
+    )
+    outputs = (_logits(program, batch),)
+    save_step_program(program, frame, queues, work / name)
+    files = _finish(work, name, outputs, queues, options.onnx)
+    return StepManifest(
+        **files, inputs=(frame,), outputs=outputs, queues=queues, frame_rate=_SOURCE_FPS
+    )
+
+
+def _finish(
+    work: Path,
+    name: str,
+    outputs: Sequence[TensorSpec],
+    queues: Sequence[StateQueue],
+    with_onnx: bool,
+) -> dict[str, Any]:
+    """The names of a saved program's files; its ONNX file is made here."""
+    names = [path.name for path in work.iterdir()]
+    program, params = (
+        _one(names, f"{name}.json", f"{name}.pdmodel"),
+        _one(names, f"{name}.pdiparams"),
+    )
+    onnx = f"{name}.onnx" if with_onnx else None
+    if onnx is not None:
+        given = [*(spec.name for spec in outputs), *(queue.output for queue in queues)]
+        export_onnx(work / program, work / params, work / onnx, given)
+    return {"program": program, "params": params, "onnx": onnx}
+
+
+def _logits(model: nn.Layer, batch: int) -> TensorSpec:
+    return TensorSpec(LOGITS_OUTPUT, (batch, model.num_classes), "float32", "BN")
+
+
+def _frame_rate(model: nn.Layer, view: ClipView) -> float:
+    """Frames a second: what the pipeline's sampler says, or what the network was made for."""
+    stride, fps = (getattr(view.sampler, key, None) for key in ("stride", "stride_fps"))
+    if stride and fps:
+        return float(fps) / stride
+    return _SOURCE_FPS / model.input_specs()[CLIP].stride_frames
 
 
 def _replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
@@ -122,18 +216,18 @@ def _replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
         (folder / name).unlink(missing_ok=True)
 
 
-def _inputs(model: nn.Layer, pipeline: Pipeline) -> tuple[TensorSpec, ...]:
+def _inputs(model: nn.Layer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:
     """What the program takes, in the order of the model's `forward`."""
     wanted = model.input_specs()
-    if set(wanted) != set(pipeline.views):
+    if set(wanted) != set(views):
         raise ConfigError(
-            f"INFERENCE: the pipeline gives {', '.join(pipeline.views)}, the model takes "
+            f"INFERENCE: the pipeline gives {', '.join(views)}, the model takes "
             f"{', '.join(wanted)}; clip_<view> is made by a view of that name"
         )
-    return tuple(_input(name, pipeline.views[name], spec.dtype) for name, spec in wanted.items())
+    return tuple(_input(name, views[name], spec.dtype, batch) for name, spec in wanted.items())
 
 
-def _input(name: str, view: ClipView, dtype: str) -> TensorSpec:
+def _input(name: str, view: ClipView, dtype: str, batch: int) -> TensorSpec:
     where = "INFERENCE" if name == CLIP else f"INFERENCE ({name})"
     height, width = view.output_size
     if height is None or width is None:
@@ -151,7 +245,7 @@ def _input(name: str, view: ClipView, dtype: str) -> TensorSpec:
             f"{where}: the pipeline gives {view.output_dtype}, the model takes {dtype}; "
             "values are scaled either by MODEL.scaling or by a Normalization step"
         )
-    return TensorSpec(name, (_ANY, view.num_frames, 3, height, width), dtype, "BTCHW")
+    return TensorSpec(name, (batch, view.num_frames, 3, height, width), dtype, "BTCHW")
 
 
 def _one(names: list[str], *candidates: str) -> str:

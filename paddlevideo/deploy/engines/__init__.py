@@ -1,6 +1,16 @@
 """Engines: what runs an exported program. Each takes and gives named NumPy arrays."""
 
-from paddlevideo.deploy.engines.base import Engine, EngineOptions
+from paddlevideo.deploy.engines.base import Engine, EngineOptions, TensorEngine
+from paddlevideo.deploy.engines.onnx_runtime import OnnxRuntimeEngine
+from paddlevideo.deploy.engines.open_engine import ProgramFiles, open_engine
 from paddlevideo.deploy.engines.paddle_inference import PaddleEngine
 
-__all__ = ["Engine", "EngineOptions", "PaddleEngine"]
+__all__ = [
+    "Engine",
+    "EngineOptions",
+    "OnnxRuntimeEngine",
+    "PaddleEngine",
+    "ProgramFiles",
+    "TensorEngine",
+    "open_engine",
+]

@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
+
+EngineName = Literal["auto", "paddle", "onnxruntime"]
 
 
 @dataclass(frozen=True)
@@ -14,11 +16,12 @@ class EngineOptions:
     Attributes:
         device: ``auto`` (a GPU where there is one), ``cpu`` or ``gpu``.
         cpu_threads: threads of the math library on the CPU; None is all cores.
-        onednn: use oneDNN's kernels on the CPU.
-        ir_optim: let the engine optimise the graph.
-        gpu_memory_mb: initial GPU memory pool.
-        use_tensorrt: run through TensorRT (GPU builds only).
+        onednn: use oneDNN's kernels on the CPU (Paddle).
+        ir_optim: let the engine optimise the graph (Paddle).
+        gpu_memory_mb: initial GPU memory pool (Paddle).
+        use_tensorrt: run through TensorRT (GPU builds of Paddle only).
         precision: of TensorRT.
+        engine: ``paddle``, ``onnxruntime``, or ``auto``: see `open_engine`.
     """
 
     device: Literal["auto", "cpu", "gpu"] = "auto"
@@ -28,6 +31,7 @@ class EngineOptions:
     gpu_memory_mb: int = 8000
     use_tensorrt: bool = False
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    engine: EngineName = "auto"
 
 
 class Engine(Protocol):
@@ -40,4 +44,25 @@ class Engine(Protocol):
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute the outputs of one batch, all by name."""
+        ...
+
+
+class TensorEngine(Engine, Protocol):
+    """An engine whose tensors stay where it computes.
+
+    What one run gives can be an input of the next without passing through NumPy.
+    """
+
+    name: str
+
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for tensors of the engine; no later run changes them."""
+        ...
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A tensor of the engine; it may share the array's memory."""
+        ...
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A copy of the engine's tensor."""
         ...

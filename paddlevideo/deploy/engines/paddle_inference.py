@@ -34,6 +34,8 @@ class PaddleEngine:
         DeviceError: a GPU or TensorRT is asked for and not there.
     """
 
+    name = "paddle"
+
     def __init__(
         self, program: Path, params: Path, output_names: Sequence[str], options: EngineOptions
     ) -> None:
@@ -43,8 +45,10 @@ class PaddleEngine:
         config = inference.Config(str(program), str(params))
         config.disable_glog_info()
         config.switch_ir_optim(options.ir_optim)
+        self._place = paddle.CPUPlace()
         if _use_gpu(options):
             _configure_gpu(config, options)
+            self._place = paddle.CUDAPlace(0)
         else:
             _configure_cpu(config, options)
         try:
@@ -74,24 +78,52 @@ class PaddleEngine:
             for ours, theirs in zip(self._output_names, raw, strict=True)
         }
 
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for Paddle's tensors.
+
+        The predictor writes the next run's outputs over this one's, so they are copied.
+        """
+        given = [inputs[name] for name in self._predictor.get_input_names()]
+        try:
+            outputs = self._predictor.run(given)
+        except (RuntimeError, ValueError) as error:
+            shapes = ", ".join(f"{k} {v.shape} {v.dtype}" for k, v in inputs.items())
+            raise BundleError(f"{self._program} cannot run on {shapes}: {error}") from None
+        return {
+            name: output.clone() for name, output in zip(self._output_names, outputs, strict=True)
+        }
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """The array as Paddle's tensor, where the predictor runs."""
+        return paddle.to_tensor(array, place=self._place)
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A copy of Paddle's tensor."""
+        return tensor.numpy()
+
     @property
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
         return list(self._predictor.get_input_names())
 
 
+def has_gpu() -> bool:
+    """Whether this Paddle can use a GPU."""
+    return paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+
+
 def _use_gpu(options: EngineOptions) -> bool:
-    has_gpu = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
-    if options.device == "gpu" and not has_gpu:
+    found = has_gpu()
+    if options.device == "gpu" and not found:
         raise DeviceError(
             "a GPU was asked for, but this Paddle sees none; use --use_gpu=False, or install the "
             "GPU build of Paddle (README, On a GPU)"
         )
-    if options.use_tensorrt and (options.device == "cpu" or not has_gpu):
+    if options.use_tensorrt and (options.device == "cpu" or not found):
         raise DeviceError(
             "TensorRT needs a GPU and a GPU build of Paddle; use --use_tensorrt=False"
         )
-    return has_gpu and options.device != "cpu"
+    return found and options.device != "cpu"
 
 
 def _configure_cpu(config: Any, options: EngineOptions) -> None:

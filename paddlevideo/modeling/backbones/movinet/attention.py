@@ -90,4 +90,6 @@ class SqueezeExcitation(nn.Layer):
         over_time = self.over_time(frame_mean_BCT, exchange)
         if self.se_type == "3d":
             return over_time
-        return paddle.concat([over_time.expand_as(frame_mean_BCT), frame_mean_BCT], axis=1)
+        if over_time.shape[2] != frame_mean_BCT.shape[2]:  # ONNX cannot expand an open batch
+            over_time = over_time.expand_as(frame_mean_BCT)
+        return paddle.concat([over_time, frame_mean_BCT], axis=1)

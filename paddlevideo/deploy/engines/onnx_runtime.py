@@ -1,0 +1,112 @@
+"""ONNX Runtime: the fastest here for one frame on a CPU."""
+
+import importlib.util
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.utils.errors import BundleError, DeviceError
+
+_GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_FATAL_ONLY = 4  # errors come as exceptions too
+
+
+def has_onnxruntime() -> bool:
+    """Whether the package is installed; it is not imported."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+class OnnxRuntimeEngine:
+    """A ``.onnx`` file in ONNX Runtime.
+
+    Args:
+        path: the file.
+        output_names: our names of the outputs, in the program's order.
+
+    Raises:
+        BundleError: the engine refuses the file.
+        DeviceError: the package is missing, or is asked for what it cannot do.
+    """
+
+    name = "onnxruntime"
+
+    def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
+        if not has_onnxruntime():
+            raise DeviceError(
+                "onnxruntime is not installed: pip install -r requirements-onnx.txt; or use "
+                "--engine paddle"
+            )
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        import onnxruntime
+
+        self._library = onnxruntime
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.cpu_threads or os.cpu_count() or 1
+        # A waiting thread would keep a core busy between two frames.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.log_severity_level = _FATAL_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(
+                str(path), settings, providers=_providers(options, onnxruntime)
+            )
+        except (RuntimeError, ValueError) as error:
+            raise BundleError(f"{path}: ONNX Runtime refuses it: {error}") from None
+        self._binding = self._session.io_binding()
+        self._path = path
+        self._output_names = list(output_names)
+        self._raw_outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The program's own names of its inputs."""
+        return [node.name for node in self._session.get_inputs()]
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the outputs of one batch.
+
+        Raises:
+            BundleError: the program is for inputs of another size or dtype.
+        """
+        tensors = {name: self.tensor(array) for name, array in inputs.items()}
+        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
+
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for tensors of the engine; every run allocates its outputs anew."""
+        binding = self._binding
+        try:
+            for name in self.input_names:
+                binding.bind_ortvalue_input(name, inputs[name])
+            for name in self._raw_outputs:
+                binding.bind_output(name)
+            self._session.run_with_iobinding(binding)
+        except (RuntimeError, ValueError) as error:
+            given = ", ".join(f"{k} {v.shape()} {v.data_type()}" for k, v in inputs.items())
+            raise BundleError(f"{self._path} cannot run on {given}: {error}") from None
+        outputs = dict(zip(self._output_names, binding.get_outputs(), strict=True))
+        binding.clear_binding_outputs()
+        return outputs
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A tensor of the engine that shares the array's memory."""
+        return self._library.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A copy of the engine's tensor."""
+        return tensor.numpy()
+
+
+def _providers(options: EngineOptions, library: Any) -> list[str]:
+    if options.use_tensorrt:
+        raise DeviceError("--use_tensorrt is Paddle's; use --engine paddle with it")
+    has_gpu = _GPU in library.get_available_providers()
+    if options.device == "gpu" and not has_gpu:
+        raise DeviceError(
+            "a GPU was asked for, but this ONNX Runtime has none; use --use_gpu=False, or install "
+            "onnxruntime-gpu"
+        )
+    return [_GPU, _CPU] if has_gpu and options.device != "cpu" else [_CPU]

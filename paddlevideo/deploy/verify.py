@@ -1,0 +1,118 @@
+"""Prove that an exported bundle computes what was trained, on random video."""
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import cycle
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlevideo.deploy.bundle import Bundle
+from paddlevideo.deploy.engines import EngineOptions, open_engine
+from paddlevideo.deploy.engines.base import EngineName
+from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.utils.errors import BundleError
+
+logger = logging.getLogger(__name__)
+
+TOLERANCE = 1e-4  # of the largest logit
+_UNEVEN_SPLIT = (1, 3, 2, 5)
+_BATCH = 2
+
+
+@dataclass(frozen=True)
+class Difference:
+    """How far two ways of computing the same logits are apart, as a share of the largest logit."""
+
+    what: str
+    largest: float
+
+
+def verify_bundle(model: nn.Layer, bundle: Bundle, seed: int = 0) -> list[Difference]:
+    """Compare the model with each program of ``bundle`` in each engine that it has a file for.
+
+    Stream bundles also: the model stepped in uneven splits, and the step program frame by frame
+    to the last one, against the model on the whole clip.
+
+    Args:
+        model: what was exported.
+        seed: of the video.
+
+    Returns:
+        What was compared.
+
+    Raises:
+        BundleError: a difference is above `TOLERANCE`; all are logged.
+    """
+    was_training = model.training
+    model.eval()
+    try:
+        with paddle.no_grad():
+            found = list(_differences(model, bundle, np.random.default_rng(seed)))
+    finally:
+        if was_training:
+            model.train()
+    for item in found:
+        logger.info("verified: %s: largest difference %.1e", item.what, item.largest)
+    wrong = [item for item in found if not item.largest <= TOLERANCE]  # not a number is wrong too
+    if wrong:
+        shown = "; ".join(f"{item.what}: {item.largest:.1e}" for item in wrong)
+        raise BundleError(
+            f"the exported program does not compute what the model does (differences above "
+            f"{TOLERANCE:.0e} of the largest logit): {shown}"
+        )
+    return found
+
+
+def _differences(model: nn.Layer, bundle: Bundle, rng: np.random.Generator) -> Iterator[Difference]:
+    clips = _random_clips(bundle, rng)
+    expected = model(*[paddle.to_tensor(clip) for clip in clips.values()]).numpy()
+    for name in _engines(bundle.manifest.onnx):
+        outputs = open_engine(bundle.clip_files, _options(name)).run(clips)
+        yield _difference(f"clip program in {name}, model", outputs["logits"], expected)
+    step = bundle.manifest.step
+    if step is None:
+        return
+    (clip,) = clips.values()
+    yield _difference("model in uneven steps, model", _in_uneven_steps(model, clip), expected)
+    for name in _engines(step.onnx):
+        runner = StepRunner(bundle, _options(name), len(clip))
+        for frame in range(clip.shape[1]):
+            logits = runner.step(np.ascontiguousarray(clip[:, frame]))
+        yield _difference(f"step program in {name}, model on the clip", logits, expected)
+
+
+def _random_clips(bundle: Bundle, rng: np.random.Generator) -> Mapping[str, np.ndarray]:
+    clips = {}
+    for spec in bundle.manifest.inputs:
+        shape = (_BATCH if spec.shape[0] < 0 else spec.shape[0], *spec.shape[1:])
+        if spec.dtype == "uint8":
+            clips[spec.name] = rng.integers(0, 256, shape, np.uint8)
+        else:  # what a Normalization step makes of pixels
+            clips[spec.name] = rng.standard_normal(shape).astype(spec.dtype)
+    return clips
+
+
+def _in_uneven_steps(model: nn.Layer, clip_BTCHW: np.ndarray) -> np.ndarray:
+    batch, frames, _, height, width = clip_BTCHW.shape
+    states, done = model.init_states(batch, height, width), 0
+    for length in cycle(_UNEVEN_SPLIT):
+        logits, states = model.step(paddle.to_tensor(clip_BTCHW[:, done : done + length]), states)
+        done += length
+        if done >= frames:
+            return logits.numpy()
+    raise AssertionError("a split without an end")
+
+
+def _engines(onnx: str | None) -> list[EngineName]:
+    return ["paddle"] if onnx is None else ["paddle", "onnxruntime"]
+
+
+def _options(name: EngineName) -> EngineOptions:
+    return EngineOptions(device="cpu", engine=name)
+
+
+def _difference(what: str, ours: np.ndarray, expected: np.ndarray) -> Difference:
+    return Difference(what, float(np.abs(ours - expected).max() / np.abs(expected).max()))
