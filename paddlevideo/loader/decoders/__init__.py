@@ -4,7 +4,7 @@ from paddlevideo.loader.decoders.base import DECODERS, Decoder, FrameSource
 from paddlevideo.loader.decoders.decord import DecordSource
 from paddlevideo.loader.decoders.frames import FrameDecoder, FrameFolder
 from paddlevideo.loader.decoders.opencv import OpenCVSource
-from paddlevideo.loader.decoders.pyav import PyAVSource
+from paddlevideo.loader.decoders.pyav import PyAVSource, RgbConverter, first_video_stream, reason
 from paddlevideo.loader.decoders.video import VideoDecoder
 
 __all__ = [
@@ -16,5 +16,8 @@ __all__ = [
     "FrameSource",
     "OpenCVSource",
     "PyAVSource",
+    "RgbConverter",
     "VideoDecoder",
+    "first_video_stream",
+    "reason",
 ]

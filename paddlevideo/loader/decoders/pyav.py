@@ -21,6 +21,43 @@ from paddlevideo.utils.errors import DataError
 logger = logging.getLogger(__name__)
 
 
+class RgbConverter:
+    """Turns decoded frames into RGB.
+
+    One converter for all frames of a video: a new one per frame takes three times as long.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def convert(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
+        """Return uint8 RGB [height, width, 3], not turned."""
+        # BICUBIC is what OpenCV asks for; it matters for the chroma of 10-bit video only.
+        rgb_HWC: np.ndarray = self._reformatter.reformat(
+            frame, width, height, format="rgb24", interpolation="BICUBIC"
+        ).to_ndarray()
+        return rgb_HWC
+
+    def upright(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return uint8 RGB [H, W, 3] of the frame's own size, turned as the file notes."""
+        rgb_HWC = self.convert(frame, frame.width, frame.height)
+        turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(rgb_HWC, turns)) if turns else rgb_HWC
+
+
+def first_video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The first video stream that is not the cover of a music file; None where there is none."""
+    for stream in container.streams.video:
+        if not stream.disposition & Disposition.attached_pic:
+            return stream
+    return None
+
+
+def reason(error: Exception) -> str:
+    """FFmpeg's words for an error."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 class PyAVSource(FrameSource):
     """The first video stream of a file, every frame that decodes, in presentation order.
 
@@ -65,22 +102,18 @@ class PyAVSource(FrameSource):
         try:
             container = av.open(self.path)
         except (av.error.FFmpegError, OSError) as error:
-            raise DataError(f"{self.path}: not a readable video: {_reason(error)}") from None
+            raise DataError(f"{self.path}: not a readable video: {reason(error)}") from None
         with container:
-            streams = [
-                stream
-                for stream in container.streams.video
-                if not stream.disposition & Disposition.attached_pic  # the cover of a music file
-            ]
-            if not streams:
+            stream = first_video_stream(container)
+            if stream is None:
                 raise DataError(f"{self.path}: there is no video stream in the file")
             # One thread: as fast as several on short clips, and workers are the parallelism.
-            streams[0].codec_context.thread_count = 1
-            self.fps = float(streams[0].average_rate) if streams[0].average_rate else None
+            stream.codec_context.thread_count = 1
+            self.fps = float(stream.average_rate) if stream.average_rate else None
             try:
-                yield from container.decode(streams[0])
+                yield from container.decode(stream)
             except (av.error.FFmpegError, OSError) as error:
-                self._damage = _reason(error)
+                self._damage = reason(error)
 
     def _decode(self, wanted: np.ndarray) -> np.ndarray:
         if self._kept is not None:
@@ -90,18 +123,14 @@ class PyAVSource(FrameSource):
         return self._to_rgb(_pick(self._frames(), wanted), len(wanted))
 
     def _to_rgb(self, frames: Iterator[av.VideoFrame], count: int) -> np.ndarray:
-        # One converter for all frames: a new one per frame takes three times as long. BICUBIC is
-        # what OpenCV asks for; it matters for the chroma of 10-bit video only.
-        converter = VideoReformatter()
+        converter = RgbConverter()
         clip: np.ndarray | None = None
         done = 0
         for frame in frames:
             if clip is None:
                 turns, width, height = round(frame.rotation / 90), frame.width, frame.height
                 clip = np.empty((count, height, width, 3), np.uint8)
-            clip[done] = converter.reformat(
-                frame, width, height, format="rgb24", interpolation="BICUBIC"
-            ).to_ndarray()
+            clip[done] = converter.convert(frame, width, height)
             done += 1
         if clip is None or done < count:
             raise DataError(f"{self.path}: decoded {done} of {count} frames the second time")
@@ -121,10 +150,6 @@ def _pick(frames: Iterator[av.VideoFrame], wanted: np.ndarray) -> Iterator[av.Vi
             target = next(remaining, None)
             if target is None:
                 return
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
 
 
 @functools.lru_cache(maxsize=4096)
