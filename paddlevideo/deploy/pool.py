@@ -11,7 +11,7 @@ import numpy as np
 from paddlevideo.deploy.pool_batch import PoolBatch, Work
 from paddlevideo.deploy.session import FramePreparer, Stepper
 from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
-from paddlevideo.deploy.session_track import StreamResult, StreamTrack
+from paddlevideo.deploy.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import ConfigError, DataError
 
@@ -52,14 +52,14 @@ class PoolStream:
         """What happened to its frames so far, its latency included."""
         return self.track.counts
 
-    def push(self, frame_HWC: np.ndarray, timestamp: float | None = None) -> bool:
+    def push(self, frame: Frame, timestamp: float | None = None) -> bool:
         """Hand in one more frame; it is seen by the next `StreamPool.step`.
 
         A frame that still waits for a step when the next one is due gives way to it and is
         counted as dropped. Threads may push to different streams at the same time.
 
         Args:
-            frame_HWC, timestamp: as for `StreamSession.push`.
+            frame, timestamp: as for `StreamSession.push`.
 
         Returns:
             Whether the frame is to be seen; False if it was left out to keep the frame rate.
@@ -67,7 +67,7 @@ class PoolStream:
         Raises:
             DataError: not such a frame, not a time, or the stream is closed.
         """
-        return self._pool.push(self, frame_HWC, timestamp)
+        return self._pool.push(self, frame, timestamp)
 
     def close(self) -> None:
         """Give the place back; frames that wait are dropped."""
@@ -151,15 +151,15 @@ class StreamPool:
             self._batches.append(emptiest)
         return emptiest
 
-    def push(self, stream: PoolStream, frame_HWC: np.ndarray, timestamp: float | None) -> bool:
+    def push(self, stream: PoolStream, frame: Frame, timestamp: float | None) -> bool:
         """`PoolStream.push`."""
         arrived = time.perf_counter()
         if not stream.is_open or self._prepare is None:
             raise DataError("the stream is closed; open another one")
-        admission = stream.track.admit(frame_HWC, timestamp)
+        admission = stream.track.admit(frame, timestamp)
         if admission is None:
             return False
-        frame_CHW = self._prepare(frame_HWC)
+        frame_CHW = self._prepare(admission.frame)
         with self._lock:
             starts_anew = admission.starts_anew
             if stream.pending is not None:

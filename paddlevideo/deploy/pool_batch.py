@@ -63,9 +63,10 @@ class PoolBatch:
         with self._lock:
             anew = sorted({item.row for item in work if item.starts_anew} | self._stale & {*rows})
             self._stale.difference_update(anew)
+            num_open = self._num_rows - len(self._free)
             idle = sorted({*range(self._num_rows)} - {*self._free} - self._stale - {*rows})
         if anew:
-            self.runner.reset(rows=anew)
+            self.runner.reset(None if len(anew) == num_open else anew)
         before = self.runner.snapshot() if idle else {}
         shape = (self._num_rows, *work[0].frame.shape)
         frames_BCHW = np.zeros(shape, work[0].frame.dtype)

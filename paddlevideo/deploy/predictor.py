@@ -12,12 +12,7 @@ from paddlevideo.deploy.class_scores import ClassScore, best_classes, softmax
 from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
 from paddlevideo.deploy.pool import StreamPool
 from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_opener import (
-    STREAM_MODE,
-    SteppedClips,
-    StreamOpener,
-    stream_options,
-)
+from paddlevideo.deploy.session_opener import LazyClipEngine, StreamOpener, stream_options
 from paddlevideo.loader import Pipeline
 from paddlevideo.utils.errors import BundleError, DataError
 
@@ -163,21 +158,15 @@ def load_predictor(
 def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     """Put together pipeline and engine of a bundle that was read."""
     manifest = bundle.manifest
-    if manifest.mode == STREAM_MODE:
-        return _open_stream_predictor(bundle, options)
-    engine = open_engine(bundle.clip_files, options)
     pipeline = Pipeline(manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
+    if manifest.step is None:
+        engine: Engine = open_engine(bundle.clip_files, options)
+        streams = None
+    else:
+        engine = LazyClipEngine(bundle, options)
+        streams = StreamOpener(bundle, options, pipeline.view)
     names = _input_names(bundle, pipeline, engine)
-    return VideoPredictor(pipeline, engine, names, manifest.labels)
-
-
-def _open_stream_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
-    """A stream bundle classifies files too: it steps through the clip of its pipeline."""
-    pipeline = Pipeline(bundle.manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
-    streams = StreamOpener(bundle, options, pipeline.view)
-    (clip,) = pipeline.views
-    engine = SteppedClips(streams, clip)
-    return VideoPredictor(pipeline, engine, {clip: clip}, bundle.manifest.labels, streams)
+    return VideoPredictor(pipeline, engine, names, manifest.labels, streams)
 
 
 def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str, str]:

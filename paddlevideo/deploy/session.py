@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
-from paddlevideo.deploy.session_track import StreamResult, StreamTrack
+from paddlevideo.deploy.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import DataError
 
@@ -112,14 +112,15 @@ class StreamSession:
 
     def push(
         self,
-        frame_HWC: np.ndarray,
+        frame: Frame,
         timestamp: float | None = None,
         arrived: float | None = None,
     ) -> StreamResult | None:
         """Show the model one more frame.
 
         Args:
-            frame_HWC: uint8 RGB [H, W, 3] of any size.
+            frame: uint8 RGB [H, W, 3] of any size; or a function that gives it, which is called
+                only if the frame is to be seen.
             timestamp: seconds, from any beginning. Frames are chosen by it so that the model sees
                 its own frame rate (`FrameClock`). Without it every frame is taken, as one that
                 comes at that rate.
@@ -132,10 +133,10 @@ class StreamSession:
             DataError: not such a frame, or not a time.
         """
         arrived = time.perf_counter() if arrived is None else arrived
-        admission = self._track.admit(frame_HWC, timestamp)
+        admission = self._track.admit(frame, timestamp)
         if admission is None:
             return None
-        prepared_CHW = self._prepare(frame_HWC)
+        prepared_CHW = self._prepare(admission.frame)
         if admission.starts_anew:
             self._runner.reset()
         logits_N = self._runner.step(prepared_CHW[None])[0]

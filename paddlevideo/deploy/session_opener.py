@@ -1,4 +1,4 @@
-"""Open sessions and pools on a stream bundle, and step through whole clips with it."""
+"""Open sessions and pools on a stream bundle; its clip program too, if it is wanted."""
 
 import os
 from collections.abc import Mapping
@@ -9,14 +9,13 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle
-from paddlevideo.deploy.engines import EngineOptions
+from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
 from paddlevideo.deploy.pool import StreamPool
 from paddlevideo.deploy.session import Stepper, StreamSession
 from paddlevideo.deploy.session_options import StreamOptions
+from paddlevideo.deploy.step_runner import StepRunner
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import ConfigError, nearest_hint
-
-STREAM_MODE = "stream"
 
 
 def stream_options(given: Mapping[str, Any]) -> StreamOptions:
@@ -52,9 +51,6 @@ class StreamOpener:
         Args:
             cpu_threads: in place of the engine options'; None keeps them.
         """
-        # Here, not above: the engine's library is needed only where something is run.
-        from paddlevideo.deploy.step_runner import StepRunner
-
         options = self._engine_options
         if cpu_threads is not None:
             options = replace(options, cpu_threads=cpu_threads)
@@ -72,33 +68,25 @@ class StreamOpener:
         )
 
 
-class SteppedClips:
-    """An engine for whole clips that steps through them frame by frame: the same answer.
+class LazyClipEngine:
+    """The clip program of a stream bundle, opened when the first clip comes.
 
-    Args:
-        name: of the pipeline's clip.
+    Who streams with the bundle does not wait for a program that is not run.
     """
 
-    def __init__(self, streams: StreamOpener, name: str) -> None:
-        self._streams = streams
-        self._name = name
+    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+        self._bundle = bundle
+        self._options = options
 
     @property
     def input_names(self) -> list[str]:
-        """The one clip."""
-        return [self._name]
+        """The program's inputs, as the bundle says."""
+        return [spec.name for spec in self._bundle.manifest.inputs]
 
     @cached_property
-    def _runner(self) -> Stepper:
-        return self._streams.runner()
+    def _engine(self) -> Engine:
+        return open_engine(self._bundle.clip_files, self._options)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Logits [B, N] behind the last frame of each clip [B, T, 3, H, W]."""
-        return {"logits": np.stack([self._step_through(clip) for clip in inputs[self._name]])}
-
-    def _step_through(self, clip_TCHW: np.ndarray) -> np.ndarray:
-        self._runner.reset()
-        for frame_CHW in clip_TCHW:
-            logits_BN = self._runner.step(frame_CHW[None])
-        last_N: np.ndarray = logits_BN[0]
-        return last_N
+        """Compute the outputs of one batch of clips, all by name."""
+        return self._engine.run(inputs)

@@ -1,6 +1,6 @@
 """`StreamTrack`: all of one stream but the network's states: time, window, cuts, smoothing."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,9 @@ from paddlevideo.deploy.scene_cut import SceneCut
 from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
 from paddlevideo.deploy.smoothing import Smoother
 from paddlevideo.utils.errors import DataError
+
+# A picture, uint8 RGB [H, W, 3], or what gives it if it is wanted.
+Frame = np.ndarray | Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -62,10 +65,12 @@ class Admission:
     """A frame that the model is to see.
 
     Attributes:
+        frame: uint8 RGB [H, W, 3].
         time_seconds: its timestamp.
         starts_anew: the network's states are to be reset before it.
     """
 
+    frame: np.ndarray
     time_seconds: float
     starts_anew: bool
 
@@ -89,23 +94,26 @@ class StreamTrack:
         self._cut = SceneCut(options.cut_threshold) if options.reset_on_cut else None
         self._window_start: float | None = None
 
-    def admit(self, frame_HWC: np.ndarray, timestamp: float | None) -> Admission | None:
+    def admit(self, frame: Frame, timestamp: float | None) -> Admission | None:
         """Return how a frame is to be seen; None if it is left out to keep the frame rate.
 
         Raises:
             DataError: the frame is not uint8 RGB [H, W, 3], or its timestamp not a number.
         """
-        _check_frame(frame_HWC)
+        if not callable(frame):
+            _check_frame(frame)
         time_seconds = self._clock.take(timestamp)
         self.counts.frames += 1
         if time_seconds is None:
             self.counts.skipped += 1
             return None
+        frame_HWC = frame() if callable(frame) else frame
+        _check_frame(frame_HWC)
         starts_anew = self._starts_anew(frame_HWC, time_seconds)
         if starts_anew:
             self.counts.resets += 1
             self._smoother.reset()
-        return Admission(time_seconds, starts_anew)
+        return Admission(frame_HWC, time_seconds, starts_anew)
 
     def _starts_anew(self, frame_HWC: np.ndarray, time_seconds: float) -> bool:
         is_cut = self._cut is not None and self._cut(frame_HWC)
