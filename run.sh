@@ -43,7 +43,7 @@ install() {
 }
 
 run_tests() {
-  install requirements.txt requirements-dev.txt
+  install requirements.txt requirements-dev.txt requirements-onnx.txt
   say "Lint, format, types"
   "$VENV/bin/ruff" check .
   "$VENV/bin/ruff" format --check .
@@ -93,7 +93,7 @@ run_all() {
   if newer "$BUNDLE/inference.yml" "$WEIGHTS"; then
     echo "already done: $BUNDLE"
   else
-    "$python" tools/export_model.py -c "$CONFIG" -p "$WEIGHTS" -o "$BUNDLE"
+    "$python" tools/export_model.py -c "$CONFIG" -p "$WEIGHTS" -o "$BUNDLE" --verify
   fi
 
   say "5/5 Prediction on a video file, with the exported model alone"

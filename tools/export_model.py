@@ -1,17 +1,46 @@
-"""Export trained weights as a bundle that tools/predict.py and Paddle Inference run.
+"""Export trained weights as a bundle that tools/predict.py, Paddle Inference and ONNX Runtime run.
 
 python tools/export_model.py -c CONFIG -p WEIGHTS -o inference/MoViNetA0
+
+A causal model gets a program of one frame, for streams, beside that of a whole clip.
 """
 
 import argparse
 
 import _root  # noqa: F401
 
-from paddlevideo.deploy import export_clip_model
+from paddlevideo.deploy import Bundle, ExportOptions, export_model
+from paddlevideo.deploy.clip_length import with_frames
 from paddlevideo.entry import Weights, add_config_options, open_model, open_recipe, run_command
 from paddlevideo.tasks.build import class_names
 from paddlevideo.utils.device import setup_device
 from paddlevideo.utils.errors import ConfigError
+
+FORMATS = ("paddle", "onnx")
+
+
+def formats(text: str) -> list[str]:
+    """``paddle`` or ``paddle,onnx``."""
+    values = text.split(",")
+    if not set(values) <= set(FORMATS):
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(FORMATS)}, got {text}")
+    return values
+
+
+def batch(text: str) -> int | None:
+    """``dynamic`` (None), or a number above 0."""
+    if text == "dynamic":
+        return None
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected dynamic or a number above 0, got {text}")
+    return int(text)
+
+
+def positive(text: str) -> int:
+    """A number above 0."""
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return int(text)
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -29,6 +58,35 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("-o", "--output_path", default="./inference", help="folder of the bundle")
     parser.add_argument("--save_name", help="name of the files (default: the config's model_name)")
+    parser.add_argument(
+        "--mode",
+        choices=("clip", "stream"),
+        default="auto",
+        help="stream: a program of one frame too (default: where the model is causal)",
+    )
+    parser.add_argument(
+        "--format",
+        type=formats,
+        default=["paddle"],
+        metavar="paddle,onnx",
+        help="onnx: write the programs as ONNX beside Paddle's (pip install -r "
+        "requirements-onnx.txt)",
+    )
+    parser.add_argument(
+        "--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="only fp32 so far"
+    )
+    parser.add_argument(
+        "--frames", type=positive, help="frames of a clip (default: the config's pipeline's)"
+    )
+    parser.add_argument(
+        "--batch", type=batch, default=None, metavar="dynamic|N", help="default: dynamic"
+    )
+    parser.add_argument(
+        "--verify",
+        action="store_true",
+        help="compare every program with the model on random video, and stream with clip; write "
+        "nothing if they differ",
+    )
     return parser.parse_args()
 
 
@@ -42,19 +100,39 @@ def weights_of(values: list[str]) -> Weights:
     return {name: path for name, _, path in pairs}
 
 
+def written(bundle: Bundle) -> str:
+    """The files of the bundle, the manifest last."""
+    files = [bundle.clip_files, *([bundle.step_files] if bundle.manifest.step else [])]
+    paths = [path for each in files for path in (each.program, each.params, each.onnx) if path]
+    return f"wrote {', '.join(map(str, paths))} and {bundle.folder}/inference.yml"
+
+
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.precision != "fp32":
+        raise ConfigError(
+            f"--precision {arguments.precision} is not available yet; export with fp32"
+        )
     recipe = open_recipe(arguments.config, arguments.override)
     setup_device("cpu")
     model = open_model(recipe, weights_of(arguments.pretrained_params))
-    bundle = export_clip_model(
+    pipeline = recipe.inference_description()
+    if arguments.frames is not None:
+        pipeline = with_frames(pipeline, arguments.frames)
+    bundle = export_model(
         model,
-        recipe.inference_description(),
+        pipeline,
         arguments.output_path,
         arguments.save_name or recipe.model_name,
         class_names(recipe, model.num_classes),
+        ExportOptions(
+            mode=arguments.mode,
+            onnx="onnx" in arguments.format,
+            batch_size=arguments.batch,
+            verify=arguments.verify,
+        ),
     )
-    print(f"wrote {bundle.program}, {bundle.params} and {bundle.folder}/inference.yml")
+    print(written(bundle))
 
 
 if __name__ == "__main__":

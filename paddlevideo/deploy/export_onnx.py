@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from paddlevideo.deploy.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 OPSET = 17
@@ -103,7 +104,7 @@ def _fold(source: Path, target: Path) -> None:
     settings.log_severity_level = _ERRORS_ONLY
     try:
         onnxruntime.InferenceSession(str(source), settings, providers=["CPUExecutionProvider"])
-    except (RuntimeError, ValueError) as error:
+    except onnxruntime_errors() as error:
         raise BundleError(f"ONNX Runtime refuses {source.stem}: {error}") from None
 
 

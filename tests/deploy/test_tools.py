@@ -79,16 +79,21 @@ def test_predict_a_missing_file(exported, tmp_path):
     assert errors[-1] == "error: none.mp4: no such file or folder"
 
 
-def test_export_then_predict(tmp_path, video):
+def write_config(folder, preset):
+    """``small.yaml`` and ``w.pdparams`` in ``folder``."""
     config = {
-        "MODEL": {"preset": "movinet_t0_base", "head": {"num_classes": 3}},
+        "MODEL": {"preset": preset, "head": {"num_classes": 3}},
         "INFERENCE": PIPELINE,
         "DATASET": {"class_names": ["a", "b b", "c"]},
         "model_name": "Small",
     }
-    (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
-    model = build_recognizer(model_section("movinet_t0_base", num_classes=3))
-    write_weights(tmp_path / "w.pdparams", model_arrays(model))
+    (folder / "small.yaml").write_text(yaml.safe_dump(config))
+    model = build_recognizer(model_section(preset, num_classes=3))
+    write_weights(folder / "w.pdparams", model_arrays(model))
+
+
+def test_export_then_predict(tmp_path, video):
+    write_config(tmp_path, "movinet_t0_base")
     done = run(
         "export_model.py", "-c", "small.yaml", "-p", "w.pdparams", "-o", "out/bundle", cwd=tmp_path
     )
@@ -100,3 +105,39 @@ def test_export_then_predict(tmp_path, video):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small.yaml", "w.pdparams"]
     predictor = load_predictor(tmp_path / "out" / "bundle", device="cpu", cpu_threads=1)
     assert predictor(video).label in ("a", "b b", "c")
+
+
+def test_export_of_a_causal_model(tmp_path):
+    """A stream bundle without being asked, of as many frames as are named, and proven."""
+    write_config(tmp_path, "movinet_t0_stream")
+    done = run(
+        "export_model.py", "-c", "small.yaml", "-p", "w.pdparams", "-o", "b", "--frames", 3,
+        "--batch", 2, "--verify", cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    files = [f"b/Small{end}" for end in (".json", ".pdiparams", "_step.json", "_step.pdiparams")]
+    assert done.stdout == f"wrote {', '.join(files)} and b/inference.yml\n"
+    assert done.stderr.count("largest difference") == 3
+    manifest = read_bundle(tmp_path / "b").manifest
+    assert manifest.mode == "stream" and manifest.pipeline["sample"]["num_frames"] == 3
+    assert manifest.inputs[0].shape == (2, 3, 3, 32, 32)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--precision", "int8"), "error: --precision int8 is not available yet"),
+        (("--mode", "stream"), "error: only a causal network runs frame by frame"),
+        (("--batch", "0"), "expected dynamic or a number above 0, got 0"),
+        (("--frames", "x"), "expected a number above 0, got x"),
+        (("--format", "onxx"), "expected some of paddle,onnx, got onxx"),
+    ],
+)
+def test_exports_that_cannot_be(tmp_path, arguments, message):
+    write_config(tmp_path, "movinet_t0_base")
+    done = run(
+        "export_model.py", "-c", "small.yaml", "-p", "w.pdparams", "-o", "b", *arguments,
+        cwd=tmp_path,
+    )  # fmt: skip
+    assert done.returncode != 0 and message in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "b").exists()

@@ -20,6 +20,16 @@ def has_onnxruntime() -> bool:
     return importlib.util.find_spec("onnxruntime") is not None
 
 
+def onnxruntime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its own errors have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [
+        kind for kind in vars(state).values() if isinstance(kind, type) and Exception in kind.mro()
+    ]
+    return (RuntimeError, ValueError, *own)
+
+
 class OnnxRuntimeEngine:
     """A ``.onnx`` file in ONNX Runtime.
 
@@ -54,9 +64,10 @@ class OnnxRuntimeEngine:
             self._session = onnxruntime.InferenceSession(
                 str(path), settings, providers=_providers(options, onnxruntime)
             )
-        except (RuntimeError, ValueError) as error:
+        except onnxruntime_errors() as error:
             raise BundleError(f"{path}: ONNX Runtime refuses it: {error}") from None
         self._binding = self._session.io_binding()
+        self._errors = onnxruntime_errors()
         self._path = path
         self._output_names = list(output_names)
         self._raw_outputs = [output.name for output in self._session.get_outputs()]
@@ -84,7 +95,7 @@ class OnnxRuntimeEngine:
             for name in self._raw_outputs:
                 binding.bind_output(name)
             self._session.run_with_iobinding(binding)
-        except (RuntimeError, ValueError) as error:
+        except self._errors as error:
             given = ", ".join(f"{k} {v.shape()} {v.data_type()}" for k, v in inputs.items())
             raise BundleError(f"{self._path} cannot run on {given}: {error}") from None
         outputs = dict(zip(self._output_names, binding.get_outputs(), strict=True))
