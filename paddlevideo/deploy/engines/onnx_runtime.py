@@ -66,16 +66,17 @@ class OnnxRuntimeEngine:
             )
         except onnxruntime_errors() as error:
             raise BundleError(f"{path}: ONNX Runtime refuses it: {error}") from None
-        self._binding = self._session.io_binding()
         self._errors = onnxruntime_errors()
         self._path = path
         self._output_names = list(output_names)
+        # Asked for once: the session makes the whole list anew each time.
+        self._input_names = [node.name for node in self._session.get_inputs()]
         self._raw_outputs = [output.name for output in self._session.get_outputs()]
 
     @property
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
-        return [node.name for node in self._session.get_inputs()]
+        return list(self._input_names)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute the outputs of one batch.
@@ -88,19 +89,13 @@ class OnnxRuntimeEngine:
 
     def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for tensors of the engine; every run allocates its outputs anew."""
-        binding = self._binding
+        given = {name: inputs[name] for name in self._input_names}
         try:
-            for name in self.input_names:
-                binding.bind_ortvalue_input(name, inputs[name])
-            for name in self._raw_outputs:
-                binding.bind_output(name)
-            self._session.run_with_iobinding(binding)
+            outputs = self._session.run_with_ort_values(self._raw_outputs, given)
         except self._errors as error:
-            given = ", ".join(f"{k} {v.shape()} {v.data_type()}" for k, v in inputs.items())
-            raise BundleError(f"{self._path} cannot run on {given}: {error}") from None
-        outputs = dict(zip(self._output_names, binding.get_outputs(), strict=True))
-        binding.clear_binding_outputs()
-        return outputs
+            shapes = ", ".join(f"{k} {v.shape()} {v.data_type()}" for k, v in given.items())
+            raise BundleError(f"{self._path} cannot run on {shapes}: {error}") from None
+        return dict(zip(self._output_names, outputs, strict=True))
 
     def tensor(self, array: np.ndarray) -> Any:
         """A tensor of the engine that shares the array's memory."""
