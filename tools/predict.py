@@ -2,19 +2,27 @@
 
 python tools/predict.py --model_dir inference/MoViNetA0 --input_file video.mp4 --top_k 5
 
---input_file may be a video, a folder of videos, or a list file with a path on each line.
+--input_file may be a video, a folder of videos, or a list file with a path on each line. With
+--output the results go to a file too, and an interrupted run goes on where it ended.
+
+python tools/predict.py --stream --model_dir inference/MoViNetA0Stream --input_file 0
+
+follows a stream: a file, a camera (its number), a URL, or - for a pipe (docs/streaming.md).
 """
 
 import argparse
-import json
+from collections.abc import Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import IO
 
 import _root  # noqa: F401
+from _predict_stream import add_stream_options, run_stream
 from tqdm import tqdm
 
 from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.deploy.batch_results import ResultFile
+from paddlevideo.deploy.batch_workers import predict_with_workers
+from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.locate import locate_bundle
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
@@ -43,7 +51,12 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("-i", "--input_file", required=True, help="video, folder or list file")
+    parser.add_argument(
+        "-i",
+        "--input_file",
+        required=True,
+        help="video, folder, list file; or a source with --stream",
+    )
     parser.add_argument("--model_dir", help="folder that tools/export_model.py wrote")
     parser.add_argument("--model_file", help="the program (.json or .pdmodel), without --model_dir")
     parser.add_argument("--params_file", help="its weights (.pdiparams)")
@@ -51,8 +64,10 @@ def parse_arguments() -> argparse.Namespace:
         "-c", "--config", help="config; needed only for files without inference.yml"
     )
     parser.add_argument("--top_k", type=positive, default=1, help="classes to show")
-    parser.add_argument("--output", type=Path, help="write the results as JSON lines")
+    parser.add_argument("--output", type=Path, help="results as .jsonl or .csv")
     parser.add_argument("-b", "--batch_size", type=positive, default=1)
+    parser.add_argument("--workers", type=positive, default=1, help="processes")
+    parser.add_argument("--engine", choices=("auto", "paddle", "onnxruntime"), default="auto")
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
     parser.add_argument("--ir_optim", type=to_bool, default=True)
@@ -61,6 +76,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--enable_mkldnn", type=to_bool, default=True, help="oneDNN on the CPU")
     parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
     parser.add_argument("--enable_benchmark", type=to_bool, default=False, help="not available")
+    add_stream_options(parser)
     return parser.parse_args()
 
 
@@ -78,6 +94,7 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
         gpu_memory_mb=arguments.gpu_mem,
         use_tensorrt=arguments.use_tensorrt,
         precision=arguments.precision,
+        engine=arguments.engine,
     )
 
 
@@ -92,31 +109,38 @@ def show(result: VideoResult) -> None:
     tqdm.write("\n".join(lines))
 
 
-def open_output(path: Path) -> IO[str]:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        return path.open("w", encoding="utf-8")
-    except OSError as error:
-        raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    keep_freed_memory()
-    paths = find_videos(arguments.input_file)
-    options = engine_options(arguments)
+def open_bundle(arguments: argparse.Namespace) -> Bundle:
     pipeline = open_recipe(arguments.config).inference_description() if arguments.config else None
-    bundle = locate_bundle(
-        arguments.model_dir, arguments.model_file, arguments.params_file, pipeline
-    )
+    return locate_bundle(arguments.model_dir, arguments.model_file, arguments.params_file, pipeline)
+
+
+def predicted(
+    bundle: Bundle, paths: list[Path], arguments: argparse.Namespace
+) -> Iterator[VideoResult | VideoFailure]:
+    """Results and failures in the order of ``paths``, by one process or several."""
+    options = engine_options(arguments)
+    if not paths:
+        return iter(())
+    if arguments.workers > 1 and len(paths) > 1:
+        return predict_with_workers(
+            bundle, options, paths, arguments.batch_size, arguments.top_k, arguments.workers
+        )
     predictor = open_predictor(bundle, options)
-    results = predict_files(predictor, paths, arguments.batch_size, arguments.top_k)
+    return predict_files(predictor, paths, arguments.batch_size, arguments.top_k)
+
+
+def predict_all(arguments: argparse.Namespace) -> None:
+    """Classify the files, go on past those that cannot be read, and tell of them at the end."""
+    paths = find_videos(arguments.input_file)
+    bundle = open_bundle(arguments)
     failures = []
-    with open_output(arguments.output) if arguments.output else nullcontext() as output:
+    result_file = ResultFile(arguments.output, arguments.top_k) if arguments.output else None
+    with result_file or nullcontext():
+        paths = result_file.remaining(paths) if result_file else paths
+        results = predicted(bundle, paths, arguments)
         for result in tqdm(results, total=len(paths), disable=len(paths) < 2 or None, leave=False):
-            if output is not None:
-                output.write(json.dumps(result.as_dict(), ensure_ascii=False) + "\n")
-                output.flush()
+            if result_file is not None:
+                result_file.write(result)
             if isinstance(result, VideoFailure):
                 failures.append(result)
             else:
@@ -124,6 +148,17 @@ def main() -> None:
     if failures:
         reasons = "\n  ".join(failure.reason for failure in failures)
         raise DataError(f"{len(failures)} of {len(paths)} files could not be read:\n  {reasons}")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    keep_freed_memory()
+    if arguments.stream:
+        run_stream(
+            lambda: open_predictor(open_bundle(arguments), engine_options(arguments)), arguments
+        )
+    else:
+        predict_all(arguments)
 
 
 if __name__ == "__main__":

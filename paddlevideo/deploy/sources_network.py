@@ -14,6 +14,7 @@ from paddlevideo.utils.errors import DataError
 logger = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS = 0.25
+_ENDED = "the stream ended"
 _LONGEST_WAIT_SECONDS = 4.0
 # Over TCP: UDP's lost packets are broken pictures. FFmpeg's other protocols ignore the option.
 _OPTIONS = {"rtsp_transport": "tcp"}
@@ -29,7 +30,7 @@ class NetworkFeed:
     Args:
         stated_rate: frames per second of frames without timestamps; None: unknown.
         timeout_seconds: longest silence, when connecting and later.
-        reconnect_seconds: how long to try to get a lost stream back; 0: not at all.
+        reconnect_seconds: how long to try to get a lost stream back; 0: its end is the end.
 
     Raises (while iterated):
         DataError: the first connection fails, or the stream is lost and does not come back.
@@ -52,21 +53,24 @@ class NetworkFeed:
         self._num_frames = 0
         self._last_seconds = 0.0
         self._started: float | None = None
+        self._lost_since = 0.0
+        self._tries = 0
+        self._wait_seconds = _FIRST_WAIT_SECONDS
 
     def __iter__(self) -> Iterator[TimedFrame]:
         """Yield the frames of one connection after the other."""
         while not self._stopped.is_set():
             before = self._num_frames
-            why = "the stream ended"
+            why = _ENDED
             try:
                 yield from self._connection()
             except (av.error.FFmpegError, OSError) as error:
                 why = self._words(error)
             if self._num_frames == 0:
                 raise DataError(f"{self._url}: cannot be read: {why}")
-            if not self.is_live:
-                if why != "the stream ended":
-                    logger.warning("%s: ends early: %s", self._url, why)
+            if not self.is_live or not self._reconnect_seconds:
+                if why != _ENDED:
+                    logger.warning("%s: %s; the frames before it are used", self._url, why)
                 return
             if self._num_frames > before:
                 self._begin_loss(why)

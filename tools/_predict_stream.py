@@ -1,0 +1,127 @@
+"""``tools/predict.py --stream``: one JSON line a step, and a summary at the end."""
+
+import argparse
+import json
+import os
+import re
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+
+from paddlevideo.deploy.batch_results import StreamFile
+from paddlevideo.deploy.predictor import VideoPredictor
+from paddlevideo.deploy.session import StreamSession
+from paddlevideo.deploy.session_track import StreamResult
+from paddlevideo.deploy.sources import FrameReader, SourceOptions, open_source
+
+
+def positive_number(text: str) -> float:
+    """A number above 0."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return number
+
+
+def seconds_or_none(text: str) -> float:
+    """A number of at least 0."""
+    return 0.0 if text in ("0", "0.0") else positive_number(text)
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """``640x480``."""
+    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, such as 640x480, got {text}")
+    return int(match[1]), int(match[2])
+
+
+def add_stream_options(parser: argparse.ArgumentParser) -> None:
+    """The options that go with ``--stream``."""
+    group = parser.add_argument_group("streams (--stream)")
+    group.add_argument(
+        "--stream",
+        action="store_true",
+        help="frame by frame; --input_file is a file, a camera's number, a URL, or - for a pipe",
+    )
+    seconds = {"type": positive_number, "metavar": "SECONDS"}
+    group.add_argument("--window", **seconds, help="start anew every so often")
+    group.add_argument("--reset_on_cut", action="store_true", help="start anew with each scene")
+    group.add_argument("--smooth", **seconds, help="time constant of the scores' smoothing")
+    group.add_argument("--max_seconds", **seconds, help="end there")
+    group.add_argument("--frame_size", type=frame_size, metavar="WxH", help="raw rgb24 in the pipe")
+    group.add_argument("--frame_rate", type=positive_number, help="of frames without timestamps")
+    group.add_argument(
+        "--live", action=argparse.BooleanOptionalAction,
+        help="drop old frames instead of lagging (default: cameras and live URLs)",
+    )  # fmt: skip
+    group.add_argument(
+        "--reconnect", type=seconds_or_none, default=30.0, metavar="SECONDS",
+        help="how long to try to get a lost network stream back; 0: its end is the end",
+    )  # fmt: skip
+
+
+def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse.Namespace) -> None:
+    """Read the source to its end, or to Ctrl-C, which is a clean end too (exit code 0)."""
+    options = SourceOptions(
+        frame_size=arguments.frame_size,
+        frame_rate=arguments.frame_rate,
+        live=arguments.live,
+        reconnect_seconds=arguments.reconnect,
+        max_seconds=arguments.max_seconds,
+    )
+    source = open_source(arguments.input_file, options)
+    session = open_predictor().open_stream(
+        top_k=arguments.top_k,
+        window_seconds=arguments.window,
+        reset_on_cut=arguments.reset_on_cut,
+        smooth_seconds=arguments.smooth,
+    )
+    with ExitStack() as stack:
+        file = stack.enter_context(StreamFile(arguments.output)) if arguments.output else None
+        stack.callback(show_summary, source, session)
+        try:
+            follow(source, session, file)
+        except KeyboardInterrupt:
+            return
+        except BrokenPipeError:  # who read our lines has enough
+            devnull = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(devnull, sys.stdout.fileno())
+
+
+def follow(source: FrameReader, session: StreamSession, file: StreamFile | None) -> None:
+    """Show the model every frame that is due, and each answer at once."""
+    for frame in source:
+        # Where nothing is dropped, a frame's time in the buffer is no latency of the model.
+        arrived = frame.arrived if source.is_live else None
+        result = session.push(frame.rgb, frame.time_seconds, arrived)
+        if result is not None:
+            write(result, file)
+
+
+def write(result: StreamResult, file: StreamFile | None) -> None:
+    """One line on stdout, and in the file."""
+    sys.stdout.write(json.dumps(result.as_dict(), ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+    if file is not None:
+        file.write(result)
+
+
+def show_summary(source: FrameReader, session: StreamSession) -> None:
+    """What happened to the frames, on stderr."""
+    counts = session.counts
+    if not source.frames_read:
+        return
+    latency = ""
+    if counts.steps:
+        latency = (
+            f"; latency {counts.mean_latency_ms:.1f} ms mean, {counts.p95_latency_ms:.1f} ms p95"
+        )
+    sys.stderr.write(
+        f"{source.frames_read} frames read, {counts.steps} steps, {counts.skipped} left out to "
+        f"keep {session.frame_rate:g} frames/s, {source.frames_dropped + counts.dropped} dropped "
+        f"to keep up, {counts.resets} new starts{latency}\n"
+    )
