@@ -1,5 +1,6 @@
 """Recognizers as static programs on the disk: one of a whole clip, one of a single frame."""
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,11 @@ def save_step_program(
 
 
 def _save(layer: nn.Layer, input_spec: list[Any], path: Path) -> None:
-    program = paddle.jit.to_static(layer, input_spec=input_spec, full_graph=True)
-    paddle.jit.save(program, str(path))
+    with warnings.catch_warnings():
+        # Paddle's own code asks a tensor of the program for its place, and warns of that.
+        warnings.filterwarnings("ignore", "Tensor do not have 'place' interface", UserWarning)
+        program = paddle.jit.to_static(layer, input_spec=input_spec, full_graph=True)
+        paddle.jit.save(program, str(path))
 
 
 def _input_spec(spec: TensorSpec) -> Any:
