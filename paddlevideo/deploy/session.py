@@ -110,6 +110,11 @@ class StreamSession:
         """Frames per second that the model sees."""
         return self._runner.frame_rate
 
+    @property
+    def frame_size(self) -> tuple[int, int]:
+        """(height, width) that the network sees; frames of any size are brought there."""
+        return self._runner.frame_shape[1:]
+
     def push(
         self,
         frame: Frame,
