@@ -112,6 +112,7 @@ class StreamPool:
         self._batches: list[PoolBatch] = []
         self._streams: list[PoolStream] = []
         self._lock = threading.Lock()
+        self._stepping = threading.Lock()  # a runner takes one step after the other
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="pool")
         self._prepare: FramePreparer | None = None
 
@@ -174,6 +175,10 @@ class StreamPool:
         Returns:
             A result for each of these streams, the one whose frame waited longest first.
         """
+        with self._stepping:
+            return self._step()
+
+    def _step(self) -> list[tuple[PoolStream, StreamResult]]:
         with self._lock:
             due = [(s, s.pending) for s in self._streams if s.pending is not None]
             for stream, _ in due:
@@ -194,7 +199,9 @@ class StreamPool:
         now = time.perf_counter()
         answers = []
         for (stream, pending), logits_N in zip(due, logits_BN, strict=True):
-            result = stream.track.result(logits_N, pending.time_seconds, now - pending.arrived)
+            result = stream.track.result(
+                logits_N, pending.time_seconds, pending.starts_anew, now - pending.arrived
+            )
             stream.result = result
             answers.append((stream, result))
         return answers

@@ -145,7 +145,8 @@ class StreamSession:
         if admission.starts_anew:
             self._runner.reset()
         logits_N = self._runner.step(prepared_CHW[None])[0]
-        return self._track.result(logits_N, admission.time_seconds, time.perf_counter() - arrived)
+        latency = time.perf_counter() - arrived
+        return self._track.result(logits_N, admission.time_seconds, admission.starts_anew, latency)
 
     def reset(self) -> None:
         """Start anew: the next frame is the first of another stream. The counts stay."""
@@ -173,6 +174,8 @@ class StreamSession:
                     f"the snapshot is not of this model: its state {name} is {found}, expected "
                     f"{list(array.shape)} {array.dtype}"
                 )
+        if extra := sorted(set(states) - set(expected)):
+            raise DataError(f"the snapshot is not of this model: it has no state {extra[0]}")
         self._track.restore(_part(snapshot, _TRACK))
         self._runner.restore(states)
 

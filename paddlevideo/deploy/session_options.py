@@ -69,12 +69,12 @@ class StreamCounts:
     @property
     def mean_latency_ms(self) -> float | None:
         """Mean latency; None before the first step."""
-        return float(np.mean(self._latencies_ms)) if self._latencies_ms else None
+        return float(np.mean(list(self._latencies_ms))) if self._latencies_ms else None
 
     @property
     def p95_latency_ms(self) -> float | None:
         """The latency that 95 % of the steps keep; None before the first step."""
-        return float(np.percentile(self._latencies_ms, 95)) if self._latencies_ms else None
+        return float(np.percentile(list(self._latencies_ms), 95)) if self._latencies_ms else None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values."""

@@ -112,7 +112,6 @@ class StreamTrack:
         starts_anew = self._starts_anew(frame_HWC, time_seconds)
         if starts_anew:
             self.counts.resets += 1
-            self._smoother.reset()
         return Admission(frame_HWC, time_seconds, starts_anew)
 
     def _starts_anew(self, frame_HWC: np.ndarray, time_seconds: float) -> bool:
@@ -129,9 +128,16 @@ class StreamTrack:
         return False
 
     def result(
-        self, logits_N: np.ndarray, time_seconds: float, latency_seconds: float
+        self,
+        logits_N: np.ndarray,
+        time_seconds: float,
+        starts_anew: bool,
+        latency_seconds: float,
     ) -> StreamResult:
-        """The result of the step on the frame of ``time_seconds``."""
+        """The result of the step on a frame that was admitted."""
+        # Here, not when the frame came: in a pool an older frame's answer may have come since.
+        if starts_anew:
+            self._smoother.reset()
         probabilities_N = self._smoother(softmax(logits_N), time_seconds)
         latency_ms = 1e3 * latency_seconds
         self.counts.add_latency(latency_ms)

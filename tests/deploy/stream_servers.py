@@ -1,6 +1,8 @@
-"""Videos with times that say something, and a small server that streams them over HTTP."""
+"""Videos with times that say something, and small servers that stream them over HTTP and RTSP."""
 
 import http.server
+import socketserver
+import struct
 import threading
 import time
 from fractions import Fraction
@@ -77,3 +79,76 @@ class LiveServer:
 
     def __exit__(self, *_):
         self.close()
+
+
+class RtspServer:
+    """A camera by RTSP (RFC 2326): an MPEG transport stream in RTP, inside the TCP connection.
+
+    Args:
+        file: .ts, sent from its beginning to each client that plays, over and over.
+        pause: seconds between two RTP packets of 7 x 188 bytes.
+        port: 0: any free one.
+    """
+
+    def __init__(self, file: Path, pause: float = 0.01, port: int = 0):
+        self._data, self._pause = file.read_bytes(), pause
+        self.plays, self.closing = 0, False
+        outer = self
+
+        class Handler(socketserver.StreamRequestHandler):
+            def handle(self):
+                while request := self._request():
+                    if not outer.answer(self.wfile, *request):
+                        return
+
+            def _request(self):
+                line = self.rfile.readline().decode()
+                headers = {}
+                while (header := self.rfile.readline().decode().strip()) != "":
+                    name, _, value = header.partition(":")
+                    headers[name.lower()] = value.strip()
+                return (line.split(" ")[0], headers) if line else None
+
+        class Server(socketserver.ThreadingTCPServer):
+            allow_reuse_address, daemon_threads = True, True
+
+        self._server = Server(("127.0.0.1", port), Handler)
+        self.port = self._server.server_address[1]
+        self.url = f"rtsp://127.0.0.1:{self.port}/camera"
+        threading.Thread(target=self._server.serve_forever, args=(0.02,), daemon=True).start()
+
+    def answer(self, out, method: str, headers: dict[str, str]) -> bool:
+        """Answer one request; False ends the connection."""
+        extra, body = "", ""
+        if method == "OPTIONS":
+            extra = "Public: OPTIONS, DESCRIBE, SETUP, PLAY, TEARDOWN\r\n"
+        elif method == "DESCRIBE":
+            body = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=camera\r\nt=0 0\r\n"
+            body += "m=video 0 RTP/AVP 33\r\na=control:track\r\n"
+            extra = f"Content-Type: application/sdp\r\nContent-Length: {len(body)}\r\n"
+        elif method == "SETUP":
+            extra = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n"
+        begin = f"RTSP/1.0 200 OK\r\nCSeq: {headers['cseq']}\r\nSession: 1\r\n"
+        out.write(f"{begin}{extra}\r\n{body}".encode())
+        if method == "PLAY":
+            self.plays += 1
+            self._send(out)
+        return method not in ("PLAY", "TEARDOWN")
+
+    def _send(self, out) -> None:
+        size, number = 7 * 188, 0
+        while not self.closing:
+            start = number * size % len(self._data)
+            packet = struct.pack(">BBHII", 0x80, 33, number & 0xFFFF, number * 900, 1)
+            packet += self._data[start : start + size]
+            try:
+                out.write(b"$\0" + struct.pack(">H", len(packet)) + packet)
+            except OSError:
+                return
+            number += 1
+            time.sleep(self._pause)
+
+    def close(self):
+        self.closing = True
+        self._server.shutdown()
+        self._server.server_close()

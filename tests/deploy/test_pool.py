@@ -27,15 +27,14 @@ def make_pool(max_streams=4, threads=2, **options):
 def test_each_stream_is_as_if_alone(data):
     """Any interleaving of frames, steps, closing and opening gives what sessions give."""
     max_streams = data.draw(st.integers(1, 9))
-    pool, runners = make_pool(max_streams, threads=2, window_seconds=2.0)
+    options = {"window_seconds": 2.0, "smooth_seconds": 1.0}
+    pool, runners = make_pool(max_streams, threads=2, **options)
     alone, clocks, streams = {}, {}, []
     for _ in range(data.draw(st.integers(1, 12))):
         action = data.draw(st.sampled_from(["open", "close", "frames", "frames"]))
         if action == "open" and len(streams) < max_streams:
             streams.append(pool.open())
-            alone[streams[-1]] = StreamSession(
-                FakeRunner(), view(), stream_options({"window_seconds": 2.0})
-            )
+            alone[streams[-1]] = StreamSession(FakeRunner(), view(), stream_options(options))
             clocks[streams[-1]] = 0.0
         elif action == "close" and streams:
             streams.pop(data.draw(st.integers(0, len(streams) - 1))).close()

@@ -137,6 +137,7 @@ def test_a_snapshot_of_another_model(tmp_path):
         {"states/sum": np.zeros([2, 1, 1], np.float32)},
         {"states/count": np.zeros([1], np.float64)},
         {"stream/clock": np.zeros(2)},
+        {"states/more": np.zeros([1])},
     ):
         with pytest.raises(DataError, match="snapshot"):
             stream.restore({**snapshot, **change})

@@ -14,7 +14,7 @@ import pytest
 from loader.conftest import grey_of, numbers_of, write_video
 
 from deploy.stream_fakes import FakeRunner, view
-from deploy.stream_servers import LiveServer, write_timed
+from deploy.stream_servers import LiveServer, RtspServer, write_timed
 from paddlevideo.deploy import sources
 from paddlevideo.deploy.session import StreamSession
 from paddlevideo.deploy.session_options import StreamOptions
@@ -270,6 +270,24 @@ def _serve_again(file, port):
         time.sleep(0.02)
     server.close_later = threading.Timer(1.0, server.close)
     server.close_later.start()
+
+
+def test_a_camera_by_rtsp_that_goes_away_and_comes_back(transport_stream, caplog):
+    first = RtspServer(transport_stream)
+    reader = open_source(first.url, SourceOptions(reconnect_seconds=8, timeout_seconds=3))
+    servers, times = [first], []
+    for frame in reader:
+        times.append(frame.time_seconds)
+        assert frame.rgb().shape == (64, 64, 3)
+        if len(servers) == 1 and len(times) == 5:
+            first.close()
+            lost_at = len(times)
+            servers.append(RtspServer(transport_stream, port=first.port))
+        if len(servers) == 2 and servers[1].plays and len(times) > lost_at + 20:
+            break
+    servers[1].close()
+    assert reader.is_live and servers[1].plays == 1
+    assert "connecting again" in caplog.text and times[-1] > times[0]
 
 
 def test_a_stream_that_is_not_to_be_connected_again(transport_stream, caplog):
