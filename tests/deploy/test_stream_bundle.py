@@ -305,3 +305,31 @@ def test_what_fails_the_proof_is_not_written(model, tmp_path, monkeypatch):
     with pytest.raises(BundleError, match="does not compute"):
         export_model(model, PIPELINE, tmp_path / "b", "m", None, ExportOptions(verify=True))
     assert not list((tmp_path / "b").glob("*"))
+
+
+# Every activation once as one and once as the other: names that engines fuse, and some crash on.
+TURNS = [
+    *(("leaky_relu", "mish"), ("mish", "leaky_relu"), ("keras_hard_sigmoid", "relu6")),
+    *(("gelu", "tanh"), ("swish", "sigmoid"), ("relu6", "relu"), ("tanh", "hard_sigmoid")),
+]
+
+
+@pytest.mark.parametrize(
+    "case",
+    [
+        {"name": "movinet_t0_stream", "activation": "leaky_relu", "gating_activation": "gelu"},
+        {"name": "movinet_t0_base", "se_type": "2plus3d"},
+        *(
+            pytest.param(
+                {"name": "movinet_t0_stream", "activation": act, "gating_activation": gate},
+                marks=pytest.mark.slow,
+            )
+            for act, gate in TURNS
+        ),
+    ],
+    ids=lambda case: "-".join(case.values()),
+)
+def test_options_in_every_engine(case, tmp_path):
+    model = randomise(paddlevideo.create_model(num_classes=3, **case)).eval()
+    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", None, ExportOptions(onnx=HAS_ONNX))
+    assert all(item.largest < 1e-5 for item in verify_bundle(model, bundle))

@@ -29,6 +29,14 @@ def _keras_hard_sigmoid_at_once(x: Tensor) -> Tensor:
     return F.hardsigmoid(x, slope=0.2, offset=0.5)
 
 
+def leaky_relu(x: Tensor) -> Tensor:
+    """``x``, and a hundredth of it below zero.
+
+    Not ``F.leaky_relu``: Paddle 3.3's predictor crashes where it fuses that with a convolution.
+    """
+    return paddle.maximum(x, x * 0.01)
+
+
 def identity(x: Tensor) -> Tensor:
     """Return the input."""
     return x
@@ -44,7 +52,7 @@ ACTIVATIONS: dict[str, Activation] = {
     "relu6": F.relu6,
     "mish": F.mish,
     "gelu": F.gelu,
-    "leaky_relu": F.leaky_relu,
+    "leaky_relu": leaky_relu,
     "tanh": paddle.tanh,
     "identity": identity,
 }

@@ -90,6 +90,7 @@ class SqueezeExcitation(nn.Layer):
         over_time = self.over_time(frame_mean_BCT, exchange)
         if self.se_type == "3d":
             return over_time
-        if over_time.shape[2] != frame_mean_BCT.shape[2]:  # ONNX cannot expand an open batch
-            over_time = over_time.expand_as(frame_mean_BCT)
+        if over_time.shape[2] != frame_mean_BCT.shape[2]:
+            # Not expanded: ONNX cannot expand an open batch.
+            over_time = over_time.tile([1, 1, frame_mean_BCT.shape[2]])
         return paddle.concat([over_time, frame_mean_BCT], axis=1)
