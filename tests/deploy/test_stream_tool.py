@@ -55,7 +55,7 @@ def test_ctrl_c_is_a_clean_end(stream_bundle, tmp_path):  # noqa: F811
         process.send_signal(signal.SIGINT)
         begun = time.monotonic()
         _, errors = process.communicate(timeout=20)
-    assert first["time_seconds"] == 0.0
+    assert 0 <= first["time_seconds"] < 10  # live: what came before it was ready is dropped
     assert process.returncode == 0, errors
     assert "frames read" in errors.splitlines()[-1] and "Traceback" not in errors
     assert time.monotonic() - begun < 15
