@@ -13,7 +13,6 @@ causal, and a training step of 2 clips of 8x128x128. Figures are medians.
 import argparse
 import gc
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -24,6 +23,8 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "benchmarks")]
+
+from memory import forget_peak, peak_megabytes, resident_megabytes  # noqa: E402
 
 PEERS = ("paddlevideo", "ours", "ours, Paddle's kernels")
 WORK = {
@@ -111,13 +112,21 @@ def median_seconds(runs: list[Callable[[], Any]], repeats: int) -> list[float]:
     return [statistics.median(taken[1:]) for taken in seconds]
 
 
-def peak_megabytes(name: str, work: str) -> float:
-    """What the second call needs above the process before the first."""
+def peak_of(name: str, work: str) -> float:
+    """Megabytes that two calls need at their peak, above the process before them.
+
+    A small step comes first: what libraries take when they are first used is not the work's.
+    """
+    import paddle
+
+    small_model, small_loss = network(name)
+    step_of(small_model, small_loss, paddle.rand([1, 2, 3, 64, 64]), paddle.to_tensor([1]))()
     run = work_of(name, work)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_megabytes()
+    forget_peak()
     for _ in range(2):
         run()
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak_megabytes() - before
 
 
 def peers(arguments: argparse.Namespace) -> None:
@@ -151,9 +160,9 @@ def variants(arguments: argparse.Namespace) -> None:
     print("|---|---|---|---|---|")
     for name in paddlevideo.list_models(arguments.models):
         model = paddlevideo.create_model(name, num_classes=600)
-        spec = model.input_spec()
-        if not hasattr(spec, "num_frames"):  # an ensemble: the sum of its members
+        if not hasattr(model, "input_spec"):  # an ensemble: the sum of its members
             continue
+        spec = model.input_spec()
         clip = paddle.rand([1, 8, 3, spec.height, spec.width]) * 255
         runs = [forward_of(model, clip)]
         if getattr(model.backbone, "causal", False):
@@ -192,7 +201,7 @@ def main() -> None:
 
     setup_device("cpu", arguments.threads)
     if arguments.memory:
-        print(json.dumps(peak_megabytes(arguments.memory, arguments.work)))
+        print(json.dumps(peak_of(arguments.memory, arguments.work)))
         return
     if arguments.part != "variants":
         peers(arguments)

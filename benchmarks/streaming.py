@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from memory import resident_megabytes
 from pool import exported
 
 ENGINES = ("onnxruntime", "paddle")
@@ -88,13 +89,6 @@ def report_memory(num_frames: int) -> None:
             session.push(frames[n % 8], timestamp=n / session.frame_rate)
             if n in (500, num_frames // 2, num_frames):
                 print(f"after {n} frames: {resident_megabytes():.1f} MB resident", flush=True)
-
-
-def resident_megabytes() -> float:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith("VmRSS"):
-            return int(line.split()[1]) / 1024
-    raise OSError("this system does not tell a process's memory")
 
 
 def main() -> None:
