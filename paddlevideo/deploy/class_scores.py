@@ -21,6 +21,27 @@ class ClassScore:
     score: float
 
 
+class BestClass:
+    """A result whose ``top`` holds the classes, best first; the best one's parts by name."""
+
+    top: tuple[ClassScore, ...]
+
+    @property
+    def label(self) -> str | None:
+        """Name of the best class."""
+        return self.top[0].label
+
+    @property
+    def index(self) -> int:
+        """Number of the best class."""
+        return self.top[0].index
+
+    @property
+    def score(self) -> float:
+        """Probability of the best class."""
+        return self.top[0].score
+
+
 def softmax(logits: np.ndarray) -> np.ndarray:
     """Probabilities along the last axis."""
     shifted: np.ndarray = np.exp(logits - logits.max(axis=-1, keepdims=True))

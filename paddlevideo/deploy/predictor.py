@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, read_bundle
-from paddlevideo.deploy.class_scores import ClassScore, best_classes, softmax
+from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
 from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
 from paddlevideo.deploy.pool import StreamPool
 from paddlevideo.deploy.session import StreamSession
@@ -20,7 +20,7 @@ __all__ = ["ClassScore", "VideoPredictor", "VideoResult", "load_predictor", "ope
 
 
 @dataclass(frozen=True)
-class VideoResult:
+class VideoResult(BestClass):
     """What a video shows: ``top`` holds the classes, best first.
 
     ``label``, ``index`` and ``score`` are those of the best one.
@@ -28,21 +28,6 @@ class VideoResult:
 
     path: str
     top: tuple[ClassScore, ...]
-
-    @property
-    def label(self) -> str | None:
-        """Name of the best class."""
-        return self.top[0].label
-
-    @property
-    def index(self) -> int:
-        """Number of the best class."""
-        return self.top[0].index
-
-    @property
-    def score(self) -> float:
-        """Probability of the best class."""
-        return self.top[0].score
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as ``--output results.jsonl`` holds them."""

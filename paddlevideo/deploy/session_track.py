@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.class_scores import ClassScore, best_classes, softmax
+from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
 from paddlevideo.deploy.frame_clock import FrameClock
 from paddlevideo.deploy.scene_cut import SceneCut
 from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
@@ -18,7 +18,7 @@ Frame = np.ndarray | Callable[[], np.ndarray]
 
 
 @dataclass(frozen=True)
-class StreamResult:
+class StreamResult(BestClass):
     """What a stream has shown so far.
 
     Attributes:
@@ -30,21 +30,6 @@ class StreamResult:
     time_seconds: float
     top: tuple[ClassScore, ...]
     latency_ms: float
-
-    @property
-    def label(self) -> str | None:
-        """Name of the best class."""
-        return self.top[0].label
-
-    @property
-    def index(self) -> int:
-        """Number of the best class."""
-        return self.top[0].index
-
-    @property
-    def score(self) -> float:
-        """Probability of the best class."""
-        return self.top[0].score
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values: one line of ``tools/predict.py --stream``."""

@@ -60,8 +60,7 @@ def keep_freed_memory() -> None:
     """Ask glibc to keep freed memory in the process instead of returning it to the kernel.
 
     Paddle's CPU allocator calls malloc and free for every activation; by default glibc maps and
-    unmaps large ones, which costs page faults (docs/benchmarks.md). Does nothing on other C
-    libraries.
+    unmaps large ones, which costs page faults. Does nothing on other C libraries.
     """
     if not sys.platform.startswith("linux"):
         return
