@@ -8,7 +8,7 @@ bundle whose files were altered is refused.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pydantic
 
@@ -18,7 +18,7 @@ from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.files import sha256_of, write_text
 
 MANIFEST_NAME = "inference.yml"
-FORMAT_VERSION = 2  # 1 had clip programs only, and is read
+FORMAT_VERSION = 3  # 1 had clip programs only, 2 always Paddle's; both are read
 
 
 @dataclass(frozen=True)
@@ -61,15 +61,15 @@ class StepManifest:
     """The program of one frame: what ``inference.yml`` says of it under ``step``.
 
     Attributes:
-        program, params, onnx: file names.
+        program, params, onnx: file names; a quantised bundle has the ``.onnx`` alone.
         inputs: the frame; the states are listed under ``queues``.
         outputs: the logits; then come the newest of each queue, in order.
         frame_rate: frames a second that the network was made for.
         queue_rule: what to do with the queues, for readers of the file.
     """
 
-    program: str
-    params: str
+    program: str | None
+    params: str | None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     queues: tuple[StateQueue, ...]
@@ -86,19 +86,22 @@ class BundleManifest:
         model_name: the recipe's name of the model.
         mode: ``clip``: frames of a whole clip in, logits out; ``stream``: there is a program of
             one frame too, of the same weights.
-        program, params, onnx: file names of the clip network, of its weights, and of both as ONNX.
+        program, params, onnx: file names of the clip network, of its weights, and of both as ONNX;
+            None in a quantised bundle, whose clips go through the program of one frame.
         inputs, outputs: of the clip network.
         pipeline: description of the pipeline that makes an input from a video file.
         labels: names of the classes, or None where they are not known.
         versions: what the bundle was written with.
         files: size and SHA-256 of every file.
         format_version: of this file.
+        precision: of the weights: ``fp32``, ``fp16`` or ``int8``.
+        quantization: how an int8 bundle was made.
     """
 
     model_name: str
     mode: str
-    program: str
-    params: str
+    program: str | None
+    params: str | None
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     pipeline: dict[str, Any]
@@ -108,6 +111,8 @@ class BundleManifest:
     format_version: int = FORMAT_VERSION
     onnx: str | None = None
     step: StepManifest | None = None
+    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    quantization: dict[str, Any] | None = None
 
 
 @dataclass(frozen=True)
@@ -123,17 +128,25 @@ class Bundle:
 
     @property
     def program(self) -> Path:
-        """The network."""
-        return self.folder / self.manifest.program
+        """The network.
+
+        Raises:
+            BundleError: the bundle has none of Paddle's, as a quantised one.
+        """
+        return self._paddle_file(self.manifest.program)
 
     @property
     def params(self) -> Path:
         """Its weights."""
-        return self.params_path or self.folder / self.manifest.params
+        return self.params_path or self._paddle_file(self.manifest.params)
 
     @property
     def clip_files(self) -> ProgramFiles:
-        """The program of a whole clip."""
+        """The program of a whole clip.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
         outputs = tuple(spec.name for spec in self.manifest.outputs)
         return ProgramFiles(self.program, self.params, self._path(self.manifest.onnx), outputs)
 
@@ -152,8 +165,16 @@ class Bundle:
             )
         outputs = (*(spec.name for spec in step.outputs), *(queue.output for queue in step.queues))
         return ProgramFiles(
-            self.folder / step.program, self.folder / step.params, self._path(step.onnx), outputs
+            self._path(step.program), self._path(step.params), self._path(step.onnx), outputs
         )
+
+    def _paddle_file(self, name: str | None) -> Path:
+        if name is None:
+            raise BundleError(
+                f"{self.folder} is quantised and holds the program of one frame alone, as ONNX; "
+                "name the folder: --model_dir"
+            )
+        return self.folder / name
 
     def _path(self, name: str | None) -> Path | None:
         return None if name is None else self.folder / name
@@ -203,8 +224,18 @@ def read_bundle(folder: str | Path) -> Bundle:
         first = error.errors()[0]
         at = ".".join(str(part) for part in first["loc"])
         raise BundleError(f"{path}: {at}: {first['msg']}") from None
+    _check_programs(path, manifest)
     _check_files(folder, manifest)
     return Bundle(folder, manifest)
+
+
+def _check_programs(path: Path, manifest: BundleManifest) -> None:
+    """A clip program may be missing where a step program can stand in; that one never."""
+    step = manifest.step
+    if manifest.program is None and step is None:
+        raise BundleError(f"{path}: names neither a clip program nor a step program")
+    if step is not None and step.program is None and step.onnx is None:
+        raise BundleError(f"{path}: step: names neither a program nor an ONNX file")
 
 
 def _named_files(manifest: BundleManifest) -> set[str]:

@@ -15,7 +15,7 @@ from paddlevideo.deploy.session import Stepper, StreamSession
 from paddlevideo.deploy.session_options import StreamOptions
 from paddlevideo.deploy.step_runner import StepRunner
 from paddlevideo.loader import ClipView
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 
 
 def stream_options(given: Mapping[str, Any]) -> StreamOptions:
@@ -68,10 +68,39 @@ class StreamOpener:
         )
 
 
+class StepByStepEngine:
+    """Whole clips through the program of one frame."""
+
+    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
+        self._bundle = bundle
+        self._options = options
+        self._steps = open_engine(bundle.step_files, options)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The clip's name, as the bundle says."""
+        return [spec.name for spec in self._bundle.manifest.inputs]
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Logits [B, N] of clips [B, T, 3, H, W].
+
+        Raises:
+            DataError: clips without frames, of another size or dtype.
+        """
+        (clips_BTCHW,) = inputs.values()
+        if clips_BTCHW.ndim != 5 or not clips_BTCHW.shape[1]:
+            raise DataError(f"a clip is {list(clips_BTCHW.shape)}, expected [B, T, 3, H, W]")
+        runner = StepRunner(self._bundle, self._options, len(clips_BTCHW), self._steps)
+        for frame in range(clips_BTCHW.shape[1]):
+            logits_BN = runner.step(np.ascontiguousarray(clips_BTCHW[:, frame]))
+        return {self._bundle.manifest.outputs[0].name: logits_BN}
+
+
 class LazyClipEngine:
     """The clip program of a stream bundle, opened when the first clip comes.
 
-    Who streams with the bundle does not wait for a program that is not run.
+    Who streams with the bundle does not wait for a program that is not run. Where the bundle has
+    no clip program the clip goes through the step program: the answer is the same.
     """
 
     def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
@@ -85,6 +114,8 @@ class LazyClipEngine:
 
     @cached_property
     def _engine(self) -> Engine:
+        if self._bundle.manifest.program is None:
+            return StepByStepEngine(self._bundle, self._options)
         return open_engine(self._bundle.clip_files, self._options)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

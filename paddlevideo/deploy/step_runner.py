@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle, StateQueue
-from paddlevideo.deploy.engines import EngineOptions, open_engine
+from paddlevideo.deploy.engines import EngineOptions, TensorEngine, open_engine
 from paddlevideo.utils.errors import BundleError, DataError
 
 
@@ -21,6 +21,7 @@ class StepRunner:
         bundle: exported with mode ``stream``.
         options: of the engine.
         batch_size: number of streams.
+        engine: that has the step program open already, for instance for another batch size.
 
     Attributes:
         frame_shape: (3, H, W) of the frames it takes.
@@ -33,8 +34,14 @@ class StepRunner:
         DeviceError: the engine is not there.
     """
 
-    def __init__(self, bundle: Bundle, options: EngineOptions, batch_size: int = 1) -> None:
-        self._engine = open_engine(bundle.step_files, options)
+    def __init__(
+        self,
+        bundle: Bundle,
+        options: EngineOptions,
+        batch_size: int = 1,
+        engine: TensorEngine | None = None,
+    ) -> None:
+        self._engine = engine or open_engine(bundle.step_files, options)
         step = bundle.manifest.step
         if step is None:  # step_files has said so already; for the reader of types
             raise BundleError(f"{bundle.folder} has no step program")

@@ -47,7 +47,7 @@ def test_altered_files(bundle_dir, name, how):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 3}, "format_version is 3, this program reads up to 2; update"),
+        ({"format_version": 4}, "format_version is 4, this program reads up to 3; update"),
         ({"format_version": "remove"}, "format_version is None"),
         ({"format_version": "one"}, "format_version is one"),
         ({"program": "remove"}, "program"),

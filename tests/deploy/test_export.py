@@ -35,7 +35,7 @@ def test_files_and_manifest(exported):
     folder = exported.folder
     assert {path.name for path in folder.iterdir()} == FILES
     manifest = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))
-    assert manifest["format_version"] == 2
+    assert manifest["format_version"] == 3
     assert (manifest["model_name"], manifest["mode"]) == ("MoViNetA0", "clip")
     assert (manifest["program"], manifest["params"]) == ("MoViNetA0.json", "MoViNetA0.pdiparams")
     clip = {"name": "clip", "shape": [-1, 4, 3, 32, 32], "dtype": "uint8", "axes": "BTCHW"}

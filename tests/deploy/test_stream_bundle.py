@@ -80,7 +80,7 @@ def stepped(runner, video):
 
 def test_manifest(exported, model):
     manifest = yaml.safe_load((exported.folder / "inference.yml").read_text(encoding="utf-8"))
-    assert (manifest["mode"], manifest["format_version"]) == ("stream", 2)
+    assert (manifest["mode"], manifest["format_version"]) == ("stream", 3)
     step = manifest["step"]
     assert (step["program"], step["params"]) == ("Small_step.json", "Small_step.pdiparams")
     frame = {"name": "frame", "shape": [-1, 3, 32, 32], "dtype": "uint8", "axes": "BCHW"}
