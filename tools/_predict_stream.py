@@ -1,4 +1,4 @@
-"""``tools/predict.py --stream``: one JSON line a step, and a summary at the end."""
+"""``tools/predict.py --stream``: one JSON line a step, pictures, and a summary at the end."""
 
 import argparse
 import json
@@ -7,12 +7,17 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
 
 from paddlevideo.deploy.batch_results import StreamFile
 from paddlevideo.deploy.predictor import VideoPredictor
 from paddlevideo.deploy.session import StreamSession
 from paddlevideo.deploy.session_track import StreamResult
 from paddlevideo.deploy.sources import FrameReader, SourceOptions, open_source
+from paddlevideo.deploy.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
+from paddlevideo.utils.errors import ConfigError
 
 
 def positive_number(text: str) -> float:
@@ -62,6 +67,28 @@ def add_stream_options(parser: argparse.ArgumentParser) -> None:
         "--reconnect", type=seconds_or_none, default=30.0, metavar="SECONDS",
         help="how long to try to get a lost network stream back; 0: its end is the end",
     )  # fmt: skip
+    group.add_argument(
+        "--save_video", type=Path, metavar="FILE.mp4", help="the video with the running top 5 on it"
+    )
+    group.add_argument(
+        "--save_plot", type=Path, metavar="FILE.png", help="the top 5 over time, above frames"
+    )
+
+
+def check_picture_options(arguments: argparse.Namespace) -> None:
+    """Refuse pictures where there is no stream, and those that would replace the input.
+
+    Raises:
+        ConfigError: the message names the option.
+    """
+    for option in ("save_video", "save_plot"):
+        path = getattr(arguments, option)
+        if path is None:
+            continue
+        if not arguments.stream:
+            raise ConfigError(f"--{option} {path} is for streams; add --stream")
+        if path.exists() and path.resolve() == Path(arguments.input_file).resolve():
+            raise ConfigError(f"--{option} {path} is the input; name another file")
 
 
 def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse.Namespace) -> None:
@@ -73,6 +100,7 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
         reconnect_seconds=arguments.reconnect,
         max_seconds=arguments.max_seconds,
     )
+    check_picture_options(arguments)
     source = open_source(arguments.input_file, options)
     session = open_predictor().open_stream(
         top_k=arguments.top_k,
@@ -80,11 +108,14 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
         reset_on_cut=arguments.reset_on_cut,
         smooth_seconds=arguments.smooth,
     )
+    pictures = open_pictures(arguments, session)
     with ExitStack() as stack:
         file = stack.enter_context(StreamFile(arguments.output)) if arguments.output else None
         stack.callback(show_summary, source, session)
+        for picture in pictures:  # whatever ends the stream, what was seen is drawn
+            stack.callback(picture.finish)
         try:
-            follow(source, session, file)
+            follow(source, session, file, pictures)
         except KeyboardInterrupt:
             return
         except BrokenPipeError:  # who read our lines has enough
@@ -92,14 +123,47 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
             os.dup2(devnull, sys.stdout.fileno())
 
 
-def follow(source: FrameReader, session: StreamSession, file: StreamFile | None) -> None:
+def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list[StreamPicture]:
+    """What ``--save_video`` and ``--save_plot`` ask for."""
+    pictures: list[StreamPicture] = []
+    if arguments.save_video is not None:
+        pictures.append(OverlayVideo(arguments.save_video, session.labels))
+    if arguments.save_plot is not None:
+        title = "standard input" if arguments.input_file == "-" else arguments.input_file
+        if Path(title).is_file():
+            title = Path(title).name
+        pictures.append(TimelinePlot(arguments.save_plot, session.labels, title))
+    return pictures
+
+
+def follow(
+    source: FrameReader,
+    session: StreamSession,
+    file: StreamFile | None,
+    pictures: list[StreamPicture],
+) -> None:
     """Show the model every frame that is due, and each answer at once."""
     for frame in source:
         # Where nothing is dropped, a frame's time in the buffer is no latency of the model.
         arrived = frame.arrived if source.is_live else None
-        result = session.push(frame.rgb, frame.time_seconds, arrived)
+        rgb = once(frame.rgb) if pictures else frame.rgb
+        result = session.push(rgb, frame.time_seconds, arrived)
         if result is not None:
             write(result, file)
+        for picture in pictures:
+            picture.add(rgb, frame.time_seconds, result)
+
+
+def once(give: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
+    """``give``, but called a single time: the model and the pictures share the frame."""
+    held: list[np.ndarray] = []
+
+    def shared() -> np.ndarray:
+        if not held:
+            held.append(give())
+        return held[0]
+
+    return shared
 
 
 def write(result: StreamResult, file: StreamFile | None) -> None:

@@ -7,7 +7,8 @@ python tools/predict.py --model_dir inference/MoViNetA0 --input_file video.mp4 -
 
 python tools/predict.py --stream --model_dir inference/MoViNetA0Stream --input_file 0
 
-follows a stream: a file, a camera (its number), a URL, or - for a pipe (docs/streaming.md).
+follows a stream: a file, a camera (its number), a URL, or - for a pipe (docs/streaming.md),
+and with --save_video and --save_plot draws what the model says of it.
 """
 
 import argparse
@@ -16,7 +17,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 import _root  # noqa: F401
-from _predict_stream import add_stream_options, run_stream
+from _predict_stream import add_stream_options, check_picture_options, run_stream
 from tqdm import tqdm
 
 from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
@@ -158,6 +159,7 @@ def main() -> None:
             lambda: open_predictor(open_bundle(arguments), engine_options(arguments)), arguments
         )
     else:
+        check_picture_options(arguments)
         predict_all(arguments)
 
 

@@ -106,6 +106,11 @@ class StreamSession:
         return self._track.counts
 
     @property
+    def labels(self) -> list[str] | None:
+        """Names of the classes, where they are known."""
+        return self._runner.labels
+
+    @property
     def frame_rate(self) -> float:
         """Frames per second that the model sees."""
         return self._runner.frame_rate

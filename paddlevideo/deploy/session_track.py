@@ -1,7 +1,7 @@
 """`StreamTrack`: all of one stream but the network's states: time, window, cuts, smoothing."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -25,11 +25,13 @@ class StreamResult(BestClass):
         time_seconds: timestamp of the newest frame seen.
         top: the classes, best first.
         latency_ms: from the frame's arrival to this result.
+        probabilities: of all classes, [N]; None where they were not kept.
     """
 
     time_seconds: float
     top: tuple[ClassScore, ...]
     latency_ms: float
+    probabilities: np.ndarray | None = field(default=None, compare=False, repr=False)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values: one line of ``tools/predict.py --stream``."""
@@ -127,7 +129,7 @@ class StreamTrack:
         latency_ms = 1e3 * latency_seconds
         self.counts.add_latency(latency_ms)
         top = best_classes(probabilities_N, self._labels, self._options.top_k)
-        return StreamResult(time_seconds, top, latency_ms)
+        return StreamResult(time_seconds, top, latency_ms, probabilities_N)
 
     def reset(self) -> None:
         """Forget the stream; the counts stay."""

@@ -6,8 +6,10 @@ import subprocess
 import sys
 import time
 
+import av
 import pytest
 from loader.conftest import write_video
+from PIL import Image
 
 from deploy.conftest import LABELS
 from deploy.stream_servers import LiveServer, write_timed
@@ -59,6 +61,69 @@ def test_ctrl_c_is_a_clean_end(stream_bundle, tmp_path):  # noqa: F811
     assert process.returncode == 0, errors
     assert "frames read" in errors.splitlines()[-1] and "Traceback" not in errors
     assert time.monotonic() - begun < 15
+
+
+def test_pictures_of_a_file(stream_bundle, tmp_path):  # noqa: F811
+    """Beside the lines as ever: every frame in the video, at its time, and a plot."""
+    video = write_video(tmp_path / "a.mp4", 26)
+    done = stream(
+        stream_bundle, video, "--save_video", "out/o.mp4", "--save_plot", "out/p.png", cwd=tmp_path
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [json.loads(line) for line in done.stdout.splitlines()]
+    assert len(lines) == 6 and "top" not in lines[0]
+    times, _ = picture_times(tmp_path / "out" / "o.mp4")
+    assert times == [40 * n for n in range(26)]
+    assert Image.open(tmp_path / "out" / "p.png").size[0] == 1400
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["o.mp4", "p.png"]
+
+
+def test_pictures_of_a_stream_that_is_interrupted(stream_bundle, tmp_path):  # noqa: F811
+    """Ctrl-C: what was seen so far is a whole video and a plot."""
+    video = write_timed(tmp_path / "a.ts", [40 * n for n in range(250)], 64, format="mpegts")
+    (tmp_path / "out").mkdir()
+    with LiveServer(video, pause=0.1) as server:
+        process = subprocess.Popen(
+            [sys.executable, str(ROOT / "tools" / "predict.py"), "--stream", "-i", server.url,
+             "--model_dir", str(stream_bundle.folder), "--use_gpu=False",
+             "--save_video", "out/o.mp4", "--save_plot", "out/p.png", "--no-live"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        for _ in range(4):
+            assert process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=20)
+    assert process.returncode == 0, errors
+    assert "frames read" in errors.splitlines()[-1] and "Traceback" not in errors
+    times, size = picture_times(tmp_path / "out" / "o.mp4")
+    assert len(times) >= 10 and times == sorted(times) and size == (192, 286)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["o.mp4", "p.png"]
+
+
+def picture_times(path) -> tuple[list[int], tuple[int, int]]:
+    """Milliseconds of every frame, and the size."""
+    with av.open(str(path)) as container:
+        frames = list(container.decode(video=0))
+    return [round(1e3 * frame.time) for frame in frames], (frames[0].width, frames[0].height)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--stream", "--save_video", "a.mp4"), "--save_video a.mp4 is the input; name another"),
+        (("--save_plot", "o.png"), "--save_plot o.png is for streams; add --stream"),
+    ],
+)
+def test_pictures_that_cannot_be(stream_bundle, tmp_path, options, message):  # noqa: F811
+    before = write_video(tmp_path / "a.mp4", 6).read_bytes()
+    done = run(
+        "predict.py", "-i", "a.mp4", "--model_dir", stream_bundle.folder, "--use_gpu=False",
+        *options, cwd=tmp_path,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (1, "")
+    assert f"error: {message}" in done.stderr and "Traceback" not in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.mp4"]
+    assert (tmp_path / "a.mp4").read_bytes() == before
 
 
 def test_a_reader_that_has_enough_ends_it(stream_bundle, tmp_path):  # noqa: F811
