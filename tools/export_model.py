@@ -73,7 +73,11 @@ def parse_arguments() -> argparse.Namespace:
         "requirements-onnx.txt)",
     )
     parser.add_argument(
-        "--precision", choices=("fp32", "fp16", "int8"), default="fp32", help="only fp32 so far"
+        "--precision",
+        choices=("fp32", "fp16", "int8"),
+        default="fp32",
+        help="fp16: weights of half the size, computed with in float32; for int8 see "
+        "tools/quantize.py",
     )
     parser.add_argument(
         "--frames", type=positive, help="frames of a clip (default: the config's pipeline's)"
@@ -109,9 +113,10 @@ def written(bundle: Bundle) -> str:
 
 def main() -> None:
     arguments = parse_arguments()
-    if arguments.precision != "fp32":
+    if arguments.precision == "int8":
         raise ConfigError(
-            f"--precision {arguments.precision} is not available yet; export with fp32"
+            "--precision int8 needs videos to measure the network on: export with --format "
+            "paddle,onnx first, then tools/quantize.py --model_dir DIR --calibration VIDEOS"
         )
     recipe = open_recipe(arguments.config, arguments.override)
     setup_device("cpu")
@@ -130,6 +135,7 @@ def main() -> None:
             onnx="onnx" in arguments.format,
             batch_size=arguments.batch,
             verify=arguments.verify,
+            precision=arguments.precision,
         ),
     )
     print(written(bundle))

@@ -2,8 +2,9 @@
 
 import logging
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -22,6 +23,7 @@ from paddlevideo.deploy.bundle import (
     write_manifest,
 )
 from paddlevideo.deploy.export_onnx import check_onnx_packages, export_onnx
+from paddlevideo.deploy.onnx_weights import store_as_half
 from paddlevideo.deploy.static_programs import save_clip_program, save_step_program
 from paddlevideo.deploy.verify import verify_bundle
 from paddlevideo.loader import ClipView, Pipeline
@@ -46,12 +48,14 @@ class ExportOptions:
         onnx: write the programs as ONNX too.
         batch_size: that the programs take; None is any.
         verify: compare them with the model before anything is replaced.
+        precision: that the weights are stored in. Arithmetic is float32 all the same.
     """
 
     mode: Literal["auto", "clip", "stream"] = "auto"
     onnx: bool = False
     batch_size: int | None = None
     verify: bool = False
+    precision: Literal["fp32", "fp16"] = "fp32"
 
 
 def export_clip_model(
@@ -104,9 +108,9 @@ def export_model(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
-            save_clip_program(model, inputs, Path(work) / name)
             outputs = (_logits(model, inputs[0].shape[0]),)
-            clip = _finish(Path(work), name, outputs, (), options.onnx)
+            save = partial(save_clip_program, model, inputs)
+            clip = _write_program(Path(work) / name, save, outputs, (), options)
             manifest = BundleManifest(
                 model_name=name,
                 mode="clip" if step_program is None else "stream",
@@ -116,6 +120,7 @@ def export_model(
                 pipeline=dict(pipeline),
                 labels=labels,
                 versions={"paddle": paddle.__version__},
+                precision=options.precision,
             )
             if step_program is not None:
                 step = _write_step(Path(work), f"{name}_step", step_program, inputs[0], options)
@@ -163,30 +168,41 @@ def _write_step(
         for queue in program.queues
     )
     outputs = (_logits(program, batch),)
-    save_step_program(program, frame, queues, work / name)
-    files = _finish(work, name, outputs, queues, options.onnx)
+    save = partial(save_step_program, program, frame, queues)
+    files = _write_program(work / name, save, outputs, queues, options)
     return StepManifest(
         **files, inputs=(frame,), outputs=outputs, queues=queues, frame_rate=_SOURCE_FPS
     )
 
 
-def _finish(
-    work: Path,
-    name: str,
+def _write_program(
+    path: Path,
+    save: Callable[..., None],
     outputs: Sequence[TensorSpec],
     queues: Sequence[StateQueue],
-    with_onnx: bool,
+    options: ExportOptions,
 ) -> dict[str, Any]:
-    """The names of a saved program's files; its ONNX file is made here."""
-    names = [path.name for path in work.iterdir()]
+    """Write a program as Paddle's and, if asked for, as ONNX; return the names of the files.
+
+    Args:
+        path: without the ending.
+        save: writes Paddle's to a path; ``half``: with float16 weights.
+    """
+    work, name = path.parent, path.name
+    save(path)
+    names = [file.name for file in work.iterdir()]
     program, params = (
         _one(names, f"{name}.json", f"{name}.pdmodel"),
         _one(names, f"{name}.pdiparams"),
     )
-    onnx = f"{name}.onnx" if with_onnx else None
+    onnx = f"{name}.onnx" if options.onnx else None
     if onnx is not None:
         given = [*(spec.name for spec in outputs), *(queue.output for queue in queues)]
         export_onnx(work / program, work / params, work / onnx, given)
+    if options.precision == "fp16":
+        save(path, half=True)  # over the float32 one that ONNX was made of
+        if onnx is not None:
+            store_as_half(work / onnx)
     return {"program": program, "params": params, "onnx": onnx}
 
 

@@ -9,6 +9,7 @@ import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.deploy.bundle import StateQueue, TensorSpec
+from paddlevideo.deploy.half_weights import HalfWeights
 
 
 class _ClipProgram(nn.Layer):
@@ -39,35 +40,50 @@ class _StepProgram(nn.Layer):
         return self.program(frame_BCHW, *states)
 
 
-def save_clip_program(model: nn.Layer, inputs: Sequence[TensorSpec], path: Path) -> None:
+def save_clip_program(
+    model: nn.Layer, inputs: Sequence[TensorSpec], path: Path, half: bool = False
+) -> None:
     """Trace the model in evaluation mode and write it; the model keeps the mode it had.
 
     Args:
         path: without the ending; ``.json`` and ``.pdiparams`` are written.
+        half: store the weights as float16.
     """
     was_training = model.training
     model.eval()
     try:
-        _save(_ClipProgram(model), [[_input_spec(spec) for spec in inputs]], path)
+        _save(
+            _ClipProgram(HalfWeights(model) if half else model),
+            [[_input_spec(spec) for spec in inputs]],
+            path,
+        )
     finally:
         if was_training:
             model.train()
 
 
 def save_step_program(
-    program: nn.Layer, frame: TensorSpec, queues: Sequence[StateQueue], path: Path
+    program: nn.Layer,
+    frame: TensorSpec,
+    queues: Sequence[StateQueue],
+    path: Path,
+    half: bool = False,
 ) -> None:
     """Write a recognizer's ``step_program``.
 
     Args:
         path: without the ending; ``.json`` and ``.pdiparams`` are written.
+        half: store the weights as float16.
     """
     states = [
         paddle.static.InputSpec(list(queue.shape), queue.dtype, name)
         for queue in queues
         for name in queue.inputs
     ]
-    _save(_StepProgram(program.eval()), [_input_spec(frame), states], path)
+    program.eval()
+    _save(
+        _StepProgram(HalfWeights(program) if half else program), [_input_spec(frame), states], path
+    )
 
 
 def _save(layer: nn.Layer, input_spec: list[Any], path: Path) -> None:

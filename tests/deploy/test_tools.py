@@ -126,7 +126,7 @@ def test_export_of_a_causal_model(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("--precision", "int8"), "error: --precision int8 is not available yet"),
+        (("--precision", "int8"), "error: --precision int8 needs videos"),
         (("--mode", "stream"), "error: only a causal network runs frame by frame"),
         (("--batch", "0"), "expected dynamic or a number above 0, got 0"),
         (("--frames", "x"), "expected a number above 0, got x"),
