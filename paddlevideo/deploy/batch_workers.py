@@ -3,19 +3,31 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import replace
+import traceback
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
+from typing import Any
 
 from paddlevideo.deploy.batch_prediction import VideoFailure, predict_files
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoPredictor, VideoResult, open_predictor
-from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.errors import DataError, PaddleVideoError
 
-_predictor: list[VideoPredictor] = []  # of a worker process: one, opened when it begins
+Opener = Callable[[Bundle, EngineOptions], VideoPredictor]
+
+_READY = "ready"
+
+
+@dataclass(frozen=True)
+class _Task:
+    """Files that go through the network together; ``place``: of the first one in the list."""
+
+    place: int
+    paths: tuple[Path, ...]
 
 
 def predict_with_workers(
@@ -25,43 +37,147 @@ def predict_with_workers(
     batch_size: int,
     top_k: int,
     num_workers: int,
+    opener: Opener = open_predictor,
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order, by ``num_workers`` processes.
 
     Each opens the bundle itself. Unless ``options`` says how many, its engine has a fair share of
-    the CPU cores.
+    the CPU cores. A process that dies (killed, out of memory, a crash in a decoder) is replaced;
+    of the batch that it had, each file is tried alone, and the one that a process dies of is a
+    failure.
+
+    Args:
+        opener: opens the bundle, in the worker.
 
     Raises:
-        DataError: a process died, for instance for want of memory.
+        PaddleVideoError: as a worker met it when it opened the bundle.
+        DataError: a process died before it had opened the bundle.
     """
     if options.cpu_threads is None:
         options = replace(options, cpu_threads=max(1, (os.cpu_count() or 1) // num_workers))
-    groups = [list(paths[start : start + batch_size]) for start in range(0, len(paths), batch_size)]
-    # Spawned: Paddle's threads do not survive a fork.
-    executor = ProcessPoolExecutor(
-        min(num_workers, len(groups)) or 1,
-        multiprocessing.get_context("spawn"),
-        initializer=_begin,
-        initargs=(bundle, options),
-    )
-    done = 0
+    tasks = [
+        _Task(start, tuple(paths[start : start + batch_size]))
+        for start in range(0, len(paths), batch_size)
+    ]
+    crew = _Crew(tasks, min(num_workers, len(tasks)), (bundle, options, top_k, opener))
+    done: dict[int, VideoResult | VideoFailure] = {}
     try:
-        for results in executor.map(_predict, groups, [top_k] * len(groups)):
-            yield from results
-            done += len(results)
-    except BrokenProcessPool:
-        raise DataError(
-            f"a worker process died at or after {paths[done]} (out of memory?); with --output the "
-            "same command goes on from there, and fewer --workers need less memory"
-        ) from None
+        for place in range(len(paths)):
+            while place not in done:
+                done.update(crew.more())
+            yield done.pop(place)
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        crew.close()
 
 
-def _begin(bundle: Bundle, options: EngineOptions) -> None:
+class _Worker:
+    """One process, the pipe to it, and what it is doing."""
+
+    def __init__(self, arguments: tuple[Any, ...]) -> None:
+        # Spawned: Paddle's threads do not survive a fork.
+        context = multiprocessing.get_context("spawn")
+        self.pipe, theirs = context.Pipe()
+        self.task: _Task | None = None
+        self.is_ready = False
+        self.process = context.Process(target=_work, args=(theirs, *arguments), daemon=True)
+        self.process.start()
+        theirs.close()  # so that its end is seen when the process dies
+
+
+class _Crew:
+    """Hands out tasks, collects results, replaces the dead."""
+
+    def __init__(
+        self, tasks: Sequence[_Task], num_workers: int, arguments: tuple[Any, ...]
+    ) -> None:
+        self._waiting = deque(tasks)
+        self._arguments = arguments
+        self._workers = [_Worker(arguments) for _ in range(num_workers)]
+
+    def more(self) -> dict[int, VideoResult | VideoFailure]:
+        """Wait for news; what has been finished, by its place in the list."""
+        finished: dict[int, VideoResult | VideoFailure] = {}
+        busy = {worker.pipe: worker for worker in self._workers}
+        for pipe in wait(list(busy)):
+            worker = busy[pipe]  # type: ignore[index]
+            try:
+                message = worker.pipe.recv()
+            except (EOFError, OSError):
+                finished.update(self._bury(worker))
+                continue
+            if isinstance(message, BaseException):
+                raise message
+            if worker.task is not None:
+                places = range(worker.task.place, worker.task.place + len(worker.task.paths))
+                finished.update(zip(places, message, strict=True))
+            worker.is_ready = True
+            self._give_work(worker)
+        return finished
+
+    def _give_work(self, worker: _Worker) -> None:
+        worker.task = self._waiting.popleft() if self._waiting else None
+        if worker.task is not None:
+            try:
+                worker.pipe.send(worker.task.paths)
+            except OSError:  # it died idle: `more` sees the pipe's end
+                return
+
+    def _bury(self, worker: _Worker) -> dict[int, VideoFailure]:
+        """Put a new process in a dead one's place; its file is a failure if it had one alone."""
+        worker.process.join()
+        worker.pipe.close()
+        how = _how_it_ended(worker.process.exitcode)
+        if not worker.is_ready:
+            raise DataError(
+                f"a worker process {how} while it opened the model; fewer --workers need less "
+                "memory"
+            )
+        self._workers.remove(worker)
+        task, failures = worker.task, {}
+        if task is not None and len(task.paths) == 1:
+            path = str(task.paths[0])
+            failures[task.place] = VideoFailure(
+                path, f"{path}: the process that worked on it {how}; it may take too much memory"
+            )
+        elif task is not None:
+            alone = [_Task(task.place + n, (path,)) for n, path in enumerate(task.paths)]
+            self._waiting.extendleft(reversed(alone))
+        if self._waiting:
+            self._workers.append(_Worker(self._arguments))
+        return failures
+
+    def close(self) -> None:
+        """End all processes; they write nothing, so at any time."""
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join()
+            worker.pipe.close()
+
+
+def _how_it_ended(exit_code: int | None) -> str:
+    if exit_code is None or exit_code >= 0:
+        return f"ended with exit code {exit_code}"
+    try:
+        return f"was ended by {signal.Signals(-exit_code).name}"
+    except ValueError:
+        return f"was ended by signal {-exit_code}"
+
+
+def _work(
+    pipe: Connection, bundle: Bundle, options: EngineOptions, top_k: int, opener: Opener
+) -> None:
+    """A worker process: opens the bundle, then answers lists of files until it is ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the first process's to handle
-    _predictor.append(open_predictor(bundle, options))
-
-
-def _predict(paths: list[Path], top_k: int) -> list[VideoResult | VideoFailure]:
-    return list(predict_files(_predictor[0], paths, len(paths), top_k))
+    try:
+        predictor = opener(bundle, options)
+        pipe.send(_READY)
+        while True:
+            paths = pipe.recv()
+            pipe.send(list(predict_files(predictor, paths, len(paths), top_k)))
+    except EOFError:
+        return  # the first process is gone
+    except PaddleVideoError as error:
+        pipe.send(error)
+    except Exception:  # noqa: BLE001 - a defect: raised, with its traceback, in the first process
+        pipe.send(RuntimeError(f"in a worker process:\n{traceback.format_exc()}"))
