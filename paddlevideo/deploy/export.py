@@ -29,6 +29,7 @@ from paddlevideo.deploy.verify import verify_bundle
 from paddlevideo.loader import ClipView, Pipeline
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
+from paddlevideo.utils.files import made_folder
 
 logger = logging.getLogger(__name__)
 
@@ -106,8 +107,10 @@ def export_model(
         check_onnx_packages()
     step_program = _step_program(model, inputs, options.mode)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work:
+        with (
+            made_folder(folder),
+            tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work,
+        ):
             outputs = (_logits(model, inputs[0].shape[0]),)
             save = partial(save_clip_program, model, inputs)
             clip = _write_program(Path(work) / name, save, outputs, (), options)

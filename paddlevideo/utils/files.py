@@ -32,6 +32,21 @@ def atomic_write(path: str | Path) -> Iterator[IO[bytes]]:
         raise
 
 
+@contextlib.contextmanager
+def made_folder(path: str | Path) -> Iterator[Path]:
+    """Make a folder, and those above it; if the block fails, the new ones that are empty go."""
+    path = Path(path)
+    new = [folder for folder in (path, *path.parents) if not folder.exists()]
+    path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield path
+    except BaseException:
+        with contextlib.suppress(OSError):  # not empty: it stays, and so do those above it
+            for folder in new:
+                folder.rmdir()
+        raise
+
+
 def _umask() -> int:
     """The process's umask. Linux tells it without the set-and-restore that would race."""
     try:

@@ -7,7 +7,7 @@ import stat
 
 import pytest
 
-from paddlevideo.utils.files import atomic_write, sha256_of, write_json, write_text
+from paddlevideo.utils.files import atomic_write, made_folder, sha256_of, write_json, write_text
 
 
 def test_writes_and_replaces(tmp_path):
@@ -50,6 +50,24 @@ def test_content_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     with atomic_write(path) as file:
         file.write(b"12345")
     assert synced == [(5, False)]
+
+
+def test_a_new_folder_goes_if_nothing_came_of_it(tmp_path):
+    def fail(*files):
+        with pytest.raises(KeyError), made_folder(tmp_path / "a" / "b" / "c"):
+            for file in files:
+                (tmp_path / file).touch()
+            raise KeyError
+
+    fail()
+    assert list(tmp_path.iterdir()) == []
+    fail("a/b/kept")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["a", "b", "kept"]
+    with made_folder(tmp_path / "a" / "b" / "c") as folder:
+        assert folder.is_dir()
+    assert folder.is_dir()
+    fail()  # it is no new one
+    assert folder.is_dir()
 
 
 def test_a_name_that_cannot_be_replaced(tmp_path):
