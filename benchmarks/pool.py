@@ -33,7 +33,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--model", default="movinet_a0_stream")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4, 16])
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--engine", choices=("auto", "paddle", "onnxruntime"), default="auto")
+    parser.add_argument("--engine", default="auto", help="see tools/predict.py")
     parser.add_argument("--repeats", type=int, default=5)
     return parser.parse_args()
 

@@ -25,6 +25,7 @@ from paddlevideo.deploy.batch_results import ResultFile
 from paddlevideo.deploy.batch_workers import predict_with_workers
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
+from paddlevideo.deploy.engines.base import ENGINE_NAMES
 from paddlevideo.deploy.locate import locate_bundle
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
 from paddlevideo.entry import open_recipe, run_command
@@ -68,7 +69,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--output", type=Path, help="results as .jsonl or .csv")
     parser.add_argument("-b", "--batch_size", type=positive, default=1)
     parser.add_argument("--workers", type=positive, default=1, help="processes")
-    parser.add_argument("--engine", choices=("auto", "paddle", "onnxruntime"), default="auto")
+    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
     parser.add_argument("--ir_optim", type=to_bool, default=True)

@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 
 from paddlevideo.deploy.bundle import Bundle
-from paddlevideo.deploy.engines import EngineOptions, open_engine
+from paddlevideo.deploy.engines import EngineOptions, engines_of, open_engine
 from paddlevideo.deploy.engines.base import EngineName
 from paddlevideo.deploy.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
@@ -80,7 +80,7 @@ def _differences(model: nn.Layer, bundle: Bundle, rng: np.random.Generator) -> I
     in_spreads = bundle.manifest.precision == "fp16"
     clips = _random_clips(bundle, rng)
     expected = model(*[paddle.to_tensor(clip) for clip in clips.values()]).numpy()
-    for name in _engines(bundle.manifest.onnx):
+    for name in engines_of(bundle.clip_files):
         outputs = open_engine(bundle.clip_files, _options(name)).run(clips)
         what = f"clip program in {name}, model"
         yield _difference(what, outputs["logits"], expected, in_spreads)
@@ -89,7 +89,7 @@ def _differences(model: nn.Layer, bundle: Bundle, rng: np.random.Generator) -> I
         return
     (clip,) = clips.values()
     yield _difference("model in uneven steps, model", _in_uneven_steps(model, clip), expected)
-    for name in _engines(step.onnx):
+    for name in engines_of(bundle.step_files):
         runner = StepRunner(bundle, _options(name), len(clip))
         for frame in range(clip.shape[1]):
             logits = runner.step(np.ascontiguousarray(clip[:, frame]))
@@ -120,10 +120,6 @@ def _in_uneven_steps(model: nn.Layer, clip_BTCHW: np.ndarray) -> np.ndarray:
         if done >= frames:
             return logits.numpy()
     raise AssertionError("a split without an end")
-
-
-def _engines(onnx: str | None) -> list[EngineName]:
-    return ["paddle"] if onnx is None else ["paddle", "onnxruntime"]
 
 
 def _options(name: EngineName) -> EngineOptions:

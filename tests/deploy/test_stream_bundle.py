@@ -26,6 +26,7 @@ needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is n
 ENGINES = [
     pytest.param("paddle"),
     pytest.param("onnxruntime", marks=needs_onnx),
+    pytest.param("compiled", marks=needs_onnx),
 ]
 
 
@@ -231,15 +232,18 @@ def test_the_clip_program_in_both_engines(exported, eager):
 @needs_onnx
 def test_which_engine_auto_is(exported, tmp_path, model, monkeypatch):
     auto = EngineOptions(device="cpu", cpu_threads=1)
-    assert open_engine(exported.step_files, auto).name == "onnxruntime"
+    assert open_engine(exported.step_files, auto).name == "compiled"
+    assert open_engine(exported.clip_files, auto).name in ("compiled", "onnxruntime")
     without = export_clip_model(model, PIPELINE, tmp_path / "b", "m")
     assert open_engine(without.clip_files, auto).name == "paddle"
-    with pytest.raises(BundleError, match=r"no ONNX file; export with --format paddle,onnx"):
-        open_engine(without.clip_files, options("onnxruntime"))
+    for engine in ("onnxruntime", "compiled"):
+        with pytest.raises(BundleError, match=r"no ONNX file; export with --format paddle,onnx"):
+            open_engine(without.clip_files, options(engine))
     monkeypatch.setattr(onnx_runtime.importlib.util, "find_spec", lambda _name: None)
     assert open_engine(exported.step_files, auto).name == "paddle"
-    with pytest.raises(DeviceError, match=r"pip install -r requirements-onnx.txt"):
-        open_engine(exported.step_files, options("onnxruntime"))
+    for engine in ("onnxruntime", "compiled"):
+        with pytest.raises(DeviceError, match=r"pip install -r requirements-onnx.txt"):
+            open_engine(exported.step_files, options(engine))
     with pytest.raises(DeviceError, match=r"--format onnx needs .*requirements-onnx.txt"):
         export_model(model, PIPELINE, tmp_path / "c", "m", None, ExportOptions(onnx=True))
     assert not (tmp_path / "c").exists()
@@ -290,7 +294,7 @@ def test_a_program_that_cannot_be_converted(tmp_path):
 
 def test_verify_finds_another_model(exported, model):
     found = verify_bundle(model, exported)
-    assert len(found) == (5 if HAS_ONNX else 3) and all(item.largest < 1e-5 for item in found)
+    assert len(found) >= (6 if HAS_ONNX else 3) and all(item.largest < 1e-5 for item in found)
     other = randomise(paddlevideo.create_model("movinet_t0_stream", num_classes=5), seed=3)
     with pytest.raises(BundleError, match=r"does not compute what the model does.*step program"):
         verify_bundle(other.train(), exported)

@@ -2,7 +2,7 @@
 
 from paddlevideo.deploy.engines.base import Engine, EngineOptions, TensorEngine
 from paddlevideo.deploy.engines.onnx_runtime import OnnxRuntimeEngine
-from paddlevideo.deploy.engines.open_engine import ProgramFiles, open_engine
+from paddlevideo.deploy.engines.open_engine import ProgramFiles, engines_of, open_engine
 from paddlevideo.deploy.engines.paddle_inference import PaddleEngine
 
 __all__ = [
@@ -12,5 +12,6 @@ __all__ = [
     "PaddleEngine",
     "ProgramFiles",
     "TensorEngine",
+    "engines_of",
     "open_engine",
 ]

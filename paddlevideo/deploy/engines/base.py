@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-EngineName = Literal["auto", "paddle", "onnxruntime"]
+EngineName = Literal["auto", "paddle", "onnxruntime", "compiled"]
+ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class EngineOptions:
         gpu_memory_mb: initial GPU memory pool (Paddle).
         use_tensorrt: run through TensorRT (GPU builds of Paddle only).
         precision: of TensorRT.
-        engine: ``paddle``, ``onnxruntime``, or ``auto``: see `open_engine`.
+        engine: ``paddle``, ``onnxruntime``, ``compiled``, or ``auto``: see `open_engine`.
     """
 
     device: Literal["auto", "cpu", "gpu"] = "auto"

@@ -4,7 +4,9 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddlevideo.deploy.engines.base import EngineOptions, TensorEngine
+from paddlevideo.deploy.engines.base import EngineName, EngineOptions, TensorEngine
+from paddlevideo.deploy.engines.compiled.engine import CompiledEngine, can_compile, has_compiled
+from paddlevideo.deploy.engines.compiled.graph import UnsupportedProgramError
 from paddlevideo.deploy.engines.onnx_runtime import OnnxRuntimeEngine, has_onnxruntime
 from paddlevideo.deploy.engines.paddle_inference import PaddleEngine, has_gpu
 from paddlevideo.utils.errors import BundleError
@@ -31,22 +33,23 @@ class ProgramFiles:
 def open_engine(files: ProgramFiles, options: EngineOptions) -> TensorEngine:
     """Open ``files`` in the engine that ``options`` names.
 
-    ``auto`` is ONNX Runtime on a CPU where the bundle has an ONNX file and the package is
-    installed, or where there is nothing else, and Paddle Inference otherwise.
+    ``auto`` takes, on a CPU, the first of these that can run the program: the compiled engine and
+    ONNX Runtime, where the bundle has an ONNX file and the packages are installed, then Paddle
+    Inference; on a GPU, Paddle Inference. That is the order of their speed (docs/benchmarks.md).
 
     Raises:
         BundleError: the bundle has no file for the engine that is asked for, or the engine
             refuses it.
         DeviceError: the engine, the GPU or TensorRT is not there.
     """
-    if options.engine == "onnxruntime" and files.onnx is None and files.program is not None:
+    wanted = options.engine
+    if wanted in ("onnxruntime", "compiled") and files.onnx is None and files.program is not None:
         raise BundleError(
             f"{files.program.parent} holds no ONNX file; export with --format paddle,onnx, or use "
             "--engine paddle"
         )
-    if files.onnx is not None and _wants_onnxruntime(options, files.program is not None):
-        logger.debug("%s runs in ONNX Runtime", files.onnx)
-        return OnnxRuntimeEngine(files.onnx, files.outputs, options)
+    if files.onnx is not None and _wants_onnx(options, files.program is not None):
+        return _open_onnx(files.onnx, files.outputs, options)
     if files.program is None or files.params is None:
         raise BundleError(
             f"{files.onnx} is an ONNX file without a program of Paddle's (a quantised bundle); it "
@@ -55,10 +58,35 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> TensorEngine:
     return PaddleEngine(files.program, files.params, files.outputs, options)
 
 
-def _wants_onnxruntime(options: EngineOptions, has_choice: bool) -> bool:
+def engines_of(files: ProgramFiles) -> list[EngineName]:
+    """The engines that can run ``files`` on this machine's CPU, the slowest first."""
+    names: list[EngineName] = []
+    if files.program is not None:
+        names.append("paddle")
+    if files.onnx is not None:
+        if has_onnxruntime():
+            names.append("onnxruntime")
+        if has_compiled() and can_compile(files.onnx):
+            names.append("compiled")
+    return names
+
+
+def _open_onnx(onnx: Path, outputs: tuple[str, ...], options: EngineOptions) -> TensorEngine:
+    on_cpu = options.device == "cpu" or (options.device == "auto" and not has_gpu())
+    if options.engine == "compiled":
+        return CompiledEngine(onnx, outputs, options)
+    if options.engine == "auto" and on_cpu and has_compiled():
+        try:
+            return CompiledEngine(onnx, outputs, options)
+        except UnsupportedProgramError as error:
+            logger.debug("%s runs in ONNX Runtime: %s", onnx, error)
+    return OnnxRuntimeEngine(onnx, outputs, options)
+
+
+def _wants_onnx(options: EngineOptions, has_choice: bool) -> bool:
     if options.engine != "auto":
-        return options.engine == "onnxruntime"
+        return options.engine != "paddle"
     if not has_choice:
         return not options.use_tensorrt
     on_cpu = options.device == "cpu" or (options.device == "auto" and not has_gpu())
-    return on_cpu and not options.use_tensorrt and has_onnxruntime()
+    return on_cpu and not options.use_tensorrt and (has_onnxruntime() or has_compiled())

@@ -1,0 +1,345 @@
+"""Lay a program out in memory: a table of numbers for `interpreter`, packed weights, an arena.
+
+Every map and operand has a slot. Inputs and outputs of the program lie where the caller says, the
+rest in an arena in which maps that are not needed at the same time share their place.
+"""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from paddlevideo.deploy.engines.compiled.kernels import FUNCTIONS, SLACK, panels_of
+from paddlevideo.deploy.engines.compiled.memory import FloatPool
+from paddlevideo.deploy.engines.compiled.operations import CompiledProgram, Operation, Shape
+from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.deploy.engines.compiled.table import OPERATION, Code
+
+_ALIGNMENT = 64
+_FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
+
+
+@dataclass(frozen=True)
+class ArenaMap:
+    """Where a map lies in the arena: ``offset`` bytes for each stream of a group before it.
+
+    ``offset`` is for one stream; it is multiplied by the streams of a group.
+    """
+
+    slot: int
+    size: int
+    first: int
+    last: int
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A program ready to run.
+
+    Attributes:
+        table: a record for each operation.
+        lists: integers that operations refer to: panels, places, slots.
+        strides: bytes from a stream's map to the next stream's, by slot.
+        fixed: addresses by slot of what never moves, 0 of the others.
+        inputs, outputs: slots by name.
+        maps: those of the arena.
+        keep: arrays whose addresses are in the table.
+    """
+
+    table: np.ndarray
+    lists: np.ndarray
+    strides: np.ndarray
+    fixed: np.ndarray
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    maps: tuple[ArenaMap, ...]
+    keep: tuple[np.ndarray, ...]
+
+    def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
+        """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
+        places, total = _placed(self.maps, streams)
+        arena = FloatPool().zeros(total // FLOAT_BYTES)
+        start = arena.ctypes.data
+        addresses = self.fixed.copy()
+        for slot, place in places.items():
+            addresses[slot] = start + place
+        return arena, addresses
+
+
+def assemble(program: CompiledProgram) -> Assembly:
+    """Lay ``program`` out."""
+    return _Assembler(program).assembly()
+
+
+class _Assembler:
+    def __init__(self, program: CompiledProgram) -> None:
+        self.program = program
+        self.operations, self.shapes = _with_copies(program)
+        self.slots: dict[str, int] = {}
+        self.strides: list[int] = []
+        self.fixed: list[int] = []
+        self.lists: list[int] = []
+        self.keep: list[np.ndarray] = []
+        self.pool = FloatPool()
+        self.lives: dict[int, list[int]] = {}
+        self.sizes: dict[int, int] = {}
+
+    def assembly(self) -> Assembly:
+        """Slots for inputs, outputs and constants, then the operations in order."""
+        inputs = {
+            name: self._slot(name, int(np.prod(info.shape)) * info.dtype.itemsize)
+            for name, info in self.program.inputs.items()
+        }
+        outputs = {
+            f"output:{name}": self._slot(f"output:{name}", _bytes(self.shapes[f"output:{name}"]))
+            for name in self.program.outputs
+        }
+        for name, value in self.program.constants.items():
+            slot = self._slot(name, 0)
+            self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
+        outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
+        table = np.zeros(len(self.operations), OPERATION)
+        for place, operation in enumerate(self.operations):
+            self._fill(table[place], operation, place)
+        maps = [
+            ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
+            for slot, lives in self.lives.items()
+            if slot not in outside
+        ]
+        return Assembly(
+            table, np.array(self.lists or [0], np.int64),
+            np.array(self.strides, np.int64), np.array(self.fixed, np.int64), inputs,
+            {name.removeprefix("output:"): slot for name, slot in outputs.items()},
+            tuple(maps), tuple(self.keep),
+        )  # fmt: skip
+
+    def _slot(self, name: str, size: int) -> int:
+        if name not in self.slots:
+            self.slots[name] = len(self.strides)
+            self.strides.append(size)
+            self.fixed.append(0)
+            self.sizes[self.slots[name]] = size
+        return self.slots[name]
+
+    def _map(self, name: str, place: int) -> int:
+        """The slot of a map that operation ``place`` reads or writes."""
+        size = 0 if name in self.program.constants else _bytes(self.shapes[name])
+        slot = self._slot(name, size)
+        self.lives.setdefault(slot, []).append(place)
+        return slot
+
+    def _kept(self, array: np.ndarray) -> int:
+        """The address of a copy of ``array`` that stays, with slack after it."""
+        padded = self.pool.zeros(array.size + _FLOATS_OF_SLACK)
+        padded[: array.size] = array.reshape(-1)
+        self.keep.append(padded)
+        return padded.ctypes.data
+
+    def _listed(self, numbers: list[int]) -> int:
+        start = len(self.lists)
+        self.lists += numbers
+        return start
+
+    def _fill(self, row: np.void, operation: Operation, place: int) -> None:
+        activation = operation.activation
+        numbers = (
+            getattr(activation, name) for name in ("alpha", "beta", "low", "high", "multiply")
+        )
+        row["activation"] = self._kept(np.array([*numbers], np.float32))
+        reads = [self._map(name, place) for name in operation.inputs]
+        row["a"], row["b"] = reads[0], reads[-1]
+        row["shortcut"] = -1
+        if operation.shortcut is not None:
+            row["shortcut"] = self._map(operation.shortcut, place)
+        row["output"] = self._map(operation.output, place)
+        channels, rows, columns = operation.shape
+        row["channels"], row["out_rows"] = channels, rows
+        row["out_columns"], row["pixels"] = columns, rows * columns
+        row["count"] = channels * rows * columns
+        if operation.bias is not None:
+            row["bias"] = self._kept(operation.bias)
+        fill = getattr(self, f"_fill_{operation.kind}")
+        fill(row, operation, reads, place)
+
+    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.DENSE
+        self._matrix(row, _weights(operation))
+
+    def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
+        """Pack a matrix [depth, channels] in panels, each [depth, vectors * LANES]."""
+        depth, channels = weights.shape
+        wide = np.zeros((depth, channels + LANES), np.float32)
+        wide[:, :channels] = weights
+        parts, panels, at = [], [], 0
+        for first, vectors in panels_of(channels, widest):
+            parts.append(wide[:, first : first + vectors * LANES].reshape(-1))
+            panels += [first, vectors, at * FLOAT_BYTES]
+            at += parts[-1].size
+        row["weights"] = self._kept(np.concatenate(parts))
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = depth
+
+    def _window(self, row: np.void, operation: Operation) -> tuple[int, int, int]:
+        """Columns of what moves over a map; channels and padded size of the map."""
+        channels, rows, columns = self.shapes[operation.inputs[0]]
+        top, left, bottom, right = operation.options["pads"]
+        row["in_channels"], row["rows"], row["columns"] = channels, rows, columns
+        row["top"], row["left"], row["bottom"], row["right"] = operation.options["pads"]
+        row["kernel"] = operation.options["kernel"]
+        row["stride"] = operation.options["stride"]
+        return channels, top + rows + bottom, left + columns + right
+
+    def _scratch(self, row: np.void, floats: int, place: int) -> None:
+        slot = self._slot(f"scratch:{place}", floats * FLOAT_BYTES)
+        self.lives[slot] = [place]
+        row["scratch"] = slot
+
+    def _fill_convolution(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.CONVOLUTION
+        planes, high, wide = self._window(row, operation)
+        self._scratch(row, planes * high * wide, place)
+        weights = _weights(operation)
+        kernel = weights.shape[2]
+        self._matrix(row, weights.transpose(1, 2, 3, 0).reshape(-1, weights.shape[0]), widest=1)
+        row["places"] = self._listed(
+            [
+                FLOAT_BYTES * ((plane * high + ky) * wide + kx)
+                for plane in range(planes)
+                for ky in range(kernel)
+                for kx in range(kernel)
+            ]
+        )
+        row["is_bytes"] = self.program.inputs[operation.inputs[0]].dtype == np.uint8
+        row["offsets"] = self._kept(operation.options["offset"])
+
+    def _fill_depthwise(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.DEPTHWISE
+        channels, high, wide = self._window(row, operation)
+        self._scratch(row, channels * high * wide, place)
+        row["weights"] = self._kept(_weights(operation))
+
+    def _fill_weighted_sum(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.WEIGHTED_SUM
+        row["weights"] = self._kept(_weights(operation))
+        row["list_start"], row["list_size"] = self._listed(reads), len(reads)
+
+    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.MEAN
+        row["pixels"] = operation.options["pixels"]
+
+    def _fill_scale(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.SCALE
+
+    def _fill_average(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.AVERAGE
+        self._window(row, operation)
+
+    def _fill_combine(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.COMBINE
+        row["kind"] = operation.options["is_product"]
+        row["size_a"], row["size_b"] = (self._size_of(name) for name in operation.inputs)
+
+    def _size_of(self, name: str) -> int:
+        constant = self.program.constants.get(name)
+        return int(np.prod(self.shapes[name])) if constant is None else constant.size
+
+    def _fill_function(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.FUNCTION
+        row["kind"] = FUNCTIONS.index(operation.options["function"])
+
+    def _fill_concat(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.CONCAT
+        pairs = [
+            number
+            for slot, name in zip(reads, operation.inputs, strict=True)
+            for number in (slot, self._size_of(name))
+        ]
+        row["list_start"], row["list_size"] = self._listed(pairs), len(reads)
+
+    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        # A row of one: as it is written number by number, nothing beyond it is touched.
+        row["code"] = Code.CONCAT
+        pairs = [reads[0], self._size_of(operation.inputs[0])]
+        row["list_start"], row["list_size"] = self._listed(pairs), 1
+
+    def _fill_count(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.COUNT_UP
+        row["size_a"] = operation.options["step"]
+
+    def _fill_number(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.NUMBER
+
+
+def _weights(operation: Operation) -> np.ndarray:
+    if operation.weights is None:
+        raise ValueError(f"{operation.kind} without weights")
+    return operation.weights
+
+
+def _bytes(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape)) * FLOAT_BYTES
+
+
+def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, Shape]]:
+    """The operations, then those that bring results into the outputs; the shapes of all maps.
+
+    A map of enough channels is written to its output directly. Others are copied there, since
+    their last vector reaches beyond them.
+    """
+    made = {operation.output for operation in program.operations}
+    direct = {
+        name: f"output:{output}"
+        for output, name in program.outputs.items()
+        if name in made and program.shapes[name][0] >= LANES
+    }
+    shapes = dict(program.shapes)
+    shapes |= {f"output:{output}": shapes[name] for output, name in program.outputs.items()}
+    operations = [
+        replace(
+            operation,
+            output=direct.get(operation.output, operation.output),
+            inputs=tuple(direct.get(name, name) for name in operation.inputs),
+            shortcut=direct.get(operation.shortcut or "", operation.shortcut),
+        )
+        for operation in program.operations
+    ]
+    for output, name in program.outputs.items():
+        source, target = direct.get(name, name), f"output:{output}"
+        if source != target:
+            operations.append(Operation("copy", (source,), target, shapes[name]))
+    return operations, shapes
+
+
+def _placed(maps: tuple[ArenaMap, ...], streams: int) -> tuple[dict[int, int], int]:
+    """Offsets in bytes by slot, and the arena's size: the largest maps first, as low as fits."""
+    placed: list[tuple[ArenaMap, int, int]] = []
+    for item in sorted(maps, key=lambda item: -item.size):
+        size = -(-(item.size * streams + SLACK) // _ALIGNMENT) * _ALIGNMENT
+        taken = sorted(
+            (start, end)
+            for other, start, end in placed
+            if other.first <= item.last and item.first <= other.last
+        )
+        at = 0
+        for start, end in taken:
+            if at + size <= start:
+                break
+            at = max(at, end)
+        placed.append((item, at, at + size))
+    total = max((end for _, _, end in placed), default=_ALIGNMENT)
+    return {item.slot: start for item, start, _ in placed}, total

@@ -1,0 +1,235 @@
+"""The compiled engine: a step program as one compiled loop over few large operations.
+
+General engines lose most of a small network's time between operations: they change the layout of
+maps around gates and states, and pad channels. Here a map keeps its channels side by side from the
+frame to the logits, also in the states, and what follows a product is done while its results are
+still in registers. Numba (BSD) compiles the kernels for the processor at the first use and keeps
+them on the disk.
+"""
+
+import importlib.util
+import math
+import threading
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.deploy.engines.compiled.graph import UnsupportedProgramError, read_graph
+from paddlevideo.deploy.engines.compiled.lowering import lower
+from paddlevideo.deploy.engines.compiled.operations import CompiledProgram
+from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
+from paddlevideo.utils.errors import BundleError, DeviceError
+
+# Streams that a thread takes through an operation together: it then reads the weights once for all
+# of them, while their maps still fit the processor's caches.
+_STREAMS_TOGETHER = 4
+
+
+def has_compiled() -> bool:
+    """Whether the packages it needs are installed; they are not imported."""
+    return all(importlib.util.find_spec(name) is not None for name in ("numba", "onnx"))
+
+
+def can_compile(path: Path) -> bool:
+    """Whether the engine knows all operations of a file."""
+    try:
+        lower(read_graph(path))
+    except UnsupportedProgramError:
+        return False
+    return True
+
+
+class Memory:
+    """Floats in a row, and where they lie: asking an array for its address takes a microsecond."""
+
+    __slots__ = ("address", "floats")
+
+    def __init__(self, floats: np.ndarray) -> None:
+        self.floats = floats
+        self.address: int = floats.ctypes.data
+
+
+class CompiledTensor:
+    """A tensor as the engine keeps it: channels side by side, in memory that is used again.
+
+    Attributes:
+        shape: [B, C, H, W] or [B, N].
+        dtype: of the array that it was made of, or stands for.
+    """
+
+    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        source: np.ndarray | None = None,
+        memory: Memory | None = None,
+        free: list[Memory] | None = None,
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._source, self._memory, self._free = source, memory, free
+
+    def __del__(self) -> None:
+        if self._free is not None and self._memory is not None:
+            self._free.append(self._memory)
+
+    def picture(self) -> np.ndarray:
+        """The array itself: a frame is read as it is."""
+        return self.numpy() if self._source is None else self._source
+
+    def address(self, slack: int) -> int:
+        """Where [B, H, W, C] lies in a row, with ``slack`` floats after it."""
+        if self._memory is None:
+            source = self.picture()
+            ordered = source.transpose(0, 2, 3, 1) if source.ndim == 4 else source
+            floats = np.zeros(source.size + slack, self.dtype)
+            floats[: source.size] = ordered.reshape(-1)
+            self._memory = Memory(floats)
+        return self._memory.address
+
+    def numpy(self) -> np.ndarray:
+        """A copy as the program's tensor has it."""
+        if self._source is not None:
+            return np.array(self._source)
+        if self._memory is None:
+            raise ValueError("a tensor without memory")
+        flat = self._memory.floats[: math.prod(self.shape)].view(self.dtype)
+        if len(self.shape) != 4:
+            return flat.reshape(self.shape).copy()
+        streams, channels, rows, columns = self.shape
+        return flat.reshape(streams, rows, columns, channels).transpose(0, 3, 1, 2).copy()
+
+
+class CompiledEngine:
+    """A ``.onnx`` step program as compiled loops.
+
+    Streams of a batch are shared out to threads; one stream is computed by one thread.
+
+    Args:
+        path: the file.
+        output_names: our names of the outputs, in the program's order.
+
+    Raises:
+        BundleError: the file cannot be read, or has an operation that the engine does not know
+            (`UnsupportedProgramError`).
+        DeviceError: a package is missing, or the options ask for what it cannot do.
+    """
+
+    name = "compiled"
+
+    def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
+        if not has_compiled():
+            raise DeviceError(
+                "the compiled engine needs numba and onnx: pip install -r requirements-onnx.txt; "
+                "or use --engine paddle"
+            )
+        if options.device == "gpu" or options.use_tensorrt:
+            raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        from paddlevideo.deploy.engines.compiled.assembly import assemble
+        from paddlevideo.deploy.engines.compiled.interpreter import run_program
+        from paddlevideo.deploy.engines.compiled.kernels import SLACK
+
+        program = lower(read_graph(path))
+        self._assembly = assemble(program)
+        self._run = run_program
+        self._slack = SLACK // 4
+        self._path = path
+        self._inputs = program.inputs
+        self._pictures = program.pictures
+        self._expected = [(name, info.shape, info.dtype) for name, info in program.inputs.items()]
+        self._outputs = [
+            (ours, *self._output(program, name))
+            for ours, name in zip(output_names, program.outputs, strict=True)
+        ]
+        # The order in which `run_tensors` lists addresses.
+        slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
+        self._slots = np.array(slots, np.int64)
+        self._moves = self._assembly.strides[self._slots]
+        self._threads = CpuThreads()
+        self._threads.count = options.cpu_threads or available_cores()
+        self._local = threading.local()
+        self._free: dict[int, list[Memory]] = defaultdict(list)
+
+    def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        held = program.outputs[name]
+        shape: tuple[int, ...] = program.shapes[held]
+        if name in program.rows:
+            shape = shape[:1]
+        return shape, np.dtype(np.int32 if held in program.counters else np.float32)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The program's own names of its inputs."""
+        return list(self._inputs)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the outputs of one batch.
+
+        Raises:
+            BundleError: the program is for inputs of another size or dtype.
+        """
+        tensors = {name: self.tensor(array) for name, array in inputs.items()}
+        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
+
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for tensors of the engine; every run writes to memory nobody reads."""
+        batch = int(inputs[self._expected[0][0]].shape[0])
+        addresses, pictures = [], []
+        for name, shape, dtype in self._expected:
+            tensor = inputs[name]
+            if tensor.shape != (batch, *shape) or tensor.dtype != dtype:
+                raise BundleError(
+                    f"{self._path} cannot run on {name} {list(tensor.shape)} {tensor.dtype}; it is "
+                    f"for {[batch, *shape]} {dtype}"
+                )
+            if name in self._pictures:
+                pictures.append(tensor.picture())
+                addresses.append(pictures[-1].ctypes.data)
+            else:
+                addresses.append(tensor.address(self._slack))
+        results = {}
+        for name, shape, dtype in self._outputs:
+            size = batch * math.prod(shape) + self._slack
+            free = self._free[size]
+            memory = free.pop() if free else Memory(np.zeros(size, np.float32))
+            results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
+            addresses.append(memory.address)
+        places = np.array(addresses, np.int64)
+        if batch == 1:
+            self._run_range(places, 0, 1)
+        else:
+            self._threads.share_out(batch, partial(self._run_range, places))
+        return results
+
+    def _run_range(self, places: np.ndarray, first: int, last: int) -> None:
+        """Compute the streams ``first`` to ``last`` on this thread."""
+        assembly = self._assembly
+        for start in range(first, last, _STREAMS_TOGETHER):
+            streams = min(_STREAMS_TOGETHER, last - start)
+            addresses = self._addresses(streams)
+            addresses[self._slots] = places + start * self._moves
+            self._run(assembly.table, assembly.lists, addresses, assembly.strides, streams)
+
+    def _addresses(self, streams: int) -> np.ndarray:
+        """This thread's arena for ``streams`` streams, as addresses by slot."""
+        arenas = self._local.__dict__.setdefault("arenas", {})
+        if streams not in arenas:
+            arenas[streams] = self._assembly.arena_of(streams)
+        return arenas[streams][1]
+
+    def tensor(self, array: np.ndarray) -> CompiledTensor:
+        """A tensor of the engine; it may share the array's memory."""
+        array = np.ascontiguousarray(array)
+        return CompiledTensor(array.shape, array.dtype, source=array)
+
+    def array(self, tensor: CompiledTensor) -> np.ndarray:
+        """A copy of the engine's tensor."""
+        return tensor.numpy()

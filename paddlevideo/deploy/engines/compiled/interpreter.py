@@ -1,0 +1,239 @@
+"""Run a table of operations: one compiled function, so that a step of a network is one call."""
+
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from paddlevideo.deploy.engines.compiled.kernels import (
+    apply,
+    average,
+    combine,
+    convolve,
+    dense,
+    depthwise,
+    floats_at,
+    integers_at,
+    mean_of_pixels,
+    multiply_channels,
+    pad_map,
+    pad_planes,
+    weighted_sum,
+)
+from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.deploy.engines.compiled.table import Code
+
+_MOST_MAPS = 32
+Array = Any  # typed where it is compiled
+
+
+@njit(nogil=True)
+def _dense(row: Any, lists: Array, a: int, output: int, shortcut: int, streams: int) -> None:
+    panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
+    dense(
+        a,
+        row.depth * FLOAT_BYTES,
+        streams * row.pixels,
+        panels,
+        row.weights,
+        row.depth,
+        output,
+        row.channels * FLOAT_BYTES,
+        row.bias,
+        shortcut,
+        row.activation,
+    )
+
+
+@njit(nogil=True)
+def _convolution(row: Any, lists: Array, a: int, output: int, scratch: int) -> None:
+    panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
+    pad_planes(
+        a,
+        row.is_bytes,
+        row.in_channels,
+        row.rows,
+        row.columns,
+        row.top,
+        row.left,
+        row.bottom,
+        row.right,
+        row.offsets,
+        scratch,
+    )
+    convolve(
+        scratch,
+        (row.left + row.columns + row.right) * FLOAT_BYTES,
+        row.stride * FLOAT_BYTES,
+        row.weights,
+        row.depth,
+        lists[row.places :].ctypes.data,
+        panels,
+        output,
+        row.out_rows,
+        row.out_columns,
+        row.channels * FLOAT_BYTES,
+        row.bias,
+        row.stride,
+        row.activation,
+    )
+
+
+@njit(nogil=True)
+def _depthwise(row: Any, a: int, output: int, shortcut: int, scratch: int) -> None:
+    pad_map(
+        a,
+        row.rows,
+        row.columns,
+        row.channels,
+        row.top,
+        row.left,
+        row.bottom,
+        row.right,
+        scratch,
+    )
+    depthwise(
+        scratch,
+        row.left + row.columns + row.right,
+        row.channels,
+        row.kernel,
+        row.stride,
+        row.weights,
+        output,
+        row.out_rows,
+        row.out_columns,
+        row.bias,
+        shortcut,
+        row.activation,
+    )
+
+
+@njit(nogil=True)
+def _weighted_sum(
+    row: Any,
+    lists: Array,
+    addresses: Array,
+    strides: Array,
+    stream: int,
+    output: int,
+) -> None:
+    maps: Array = np.empty(_MOST_MAPS, np.int64)
+    for place in range(row.list_size):
+        slot = lists[row.list_start + place]
+        maps[place] = addresses[slot] + stream * strides[slot]
+    weighted_sum(
+        maps,
+        row.list_size,
+        row.pixels,
+        row.channels,
+        row.weights,
+        output,
+        row.bias,
+        row.activation,
+    )
+
+
+@njit(nogil=True)
+def _concat(
+    row: Any,
+    lists: Array,
+    addresses: Array,
+    strides: Array,
+    stream: int,
+    output: int,
+) -> None:
+    result = floats_at(output, row.count)
+    at = 0
+    for part in range(row.list_size):
+        slot, size = lists[row.list_start + 2 * part], lists[row.list_start + 2 * part + 1]
+        result[at : at + size] = floats_at(addresses[slot] + stream * strides[slot], size)
+        at += size
+
+
+@njit(nogil=True)
+def _other(row: Any, a: int, b: int, output: int) -> None:
+    code = row.code
+    if code == Code.MEAN:
+        mean_of_pixels(a, row.pixels, row.channels, output)
+    elif code == Code.SCALE:
+        multiply_channels(a, row.pixels, row.channels, b, output)
+    elif code == Code.COMBINE:
+        combine(a, row.size_a, b, row.size_b, row.kind, output, row.count)
+    elif code == Code.FUNCTION:
+        apply(a, row.kind, row.activation, output, row.count)
+    elif code == Code.COUNT_UP:
+        integers_at(output, 1)[0] = integers_at(a, 1)[0] + row.size_a
+    elif code == Code.NUMBER:
+        floats_at(output, 1)[0] = np.float32(integers_at(a, 1)[0])
+    elif code == Code.AVERAGE:
+        average(
+            a,
+            row.rows,
+            row.columns,
+            row.channels,
+            row.kernel,
+            row.stride,
+            row.top,
+            row.left,
+            output,
+            row.out_rows,
+            row.out_columns,
+        )
+
+
+def _make(version: str) -> Any:
+    """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
+
+    @njit(nogil=True, cache=True)
+    def run(
+        table: Array,
+        lists: Array,
+        addresses: Array,
+        strides: Array,
+        streams: int,
+    ) -> None:
+        if not version:
+            return
+        for place in range(table.shape[0]):
+            row = table[place]
+            code = row.code
+            if code == Code.DENSE:
+                added = addresses[row.shortcut] if row.shortcut >= 0 else 0
+                _dense(row, lists, addresses[row.a], addresses[row.output], added, streams)
+                continue
+            for stream in range(streams):
+                a = addresses[row.a] + stream * strides[row.a]
+                output = addresses[row.output] + stream * strides[row.output]
+                if code == Code.DEPTHWISE:
+                    added = 0
+                    if row.shortcut >= 0:
+                        added = addresses[row.shortcut] + stream * strides[row.shortcut]
+                    _depthwise(row, a, output, added, addresses[row.scratch])
+                elif code == Code.CONVOLUTION:
+                    _convolution(row, lists, a, output, addresses[row.scratch])
+                elif code == Code.WEIGHTED_SUM:
+                    _weighted_sum(row, lists, addresses, strides, stream, output)
+                elif code == Code.CONCAT:
+                    _concat(row, lists, addresses, strides, stream, output)
+                else:
+                    _other(row, a, addresses[row.b] + stream * strides[row.b], output)
+
+    return run
+
+
+def _version() -> str:
+    """A name for the sources: numba itself looks only whether the file of a function is new."""
+    digest = sha256()
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+run_program = _make(_version())
+"""``run_program(table, lists, addresses, strides, streams)``: all operations of `table.OPERATION`.
+
+``addresses`` are those of the first stream's maps, by slot; ``strides`` the bytes to the next
+stream's.
+"""

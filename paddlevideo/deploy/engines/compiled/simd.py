@@ -1,0 +1,212 @@
+"""Vectors of floats in numba code: a type and the operations that become single instructions.
+
+Compilers make vectors of simple loops only. The inner loops of a network want to say themselves
+what stays in a register, so numba is taught a type ``Vector`` (``LANES`` floats) here, and loads,
+stores and multiply-adds on it. Addresses are integers: bytes, as in `numpy.ndarray.ctypes.data`.
+"""
+
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba.core import cgutils, types
+from numba.core.datamodel import models, register_default
+from numba.extending import intrinsic
+
+
+def _lanes_of_host() -> int:
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f"):
+        return 16
+    return 8 if features.get("avx") else 4
+
+
+LANES = _lanes_of_host()
+REGISTERS = 16 if LANES == 8 else 32
+FLOAT_BYTES = 4
+VECTOR_BYTES = LANES * FLOAT_BYTES
+
+FLOAT = ir.FloatType()
+VECTOR = ir.VectorType(FLOAT, LANES)
+INT64 = ir.IntType(64)
+
+
+class VectorType(types.Type):
+    """``LANES`` floats in a register."""
+
+    def __init__(self) -> None:
+        super().__init__(name=f"float32x{LANES}")
+
+
+@register_default(VectorType)
+class _VectorModel(models.PrimitiveModel):
+    def __init__(self, manager: Any, frontend_type: VectorType) -> None:
+        super().__init__(manager, frontend_type, VECTOR)
+
+
+vector_type = VectorType()
+
+
+def load_vector(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """IR: the vector at an address that need not be aligned."""
+    pointer = builder.inttoptr(address, VECTOR.as_pointer())
+    return builder.load(pointer, align=FLOAT_BYTES)
+
+
+def store_vector(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
+    """IR: write the vector to an address that need not be aligned."""
+    pointer = builder.inttoptr(address, VECTOR.as_pointer())
+    builder.store(value, pointer, align=FLOAT_BYTES)
+
+
+def load_scalar(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """IR: the float at an address."""
+    return builder.load(builder.inttoptr(address, FLOAT.as_pointer()), align=FLOAT_BYTES)
+
+
+def splat(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
+    """IR: a vector of equal floats."""
+    undefined = ir.Constant(VECTOR, ir.Undefined)
+    zero = ir.Constant(ir.IntType(32), 0)
+    first = builder.insert_element(undefined, scalar, zero)
+    mask = ir.Constant(ir.VectorType(ir.IntType(32), LANES), [0] * LANES)
+    return builder.shuffle_vector(first, undefined, mask)
+
+
+def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -> ir.Value:
+    """IR: a * b + c, in one instruction where the processor has it."""
+    kind = ir.FunctionType(VECTOR, [VECTOR] * 3)
+    name = f"llvm.fmuladd.v{LANES}f32"
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), [a, b, c])
+
+
+def minimum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """IR: the smaller of each pair."""
+    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+
+
+def maximum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
+    """IR: the larger of each pair."""
+    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+
+
+def load_integer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
+    """IR: the 64-bit integer at an address."""
+    return builder.load(builder.inttoptr(address, INT64.as_pointer()), align=8)
+
+
+def activate(builder: ir.IRBuilder, values: list[ir.Value], activation: ir.Value) -> list[ir.Value]:
+    """IR: ``clip(alpha x + beta, low, high)`` of each vector, times x where ``multiply`` is not 0.
+
+    Args:
+        activation: address of the floats alpha, beta, low, high, multiply.
+    """
+    alpha, beta, low, high, multiply = (
+        load_scalar(builder, builder.add(activation, INT64(place * FLOAT_BYTES)))
+        for place in range(5)
+    )
+    gated = builder.fcmp_ordered("!=", multiply, ir.Constant(FLOAT, 0.0))
+    alpha, beta, low, high = (splat(builder, number) for number in (alpha, beta, low, high))
+    results = []
+    for value in values:
+        bounded = multiply_add(builder, value, alpha, beta)
+        bounded = minimum(builder, maximum(builder, bounded, low), high)
+        results.append(builder.select(gated, builder.fmul(bounded, value), bounded))
+    return results
+
+
+# Typed as anything: numba calls the functions with other arguments than they are written with.
+operation: Any = intrinsic
+
+_ADDRESS = types.intp
+
+
+@operation
+def vload(typing_context: Any, address: types.Type) -> Any:
+    """The vector at an address."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return load_vector(builder, values[0])
+
+    return vector_type(_ADDRESS), generate
+
+
+@operation
+def vstore(typing_context: Any, address: types.Type, value: types.Type) -> Any:
+    """Write a vector to an address."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        store_vector(builder, values[1], values[0])
+        return context.get_dummy_value()
+
+    return types.void(_ADDRESS, vector_type), generate
+
+
+@operation
+def vsplat(typing_context: Any, scalar: types.Type) -> Any:
+    """A vector of equal floats."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return splat(builder, values[0])
+
+    return vector_type(types.float32), generate
+
+
+@operation
+def vfma(typing_context: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
+    """a * b + c."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return multiply_add(builder, *values)
+
+    return vector_type(vector_type, vector_type, vector_type), generate
+
+
+@operation
+def vadd(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+    """a + b."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return builder.fadd(*values)
+
+    return vector_type(vector_type, vector_type), generate
+
+
+@operation
+def vmul(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+    """a * b."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return builder.fmul(*values)
+
+    return vector_type(vector_type, vector_type), generate
+
+
+@operation
+def vmin(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+    """The smaller of each pair."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return minimum(builder, *values)
+
+    return vector_type(vector_type, vector_type), generate
+
+
+@operation
+def vmax(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+    """The larger of each pair."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return maximum(builder, *values)
+
+    return vector_type(vector_type, vector_type), generate
+
+
+@operation
+def vactivate(typing_context: Any, x: types.Type, activation: types.Type) -> Any:
+    """The activation at an address, see `activate`."""
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        return activate(builder, [values[0]], values[1])[0]
+
+    return vector_type(vector_type, _ADDRESS), generate
