@@ -193,6 +193,23 @@ def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     write_text(folder / MANIFEST_NAME, to_yaml(_plain(asdict(manifest))))
 
 
+def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
+    """Move the files in ``work`` into ``folder``, in place of an older bundle's.
+
+    The manifest goes first and comes last: without it a folder is no bundle.
+    """
+    try:
+        old_names = set(read_bundle(folder).manifest.files)
+    except BundleError:
+        old_names = set()
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    for name in manifest.files:
+        (work / name).replace(folder / name)
+    write_manifest(folder, manifest)
+    for name in old_names - set(manifest.files):
+        (folder / name).unlink(missing_ok=True)
+
+
 def read_bundle(folder: str | Path) -> Bundle:
     """Read and check the bundle in ``folder``.
 

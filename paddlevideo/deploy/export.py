@@ -12,7 +12,6 @@ import paddle
 from paddle import nn
 
 from paddlevideo.deploy.bundle import (
-    MANIFEST_NAME,
     Bundle,
     BundleManifest,
     StateQueue,
@@ -20,7 +19,7 @@ from paddlevideo.deploy.bundle import (
     TensorSpec,
     file_facts,
     read_bundle,
-    write_manifest,
+    replace_bundle,
 )
 from paddlevideo.deploy.export_onnx import check_onnx_packages, export_onnx
 from paddlevideo.deploy.onnx_weights import store_as_half
@@ -133,7 +132,7 @@ def export_model(
             manifest = replace(manifest, files=file_facts(Path(work), names))
             if options.verify:
                 verify_bundle(model, Bundle(Path(work), manifest))
-            _replace_bundle(folder, Path(work), manifest)
+            replace_bundle(folder, Path(work), manifest)
     except OSError as error:
         raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
     logger.info("exported %s to %s", name, folder)
@@ -219,20 +218,6 @@ def _frame_rate(model: nn.Layer, view: ClipView) -> float:
     if stride and fps:
         return float(fps) / stride
     return _SOURCE_FPS / model.input_specs()[CLIP].stride_frames
-
-
-def _replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
-    """Put the new files in place of an older bundle's; without its manifest it is none."""
-    try:
-        old_names = set(read_bundle(folder).manifest.files)
-    except BundleError:
-        old_names = set()
-    (folder / MANIFEST_NAME).unlink(missing_ok=True)
-    for name in manifest.files:
-        (work / name).replace(folder / name)
-    write_manifest(folder, manifest)
-    for name in old_names - set(manifest.files):
-        (folder / name).unlink(missing_ok=True)
 
 
 def _inputs(model: nn.Layer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:

@@ -5,7 +5,7 @@ constants for inputs, so ONNX Runtime folds them once, when it loads the file: t
 that of the float32 file. (``DequantizeLinear`` it would leave in place, and compute in every run.)
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -68,8 +68,8 @@ def store_weights(model: Any, choose: Callable[[str, np.ndarray], Storage]) -> N
             kept.append(numpy_helper.from_array(scale, name + _SCALE))
             cast = helper.make_node("Cast", [name + _INTEGER], [name + _CAST], to=TensorProto.FLOAT)
             nodes += [cast, helper.make_node("Mul", [name + _CAST, name + _SCALE], [name])]
-    _replace(model.graph.initializer, kept)
-    _replace(model.graph.node, [*nodes, *model.graph.node])
+    replace_items(model.graph.initializer, kept)
+    replace_items(model.graph.node, [*nodes, *model.graph.node])
 
 
 def stored_values(model: Any) -> Mapping[str, np.ndarray]:
@@ -97,7 +97,8 @@ def _storage(choose: Callable[[str, np.ndarray], Storage], name: str, array: np.
     return storage
 
 
-def _replace(field: Any, values: list[Any]) -> None:
+def replace_items(field: Any, values: Iterable[Any]) -> None:
+    """Let a repeated field of a message hold ``values``, which may be some of its own."""
     values = list(values)
     del field[:]
     field.extend(values)

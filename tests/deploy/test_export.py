@@ -9,6 +9,7 @@ import yaml
 from modeling.conftest import STREAM, randomise, relative_error
 
 from deploy.conftest import LABELS, NUM_CLASSES, PIPELINE, clips
+from paddlevideo.deploy import bundle as bundle_files
 from paddlevideo.deploy import export, export_clip_model, load_predictor, read_bundle
 from paddlevideo.deploy.engines import EngineOptions, PaddleEngine
 from paddlevideo.modeling import build_recognizer, model_section
@@ -252,7 +253,7 @@ def test_a_failure_among_the_moves_leaves_no_bundle(bundle_dir, model, monkeypat
 
 def test_a_failure_before_the_manifest_leaves_no_bundle(bundle_dir, model, monkeypatch):
     monkeypatch.setattr(export.paddle.jit, "save", fake_save)
-    monkeypatch.setattr(export, "write_manifest", _cut)
+    monkeypatch.setattr(bundle_files, "write_manifest", _cut)
     with pytest.raises(_PowerCutError):
         export_clip_model(model, PIPELINE, bundle_dir, "MoViNetA0")
     with pytest.raises(BundleError, match=r"has no inference.yml"):
