@@ -6,11 +6,13 @@ import numpy as np
 import paddle
 import pytest
 
+from paddlevideo.deploy.frame_clock import FrameClock
 from paddlevideo.entry import open_recipe
 from paddlevideo.loader import Pipeline
 from paddlevideo.modeling import build_recognizer, list_models, model_section
 from paddlevideo.modeling.backbones.movinet.specs import SPECS
 from paddlevideo.solver import build_optimizer, build_schedule
+from paddlevideo.tasks.build import build_split
 from paddlevideo.utils.config import merge
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -142,3 +144,32 @@ def test_its_optimizer_is_the_recipes(published):
 
 def test_the_configs_are_there():
     assert {"movinet_k400_frame", "movinet_a0_motion"} <= {path.stem for path in OWN}
+
+
+# --- seven steps of hand washing, trained to be streamed
+
+HANDWASH7 = ROOT / "configs/recognition/movinet/movinet_a0_stream_handwash7.yaml"
+
+
+def test_handwash7_is_tested_on_the_frames_that_a_stream_takes():
+    """So accuracy on clips and on streams of the same files is one figure, not two."""
+    test = Pipeline(open_recipe(HANDWASH7).PIPELINE.test, training=False).views["clip"]
+    of_clip = test.sampler.indices(64, np.random.default_rng(0), training=False, fps=30.0)
+    clock = FrameClock(test.sampler.stride_fps / test.sampler.stride)
+    of_stream = [frame for frame in range(64) if clock.take(frame / 30) is not None]
+    np.testing.assert_array_equal(of_clip, of_stream)
+
+
+def test_handwash7_finds_its_clips(shared_dir):
+    recipe = open_recipe(HANDWASH7)
+    sets = {}
+    for split in ("train", "valid", "test"):
+        node = getattr(recipe.DATASET, split)
+        assert node["root"].startswith("../shared/")  # beside the checkout
+        node["root"] = str(shared_dir / node["root"].removeprefix("../shared/"))
+        sets[split] = build_split(recipe, split)
+    assert [len(sets[split]) for split in ("train", "valid", "test")] == [141, 50, 50]
+    assert sets["train"].class_names == sets["valid"].class_names
+    assert len(sets["train"].class_names) == 7 == recipe.MODEL["head"]["num_classes"]
+    assert sets["train"][0, 0].clip.shape == (8, 3, 96, 96)
+    assert sets["valid"][0, 0].clip.shape == (16, 3, 96, 96)
