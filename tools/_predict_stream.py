@@ -129,11 +129,18 @@ def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list
     if arguments.save_video is not None:
         pictures.append(OverlayVideo(arguments.save_video, session.labels))
     if arguments.save_plot is not None:
-        title = "standard input" if arguments.input_file == "-" else arguments.input_file
-        if Path(title).is_file():
-            title = Path(title).name
+        title = source_title(arguments.input_file)
         pictures.append(TimelinePlot(arguments.save_plot, session.labels, title))
     return pictures
+
+
+def source_title(source: str) -> str:
+    """What to call a source in a picture that others may see: no folders, no passwords."""
+    if source == "-":
+        return "standard input"
+    if Path(source).is_file():
+        return Path(source).name
+    return re.sub(r"://[^/]*@", "://", source)
 
 
 def follow(

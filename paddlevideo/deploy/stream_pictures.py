@@ -1,6 +1,7 @@
 """Pictures of a stream while it runs: a video with the best classes on it, and a plot over time."""
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
@@ -87,10 +88,11 @@ class OverlayVideo:
 
     def finish(self) -> None:
         """Put the video of what was seen in place."""
-        if self._parts is not None:
-            with interrupts_held():
-                self._parts[1].close()
-            logger.info("the video with the results is %s", self._path)
+        if self._parts is None or not self._parts[1].is_open:
+            return
+        with interrupts_held():
+            self._parts[1].close()
+        logger.info("the video with the results is %s", self._path)
 
 
 class TimelinePlot:
@@ -152,3 +154,5 @@ def _check_place(path: Path) -> None:
         raise DataError(f"{path} cannot be written: it is a folder")
     if not folder.is_dir():
         raise DataError(f"{path} cannot be written: {folder} is no folder")
+    if not os.access(folder, os.W_OK):
+        raise DataError(f"{path} cannot be written: there is no permission to write to {folder}")

@@ -63,6 +63,9 @@ class VideoWriter:
         path: .mp4, .mkv or .mov; an older file stays until the new one is whole.
         size: (width, height) of all frames, both even.
 
+    Attributes:
+        is_open: frames are taken; not after `close`, nor after an error.
+
     Raises:
         DataError: it cannot be written.
         DeviceError: there is no encoder for it.
@@ -73,7 +76,7 @@ class VideoWriter:
         self._path = path
         self._last_tick = -1
         self._files = ExitStack()  # the temporary file; empty once it is in place or removed
-        self._is_open = True
+        self.is_open = True
         try:
             file = self._files.enter_context(atomic_write(path))
             self._container = av.open(file, "w", format=_FORMATS[path.suffix.lower()])
@@ -114,19 +117,19 @@ class VideoWriter:
         Raises:
             DataError: it cannot be written; nothing is left.
         """
-        if not self._is_open:
+        if not self.is_open:
             return
         try:
             self._container.mux(self._stream.encode(None))
             self._container.close()
             self._files.close()
-            self._is_open = False
+            self.is_open = False
         except (av.error.FFmpegError, OSError) as error:
             raise self._given_up(error) from None
 
     def _given_up(self, error: Exception) -> DataError:
         """Remove the temporary file; the error to raise."""
-        self._is_open = False
+        self.is_open = False
         with suppress(type(error)):  # it comes back out of the file's own clean-up
             self._files.__exit__(type(error), error, error.__traceback__)
         return DataError(f"{self._path} cannot be written: {reason(error)}")

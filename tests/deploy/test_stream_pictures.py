@@ -281,6 +281,7 @@ def test_a_full_disk(tmp_path, monkeypatch):
     writer._container = Full()
     with pytest.raises(DataError, match=r"o\.mp4 cannot be written: No space left"):
         writer.write(grey(64, 64), 0.0)
+    assert not writer.is_open
     writer.close()
     assert list(tmp_path.iterdir()) == []
 
