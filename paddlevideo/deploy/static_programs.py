@@ -45,15 +45,21 @@ def save_clip_program(
 ) -> None:
     """Trace the model in evaluation mode and write it; the model keeps the mode it had.
 
+    What is written is the model's `clip_program` for clips of this size, where it has one.
+
     Args:
         path: without the ending; ``.json`` and ``.pdiparams`` are written.
         half: store the weights as float16.
     """
     was_training = model.training
     model.eval()
+    program = model
+    if hasattr(model, "clip_program"):
+        sizes = [(spec.shape[1], *spec.shape[3:]) for spec in inputs]
+        program = model.clip_program(*sizes).eval()
     try:
         _save(
-            _ClipProgram(HalfWeights(model) if half else model),
+            _ClipProgram(HalfWeights(program) if half else program),
             [[_input_spec(spec) for spec in inputs]],
             path,
         )

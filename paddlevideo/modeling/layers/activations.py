@@ -78,4 +78,6 @@ def as_one_operation(name: str) -> tuple[Activation, float]:
         return _hard_sigmoid_of_unit_height, 6.0 * 0.16667
     if name == "keras_hard_sigmoid":
         return _keras_hard_sigmoid_at_once, 1.0
+    if name == "swish":
+        return F.swish, 1.0  # the same; oneDNN makes it part of a convolution, but not silu
     return activation(name), 1.0

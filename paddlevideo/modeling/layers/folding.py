@@ -5,6 +5,7 @@ import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.layers.batch_norm import BatchNorm
+from paddlevideo.modeling.layers.input_scaling import InputScaling
 
 
 def affine_of(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
@@ -16,6 +17,21 @@ def affine_of(norm: BatchNorm) -> tuple[np.ndarray, np.ndarray]:
 def dense_as_convolution(layer: nn.Linear) -> tuple[Tensor, Tensor]:
     """A dense layer as kernel [C_out, C_in, 1, 1] and bias [C_out] of a 1x1 convolution."""
     return fixed(layer.weight.numpy().T[:, :, None, None]), fixed(layer.bias.numpy())
+
+
+def fold_scaling(scaling: InputScaling, kernel: Tensor) -> Tensor | None:
+    """Let a first convolution take pixels [N, 3, H, W] as they are; its ``kernel`` is changed.
+
+    A factor of the pixels is one of the kernel's; an offset is not, as the zeros around a frame
+    have none.
+
+    Returns:
+        What is to be added to the pixels, [1, 3, 1, 1]; None for nothing.
+    """
+    factor = scaling.factor.numpy().reshape(1, 3, 1, 1)
+    offset = scaling.offset.numpy().reshape(1, 3, 1, 1)
+    kernel.set_value(kernel.numpy() * factor)
+    return fixed(offset / factor) if np.any(offset != 0.0) else None
 
 
 def fixed(values: np.ndarray) -> Tensor:

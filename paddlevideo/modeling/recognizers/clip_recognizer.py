@@ -12,6 +12,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.clip_spec import ClipSpec
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.recognizers.clip_check import check_clip
+from paddlevideo.modeling.recognizers.clip_program import ClipProgram, ClipSize
 from paddlevideo.modeling.recognizers.step_program import StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
@@ -149,6 +150,16 @@ class ClipRecognizer(nn.Layer):
         exchange = StateExchange(states)
         logits = self.head(self.backbone(self.scaling(frames_BTCHW), exchange))
         return logits, OrderedDict((name, exchange.new[name]) for name in states)
+
+    def clip_program(self, size: ClipSize) -> nn.Layer:
+        """What is exported for clips of ``size`` (T, H, W): the same logits in less time.
+
+        The weights are copied. Where backbone or head have no such form it is the model itself.
+        """
+        can_fold = getattr(self.backbone, "has_clip_network", False)
+        if not can_fold or not hasattr(self.head, "as_convolutions"):
+            return self
+        return ClipProgram(self, size)
 
     @property
     def has_step_program(self) -> bool:

@@ -11,6 +11,7 @@ from paddle import Tensor, nn
 
 from paddlevideo.modeling.builder import build_recognizer, resolve_model_section
 from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.recognizers.clip_program import ClipSize, MeanOfPrograms
 from paddlevideo.modeling.registry import RECOGNIZERS
 from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.errors import ConfigError, DataError, WeightsError
@@ -109,6 +110,11 @@ class EnsembleRecognizer(nn.Layer):
                 for member, clip in zip(self.members.values(), self._in_order(clips), strict=True)
             ]
         )
+
+    def clip_program(self, *sizes: ClipSize) -> nn.Layer:
+        """What is exported for clips of these sizes, (T, H, W) for each member in order."""
+        pairs = zip(self.members.values(), sizes, strict=True)
+        return MeanOfPrograms([member.clip_program(size) for member, size in pairs])
 
     def _in_order(self, clips: Sequence[Tensor | Mapping[str, Tensor]]) -> list[Any]:
         names = [clip_name(name) for name in self.members]

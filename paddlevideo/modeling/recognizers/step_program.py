@@ -1,9 +1,9 @@
 """A recognizer's step as a network of its own, to be exported: one frame and states in and out."""
 
-import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from paddlevideo.modeling.layers.folding import fold_scaling
 from paddlevideo.modeling.states import QueueSpec
 
 
@@ -24,15 +24,7 @@ class StepProgram(nn.Layer):
         self.dtype = recognizer.input_spec().dtype
         self.frame_shape = (3, height, width)
         self.num_classes = recognizer.num_classes
-        # A factor of the pixels is one of the first convolution's kernels; an offset is not, as
-        # the zeros around the frame have none.
-        scaling = recognizer.scaling
-        factor = scaling.factor.numpy().reshape(1, 3, 1, 1)
-        offset = scaling.offset.numpy().reshape(1, 3, 1, 1)
-        stem = self.network.stem
-        stem.weight.set_value(stem.weight.numpy() * factor)
-        self.register_buffer("offset", paddle.to_tensor(offset / factor), persistable=False)
-        self._has_offset = bool(np.any(offset != 0.0))
+        self.offset = fold_scaling(recognizer.scaling, self.network.stem.weight)
         self.head = recognizer.head.as_convolutions()
 
     @property
@@ -43,7 +35,7 @@ class StepProgram(nn.Layer):
     def forward(self, frame_BCHW: Tensor, *states: Tensor) -> tuple[Tensor, ...]:
         """Return logits [B, num_classes], then the newest tensor of every queue."""
         x = frame_BCHW if frame_BCHW.dtype == paddle.float32 else frame_BCHW.astype("float32")
-        if self._has_offset:
+        if self.offset is not None:
             x = x + self.offset
         pooled, new = self.network(x, states)
         return (self.head(pooled), *new)

@@ -10,6 +10,7 @@ import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
+from paddlevideo.modeling.backbones.movinet.clip_network import ClipNetwork
 from paddlevideo.modeling.backbones.movinet.conv import ConvBlock, Convolution, pointwise_block
 from paddlevideo.modeling.backbones.movinet.multiply_adds import (
     bottleneck_cost,
@@ -172,6 +173,15 @@ class MoViNet(nn.Layer):
     def step_network(self, height: int, width: int) -> StepNetwork:
         """One step as a network of its own, for frames of one size; the weights are copied."""
         return StepNetwork(self, height, width)
+
+    @property
+    def has_clip_network(self) -> bool:
+        """Whether `clip_network` exists: one vector for the whole clip."""
+        return self.options.average_pooling_type == "3d"
+
+    def clip_network(self, num_frames: int, height: int, width: int) -> ClipNetwork:
+        """The network for clips of one size, folded to be exported; the weights are copied."""
+        return ClipNetwork(self, num_frames, height, width)
 
     def forward(
         self,

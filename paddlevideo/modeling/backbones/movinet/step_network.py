@@ -14,10 +14,10 @@ import paddle.nn.functional as F
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.attention import PositionalEncoding, SqueezeExcitation
-from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck, Shortcut
-from paddlevideo.modeling.backbones.movinet.conv import Convolution, same_padding
+from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
+from paddlevideo.modeling.backbones.movinet.conv import same_padding
+from paddlevideo.modeling.backbones.movinet.folded_layers import FoldedConvolution, FoldedShortcut
 from paddlevideo.modeling.layers.activations import activation, as_one_operation
-from paddlevideo.modeling.layers.batch_norm import BatchNorm
 from paddlevideo.modeling.layers.folding import affine_of, dense_as_convolution, fixed
 from paddlevideo.modeling.states import QueueSpec
 from paddlevideo.utils.errors import ConfigError
@@ -39,41 +39,6 @@ class StepContext:
         self.position = count_B111.astype("float32")
         # Not 1 / x: Paddle asks for the batch size there, which Paddle2ONNX cannot convert.
         self.inverse_count = paddle.reciprocal(self.position + 1.0)
-
-
-class FoldedConvolution(nn.Layer):
-    """A 2-D convolution with fixed padding, its batch norm and a factor folded in.
-
-    Args:
-        convolution, norm: of one frame (kernels without temporal extent).
-        size: height and width of the input; they fix the padding.
-        factor, input_factor: of the whole result, and of the input.
-    """
-
-    def __init__(
-        self,
-        convolution: Convolution,
-        norm: BatchNorm,
-        size: Size,
-        factor: float = 1.0,
-        input_factor: float = 1.0,
-    ) -> None:
-        super().__init__()
-        scale, shift = affine_of(norm)
-        scale_of_kernel = (scale * (factor * input_factor))[:, None, None, None]
-        weight = convolution.weight.numpy()[:, :, 0] * scale_of_kernel
-        self.weight, self.bias = fixed(weight), fixed(shift * factor)
-        self.stride = convolution.stride
-        self.groups = weight.shape[0] if convolution.depthwise else 1
-        rows = same_padding(size[0], weight.shape[2], self.stride)
-        columns = same_padding(size[1], weight.shape[3], self.stride)
-        self.padding = [*rows, *columns]
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return [B, C_out, H_out, W_out]."""
-        return F.conv2d(
-            x_BCHW, self.weight, self.bias, self.stride, self.padding, groups=self.groups
-        )
 
 
 class FoldedFeature(nn.Layer):
@@ -160,23 +125,6 @@ class FoldedPositions(nn.Layer):
         """Sines, then cosines."""
         angle = position_B111 * self.rate
         return paddle.concat([paddle.sin(angle), paddle.cos(angle)], axis=1) * self.scale
-
-
-class FoldedShortcut(nn.Layer):
-    """The pooled and projected shortcut."""
-
-    def __init__(self, shortcut: Shortcut, size: Size) -> None:
-        super().__init__()
-        self.stride = shortcut.stride
-        rows, columns = same_padding(size[0], 3, 2), same_padding(size[1], 3, 2)
-        self.padding = [*rows, *columns]
-        self.project = FoldedConvolution(shortcut.project.conv, shortcut.project.bn, size)
-
-    def forward(self, x_BCHW: Tensor) -> Tensor:
-        """Return [B, C_out, H_out, W_out]."""
-        if self.stride > 1:
-            x_BCHW = F.avg_pool2d(x_BCHW, 3, 2, self.padding, exclusive=True)
-        return self.project(x_BCHW)
 
 
 class FoldedBottleneck(nn.Layer):
