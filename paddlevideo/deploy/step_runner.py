@@ -25,6 +25,7 @@ class StepRunner:
 
     Attributes:
         frame_shape: (3, H, W) of the frames it takes.
+        frame_dtype: of the frames.
         num_classes: number of logits.
         labels: names of the classes, or None where they are not known.
         frame_rate: frames a second that the network was made for.
@@ -53,6 +54,7 @@ class StepRunner:
             )
         self.batch_size = batch_size
         self.frame_shape: tuple[int, int, int] = (3, frame.shape[2], frame.shape[3])
+        self.frame_dtype: np.dtype = np.dtype(frame.dtype)
         self.num_classes: int = logits.shape[1]
         self.labels = bundle.manifest.labels
         self.frame_rate = step.frame_rate

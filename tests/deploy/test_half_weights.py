@@ -11,6 +11,7 @@ import paddlevideo
 from deploy.conftest import PIPELINE
 from deploy.test_stream_bundle import HAS_ONNX, needs_onnx
 from paddlevideo.deploy import ExportOptions, export_model, verify
+from paddlevideo.deploy.engines.compiled.graph import read_graph
 from paddlevideo.deploy.half_weights import HalfWeights, fits_half
 from paddlevideo.deploy.onnx_weights import store_weights, stored_values, symmetric_int8
 from paddlevideo.utils.errors import BundleError
@@ -107,6 +108,10 @@ def optimised_operations(path, folder):
     return Counter(node.op_type for node in graph.node)
 
 
+def operations_of(path):
+    return Counter(node.kind for node in read_graph(path).nodes)
+
+
 @needs_onnx
 @pytest.mark.parametrize("storage", ["float16", "int8"])
 def test_onnxruntime_brings_them_back_when_it_loads(whole, tmp_path, storage):
@@ -120,6 +125,8 @@ def test_onnxruntime_brings_them_back_when_it_loads(whole, tmp_path, storage):
     onnx.save(model, str(tmp_path / "small.onnx"))
     operations = optimised_operations(tmp_path / "small.onnx", tmp_path)
     assert operations == optimised_operations(path, tmp_path)
+    folded = read_graph(tmp_path / "small.onnx")  # so does the compiled engine
+    assert Counter(node.kind for node in folded.nodes) == operations_of(path)
     ratio = (tmp_path / "small.onnx").stat().st_size / path.stat().st_size
     assert ratio < {"float16": 0.52, "int8": 0.29}[storage]
     values = stored_values(model)

@@ -114,6 +114,11 @@ def _dequantize(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
     return (weights - zero) * scale
 
 
+def _product(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    """Of weights that are stored as int8, with their scales (deploy/onnx_weights.py)."""
+    return values[0] * values[1]
+
+
 def _same(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
     return values[0]
 
@@ -122,6 +127,7 @@ _FOLDS: dict[str, Callable[..., np.ndarray]] = {
     "Cast": _cast,
     "DequantizeLinear": _dequantize,
     "Identity": _same,
+    "Mul": _product,
 }
 
 
