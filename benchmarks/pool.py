@@ -38,7 +38,7 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def exported(name: str, folder: Path) -> Path:
+def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
     """A bundle of the model with random weights; they do not change its speed."""
     import paddlevideo
     from paddlevideo.deploy.export import ExportOptions, export_model
@@ -49,7 +49,7 @@ def exported(name: str, folder: Path) -> Path:
     side = model.input_spec().height
     pipeline = {
         "decode": {"name": "VideoDecoder"},
-        "sample": {"name": "UniformSampler", "num_frames": 8},
+        "sample": {"name": "UniformSampler", "num_frames": num_frames},
         "transform": [
             {"Scale": {"short_size": side}},
             {"CenterCrop": {"target_size": side}},
@@ -61,7 +61,7 @@ def exported(name: str, folder: Path) -> Path:
         onnx = True
     except PaddleVideoError:
         onnx = False
-    export_model(model, pipeline, folder, "model", None, ExportOptions(mode="stream", onnx=onnx))
+    export_model(model, pipeline, folder, "model", None, ExportOptions(onnx=onnx))
     return folder
 
 

@@ -1,67 +1,86 @@
-"""One frame of exported bundles in each engine, and the memory of a long stream.
+"""One frame of exported bundles in each engine beside TFLite, and the memory of a long stream.
 
-python benchmarks/streaming.py [--models movinet_a0_stream ...] [--threads 1] [--repeats 100]
-    [--memory_frames 20000]
+python benchmarks/streaming.py [--models movinet_a0_stream ...] [--tflite FOLDER] [--threads 1]
+    [--blocks 8] [--steps 50] [--memory_frames 20000]
 
 Bundles hold random weights, which do not change the speed, and the models' native frame size. A
-step is the whole of it: pixels in, logits out, states handed on. Engines take turns; figures are
-the median and the least of all rounds. With ``--memory_frames`` a session of a small A0 (64x64) is
-shown so many frames of 320x240, and its resident memory is read on the way.
+step is the whole of it: pixels in, logits out, states handed on. Engines take turns in blocks of
+steps; figures are the median and the least of all blocks, and the median's share of the fastest
+TFLite. FOLDER holds what `peers/tflite_movinet.py` wrote; without it, or without ai-edge-litert,
+TFLite is left out. With ``--memory_frames`` a session of a small A0 (64x64) is shown so many frames
+of 320x240, and its resident memory is read on the way.
 """
 
 import argparse
-import statistics
 import tempfile
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from memory import resident_megabytes
+from peers.tflite_step import frame_shape, has_litert, step_by_signature, step_by_views
 from pool import exported
+from turns import Times, in_turns
 
-ENGINES = ("onnxruntime", "paddle")
-
-
-def milliseconds(runs: dict[str, Callable[[], Any]], repeats: int) -> dict[str, list[float]]:
-    """Times of each, taking turns, after three rounds for warming up."""
-    taken: dict[str, list[float]] = {name: [] for name in runs}
-    for repeat in range(repeats + 3):
-        for name, run in runs.items():
-            begun = time.perf_counter()
-            run()
-            if repeat >= 3:
-                taken[name].append(1e3 * (time.perf_counter() - begun))
-    return taken
+DROPPED = 10
+TFLITE = "TFLite"
+KINDS = {"fp32": "float32", "dynamic": "dynamic range"}
 
 
 def steps_of(bundle: Path, threads: int) -> dict[str, Callable[[], Any]]:
+    """A step of the bundle in every engine that it can be opened with."""
     import numpy as np
 
     from paddlevideo.deploy import read_bundle
-    from paddlevideo.deploy.engines import EngineOptions
+    from paddlevideo.deploy.engines import EngineOptions, engines_of
     from paddlevideo.deploy.step_runner import StepRunner
 
     runs = {}
-    for engine in ENGINES:
+    loaded = read_bundle(bundle)
+    for engine in engines_of(loaded.step_files):
         options = EngineOptions(device="cpu", cpu_threads=threads, engine=engine)
-        runner = StepRunner(read_bundle(bundle), options, batch_size=1)
+        runner = StepRunner(loaded, options, batch_size=1)
         frame = np.random.default_rng(0).integers(0, 256, (1, *runner.frame_shape), np.uint8)
-        runs[engine] = lambda runner=runner, frame=frame: runner.step(frame)
+        runs[f"ours, {engine}"] = lambda runner=runner, frame=frame: runner.step(frame)
+    return runs
+
+
+def tflite_steps(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any]]:
+    """A step of each of the variant's files by each way of the API; none where they are missing."""
+    import numpy as np
+
+    runs: dict[str, Callable[[], Any]] = {}
+    for kind, title in KINDS.items():
+        path = folder / f"{name.split('_')[1]}_{kind}.tflite"
+        if not path.is_file() or not has_litert():
+            missing = f"{path} is missing" if has_litert() else "ai-edge-litert is not installed"
+            print(f"without {TFLITE} {title}: {missing} (docs/benchmarks.md)", flush=True)
+            continue
+        frame = np.random.default_rng(0).random(frame_shape(path), np.float32)
+        for way, make in (("views", step_by_views), ("signature", step_by_signature)):
+            step = make(path, threads)
+            runs[f"{TFLITE} {title}, {way}"] = lambda step=step, frame=frame: step(frame)
     return runs
 
 
 def report_steps(name: str, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        taken = milliseconds(
-            steps_of(exported(name, Path(folder)), arguments.threads), arguments.repeats
-        )
-    for engine, times in taken.items():
-        print(
-            f"{name}, one frame, {engine}, {arguments.threads} thread(s): "
-            f"median {statistics.median(times):.2f} ms, least {min(times):.2f} ms",
-            flush=True,
-        )
+        runs = {
+            **steps_of(exported(name, Path(folder)), arguments.threads),
+            **tflite_steps(name, arguments.tflite, arguments.threads),
+        }
+        times = in_turns(runs, arguments.blocks, arguments.steps, DROPPED)
+    print(f"\n| {name}, {arguments.threads} thread(s) | median | least | of the fastest TFLite |")
+    print("|---|---|---|---|")
+    fastest = fastest_peer(times)
+    for run, (median, least) in sorted(times.items(), key=lambda item: item[1].median):
+        share = f"{median / fastest:.2f}" if fastest else ""
+        print(f"| {run} | {median:.2f} ms | {least:.2f} ms | {share} |", flush=True)
+
+
+def fastest_peer(times: dict[str, Times]) -> float | None:
+    """The least median of TFLite's, None where it was left out."""
+    return min((each.median for run, each in times.items() if run.startswith(TFLITE)), default=None)
 
 
 def report_memory(num_frames: int) -> None:
@@ -101,7 +120,9 @@ def main() -> None:
         default=["movinet_a0_stream", "movinet_a1_stream", "movinet_a2_stream"],
     )
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--repeats", type=int, default=100)
+    parser.add_argument("--tflite", type=Path, default=Path("output/tflite"))
+    parser.add_argument("--blocks", type=int, default=8)
+    parser.add_argument("--steps", type=int, default=50)
     parser.add_argument("--memory_frames", type=int, default=0)
     arguments = parser.parse_args()
     for name in arguments.models:

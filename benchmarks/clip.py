@@ -1,0 +1,102 @@
+"""A clip of the exported program beside a plain export of the eager network, one thread.
+
+python benchmarks/clip.py [--model movinet_a0_base] [--threads 1] [--blocks 4] [--clips 3]
+
+The plain export is what `paddle.jit.save` and `paddle2onnx.export` make of the network as it is,
+in ONNX Runtime and in Paddle Inference with oneDNN; ours is the bundle's clip program in each
+engine that it can be opened with. Native clip, random weights, all in turns.
+"""
+
+import argparse
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from pool import exported
+from turns import in_turns
+
+PLAIN = "plain export"
+DROPPED = 1
+
+
+def plain_export(model: Any, folder: Path) -> tuple[Path, Path, Path]:
+    """Program, weights and ONNX file of the network as it is."""
+    import paddle
+    import paddle2onnx
+
+    spec = model.input_spec()
+    shape = [-1, spec.num_frames, 3, spec.height, spec.width]
+
+    class Plain(paddle.nn.Layer):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        @paddle.jit.not_to_static
+        def forward(self, clip: paddle.Tensor) -> paddle.Tensor:
+            return self.model(clip)
+
+    clip = paddle.static.InputSpec(shape, spec.dtype, "clip")
+    traced = paddle.jit.to_static(Plain(), input_spec=[clip], full_graph=True)
+    paddle.jit.save(traced, str(folder / "plain"))
+    program, params, onnx = (folder / f"plain.{end}" for end in ("json", "pdiparams", "onnx"))
+    # Its default would install packages.
+    paddle2onnx.export(str(program), str(params), str(onnx), opset_version=17, optimize_tool="None")
+    return program, params, onnx
+
+
+def runs_of(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any]]:
+    import numpy as np
+
+    import paddlevideo
+    from paddlevideo.deploy import read_bundle
+    from paddlevideo.deploy.engines import (
+        EngineOptions,
+        OnnxRuntimeEngine,
+        PaddleEngine,
+        engines_of,
+        open_engine,
+    )
+
+    model = paddlevideo.create_model(name, num_classes=600).eval()
+    spec = model.input_spec()
+    program, params, onnx = plain_export(model, folder)
+    options = EngineOptions(device="cpu", cpu_threads=threads)
+    engines: dict[str, Any] = {
+        f"{PLAIN}, onnxruntime": OnnxRuntimeEngine(onnx, ["logits"], options),
+        f"{PLAIN}, paddle with oneDNN": PaddleEngine(program, params, ["logits"], options),
+    }
+    files = read_bundle(exported(name, folder / "bundle", spec.num_frames)).clip_files
+    for engine in engines_of(files):
+        own = EngineOptions(device="cpu", cpu_threads=threads, engine=engine)
+        engines[f"ours, {engine}"] = open_engine(files, own)
+    shape = (1, spec.num_frames, 3, spec.height, spec.width)
+    clip = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
+    return {
+        title: lambda engine=engine: engine.run({"clip": clip}) for title, engine in engines.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="movinet_a0_base")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--blocks", type=int, default=4)
+    parser.add_argument("--clips", type=int, default=3, help="of a block")
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        runs = runs_of(arguments.model, Path(folder), arguments.threads)
+        times = in_turns(runs, arguments.blocks, arguments.clips, DROPPED)
+    bar = min(each.median for title, each in times.items() if title.startswith(PLAIN))
+    title = f"{arguments.model}, one clip, {arguments.threads} thread(s)"
+    print(f"| {title} | median | least | of the faster {PLAIN} |")
+    print("|---|---|---|---|")
+    for run, (median, least) in times.items():
+        print(f"| {run} | {median:.0f} ms | {least:.0f} ms | {median / bar:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
