@@ -2,7 +2,7 @@
 
 import logging
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -15,7 +15,7 @@ from paddlevideo.deploy.onnx_weights import Storage
 from paddlevideo.deploy.quantization.calibration import CalibrationVideos, Measured, measure
 from paddlevideo.deploy.quantization.graph_layers import KINDS, Layer, find_layers
 from paddlevideo.deploy.quantization.integer_graph import quantised_graph
-from paddlevideo.deploy.quantization.ranges import RangeMethod
+from paddlevideo.deploy.quantization.ranges import Range, RangeMethod
 from paddlevideo.deploy.quantization.sensitivity import (
     Damage,
     Judge,
@@ -114,27 +114,55 @@ def quantize_bundle(
     integer = [] if options.weights_only else maybe_integer
     judge = Judge(bundle, model, np.stack(list(taken.clips(options.search_videos))))
     measured = measure(bundle, model, integer, taken) if integer else Measured({}, 0, 0)
-    ranges = measured.ranges(options.range_method)
-    integer_names = {item.name for item in integer}
-    names = {item.name for item in layers}
-
-    def build(quantised: Collection[str], others: Storage) -> Any:
-        stored: dict[str, Storage] = {n: "int8" if n in quantised else others for n in names}
-        return quantised_graph(model, layers, integer_names & set(quantised), ranges, stored)
-
+    plan = _Plan(
+        model,
+        layers,
+        frozenset(item.name for item in integer),
+        measured.ranges(options.range_method),
+    )
     candidates = [item for item in layers if item.is_worth_it and item.name not in kept]
-    damages = damage_of_each(judge, candidates, build)
-    floats, damage = choose_float(judge, damages, build, options.max_error)
-    floats |= names - {item.name for item in candidates}
-    choices = tuple(
-        LayerChoice(item, damages.get(item.name), _stored(item.name, floats, integer_names))
-        for item in layers
-    )
-    graph = build(names - floats, "float16")
-    made = _write(bundle, graph, output, _facts(choices, damage, measured, options))
-    return Quantized(
-        made, choices, damage, len(taken.paths) - len(taken.unreadable), len(taken.unreadable)
-    )
+    damages = damage_of_each(judge, candidates, plan.build)
+    floats, damage = choose_float(judge, damages, plan.build, options.max_error)
+    floats |= plan.names - {item.name for item in candidates}
+    choices = plan.choices(floats, damages)
+    facts = _facts(choices, damage, measured, options)
+    made = _write(bundle, plan.build(plan.names - floats, "float16"), output, facts)
+    num_read = len(taken.paths) - len(taken.unreadable)
+    return Quantized(made, choices, damage, num_read, len(taken.unreadable))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A program, and which of its layers are computed with integers where they are quantised."""
+
+    model: Any
+    layers: Sequence[Layer]
+    integer: frozenset[str]
+    ranges: Mapping[str, Range]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(item.name for item in self.layers)
+
+    def build(self, quantised: Collection[str], others: Storage) -> Any:
+        """The program with these layers quantised, and the weights of the others stored so."""
+        stored: dict[str, Storage] = {n: "int8" if n in quantised else others for n in self.names}
+        integer = self.integer & set(quantised)
+        return quantised_graph(self.model, self.layers, integer, self.ranges, stored)
+
+    def choices(
+        self, floats: Collection[str], damages: Mapping[str, float]
+    ) -> tuple[LayerChoice, ...]:
+        """What becomes of each layer."""
+        return tuple(
+            LayerChoice(item, damages.get(item.name), self._stored(item.name, floats))
+            for item in self.layers
+        )
+
+    def _stored(self, name: str, floats: Collection[str]) -> Stored:
+        if name in floats:
+            return "float16 weights"
+        return "int8" if name in self.integer else "int8 weights"
 
 
 def _check_packages() -> None:
@@ -159,12 +187,6 @@ def _named_layers(layers: Sequence[Layer], given: Sequence[str]) -> set[str]:
                 f"{layers[-1].name}, kinds: {hint}"
             )
     return {item.name for item in layers if item.name in given or item.kind in given}
-
-
-def _stored(name: str, floats: Collection[str], integer: Collection[str]) -> Stored:
-    if name in floats:
-        return "float16 weights"
-    return "int8" if name in integer else "int8 weights"
 
 
 def _facts(
