@@ -237,6 +237,30 @@ def test_weights_alone_leave_the_arithmetic(whole, graph, layers):
     assert 1e-4 < relative(found, expected) < 0.1
 
 
+def test_the_mobile_variant(tmp_path, videos):
+    """relu6 goes into the integer convolution before it: what is rounded lies in 0 to 6."""
+    options = {"activation": "relu6", "se_type": "none"}
+    network = paddlevideo.create_model("movinet_t0_stream", num_classes=5, **options)
+    made = ExportOptions(onnx=True)
+    bundle = export_model(
+        randomise(network).eval(), STREAM_PIPELINE, tmp_path / "b", "m", None, made
+    )
+    graph = load_step_graph(bundle)
+    layers = find_layers(graph)
+    chosen = [layer for layer in layers if layer.can_be_integer]
+    with_activation = [layer for layer in chosen if layer.measured_output != layer.output]
+    assert len(with_activation) >= 14
+    found = measure(bundle, graph, chosen, CalibrationVideos(bundle, videos, 2))
+    for layer in with_activation:
+        histogram = found.histograms[layer.measured_output]
+        assert 0 <= histogram.low <= histogram.high <= 6
+    names = {layer.name for layer in chosen}
+    small = quantised_graph(graph, layers, names, found.ranges("minmax"), {})
+    clips = noise_clips(2, 6)
+    expected, answers = (run_clips(open_runner(bundle, g, 2), clips) for g in (graph, small))
+    assert relative(answers, expected) < 0.15
+
+
 # --- the bundle
 
 
