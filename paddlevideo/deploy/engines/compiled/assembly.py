@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paddlevideo.deploy.engines.compiled.kernels import FUNCTIONS, SLACK, panels_of
+from paddlevideo.deploy.engines.compiled.kernels import FUNCTIONS, SLACK, padded_pixel, panels_of
 from paddlevideo.deploy.engines.compiled.memory import FloatPool
 from paddlevideo.deploy.engines.compiled.operations import CompiledProgram, Operation, Shape
 from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES, LANES
 from paddlevideo.deploy.engines.compiled.table import OPERATION, Code
 
 _ALIGNMENT = 64
+_WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 _FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
 
 
@@ -37,6 +38,7 @@ class Assembly:
 
     Attributes:
         table: a record for each operation.
+        later: slot (or -1), address and bytes of what operations read first, in their order.
         lists: integers that operations refer to: panels, places, slots.
         strides: bytes from a stream's map to the next stream's, by slot.
         fixed: addresses by slot of what never moves, 0 of the others.
@@ -46,6 +48,7 @@ class Assembly:
     """
 
     table: np.ndarray
+    later: np.ndarray
     lists: np.ndarray
     strides: np.ndarray
     fixed: np.ndarray
@@ -79,6 +82,7 @@ class _Assembler:
         self.fixed: list[int] = []
         self.lists: list[int] = []
         self.keep: list[np.ndarray] = []
+        self.kept_bytes: dict[int, int] = {}
         self.pool = FloatPool()
         self.lives: dict[int, list[int]] = {}
         self.sizes: dict[int, int] = {}
@@ -100,13 +104,14 @@ class _Assembler:
         table = np.zeros(len(self.operations), OPERATION)
         for place, operation in enumerate(self.operations):
             self._fill(table[place], operation, place)
+        later = self._order_ahead(table, set(inputs.values()))
         maps = [
             ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
             for slot, lives in self.lives.items()
             if slot not in outside
         ]
         return Assembly(
-            table, np.array(self.lists or [0], np.int64),
+            table, later, np.array(self.lists or [0], np.int64),
             np.array(self.strides, np.int64), np.array(self.fixed, np.int64), inputs,
             {name.removeprefix("output:"): slot for name, slot in outputs.items()},
             tuple(maps), tuple(self.keep),
@@ -132,6 +137,7 @@ class _Assembler:
         padded = self.pool.zeros(array.size + _FLOATS_OF_SLACK)
         padded[: array.size] = array.reshape(-1)
         self.keep.append(padded)
+        self.kept_bytes[padded.ctypes.data] = array.size * FLOAT_BYTES
         return padded.ctypes.data
 
     def _listed(self, numbers: list[int]) -> int:
@@ -139,12 +145,36 @@ class _Assembler:
         self.lists += numbers
         return start
 
+    def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
+        """What each operation reads that no operation before it has made, and who may ask for it.
+
+        While an operation computes, it asks for what the next ones need, up to `_WINDOW` bytes, so
+        that it does not drive out what is in use.
+        """
+        regions: list[tuple[int, int, int]] = []
+        starts = []
+        for row in table:
+            starts.append(len(regions))
+            for weights in ("weights", "expand_weights"):
+                if row[weights]:
+                    size = min(self.kept_bytes[int(row[weights])], _WINDOW // 2)
+                    regions.append((-1, int(row[weights]), size))
+            slots = [int(row["a"])]
+            if row["code"] == Code.WEIGHTED_SUM:
+                slots = self.lists[row["list_start"] : row["list_start"] + row["list_size"]]
+            regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
+        starts.append(len(regions))
+        for place, row in enumerate(table):
+            first = end = starts[place + 1]
+            size = 0
+            while end < len(regions) and size < _WINDOW:
+                size += regions[end][2]
+                end += 1
+            row["later_first"], row["later_end"] = first, end
+        return np.array(regions or [(-1, 0, 0)], np.int64)
+
     def _fill(self, row: np.void, operation: Operation, place: int) -> None:
-        activation = operation.activation
-        numbers = (
-            getattr(activation, name) for name in ("alpha", "beta", "low", "high", "multiply")
-        )
-        row["activation"] = self._kept(np.array([*numbers], np.float32))
+        row["activation"] = self._activation(operation)
         reads = [self._map(name, place) for name in operation.inputs]
         row["a"], row["b"] = reads[0], reads[-1]
         row["shortcut"] = -1
@@ -160,23 +190,37 @@ class _Assembler:
         fill = getattr(self, f"_fill_{operation.kind}")
         fill(row, operation, reads, place)
 
+    def _activation(self, operation: Operation) -> int:
+        activation = operation.activation
+        numbers = [activation.alpha, activation.beta, activation.low, activation.high]
+        return self._kept(np.array([*numbers, activation.multiply], np.float32))
+
     def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
         row["code"] = Code.DENSE
         self._matrix(row, _weights(operation))
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
-        """Pack a matrix [depth, channels] in panels, each [depth, vectors * LANES]."""
+        row["weights"], panels = self._packed(weights, widest)
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = weights.shape[0]
+
+    def _packed(self, weights: np.ndarray, widest: int = 3) -> tuple[int, list[int]]:
+        """Pack a matrix [depth, channels] in panels, each [depth, vectors * LANES].
+
+        Returns:
+            Its address, and for each panel the first channel, the number of vectors, and bytes.
+        """
         depth, channels = weights.shape
         wide = np.zeros((depth, channels + LANES), np.float32)
         wide[:, :channels] = weights
-        parts, panels, at = [], [], 0
+        parts: list[np.ndarray] = []
+        panels: list[int] = []
+        at = 0
         for first, vectors in panels_of(channels, widest):
             parts.append(wide[:, first : first + vectors * LANES].reshape(-1))
             panels += [first, vectors, at * FLOAT_BYTES]
             at += parts[-1].size
-        row["weights"] = self._kept(np.concatenate(parts))
-        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
-        row["depth"] = depth
+        return self._kept(np.concatenate(parts)), panels
 
     def _window(self, row: np.void, operation: Operation) -> tuple[int, int, int]:
         """Columns of what moves over a map; channels and padded size of the map."""
@@ -217,9 +261,17 @@ class _Assembler:
         self, row: np.void, operation: Operation, reads: list[int], place: int
     ) -> None:
         row["code"] = Code.DEPTHWISE
-        channels, high, wide = self._window(row, operation)
-        self._scratch(row, channels * high * wide, place)
+        _, _, wide = self._window(row, operation)
+        rows_kept = operation.options["kernel"] + 1  # and one of zeros
+        floats = rows_kept * wide * padded_pixel(operation.shape[0]) // FLOAT_BYTES
+        self._scratch(row, floats, place)
         row["weights"] = self._kept(_weights(operation))
+        expand = operation.expand
+        if expand is not None and expand.bias is not None:
+            row["expand_weights"], panels = self._packed(_weights(expand))
+            row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+            row["expand_bias"] = self._kept(expand.bias)
+            row["expand_activation"] = self._activation(expand)
 
     def _fill_weighted_sum(
         self, row: np.void, operation: Operation, reads: list[int], place: int

@@ -21,6 +21,7 @@ import numpy as np
 from paddlevideo.deploy.engines.base import EngineOptions
 from paddlevideo.deploy.engines.compiled.graph import UnsupportedProgramError, read_graph
 from paddlevideo.deploy.engines.compiled.lowering import lower
+from paddlevideo.deploy.engines.compiled.memory import FloatPool
 from paddlevideo.deploy.engines.compiled.operations import CompiledProgram
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
@@ -156,6 +157,7 @@ class CompiledEngine:
         self._threads = CpuThreads()
         self._threads.count = options.cpu_threads or available_cores()
         self._local = threading.local()
+        self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -199,7 +201,7 @@ class CompiledEngine:
         for name, shape, dtype in self._outputs:
             size = batch * math.prod(shape) + self._slack
             free = self._free[size]
-            memory = free.pop() if free else Memory(np.zeros(size, np.float32))
+            memory = free.pop() if free else Memory(self._pool.zeros(size))
             results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
             addresses.append(memory.address)
         places = np.array(addresses, np.int64)
@@ -216,7 +218,14 @@ class CompiledEngine:
             streams = min(_STREAMS_TOGETHER, last - start)
             addresses = self._addresses(streams)
             addresses[self._slots] = places + start * self._moves
-            self._run(assembly.table, assembly.lists, addresses, assembly.strides, streams)
+            self._run(
+                assembly.table,
+                assembly.later,
+                assembly.lists,
+                addresses,
+                assembly.strides,
+                streams,
+            )
 
     def _addresses(self, streams: int) -> np.ndarray:
         """This thread's arena for ``streams`` streams, as addresses by slot."""

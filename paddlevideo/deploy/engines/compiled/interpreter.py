@@ -10,16 +10,18 @@ from numba import njit
 from paddlevideo.deploy.engines.compiled.kernels import (
     apply,
     average,
+    clear_border,
     combine,
     convolve,
+    copy_row,
     dense,
-    depthwise,
+    depthwise_row,
     floats_at,
     integers_at,
     mean_of_pixels,
     multiply_channels,
-    pad_map,
     pad_planes,
+    padded_pixel,
     weighted_sum,
 )
 from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES
@@ -30,7 +32,16 @@ Array = Any  # typed where it is compiled
 
 
 @njit(nogil=True)
-def _dense(row: Any, lists: Array, a: int, output: int, shortcut: int, streams: int) -> None:
+def _dense(
+    row: Any,
+    lists: Array,
+    a: int,
+    output: int,
+    shortcut: int,
+    streams: int,
+    ahead: Array,
+    regions: Array,
+) -> None:
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     dense(
         a,
@@ -44,11 +55,15 @@ def _dense(row: Any, lists: Array, a: int, output: int, shortcut: int, streams: 
         row.bias,
         shortcut,
         row.activation,
+        ahead,
+        regions,
     )
 
 
 @njit(nogil=True)
-def _convolution(row: Any, lists: Array, a: int, output: int, scratch: int) -> None:
+def _convolution(
+    row: Any, lists: Array, a: int, output: int, scratch: int, ahead: Array, regions: Array
+) -> None:
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     pad_planes(
         a,
@@ -78,36 +93,64 @@ def _convolution(row: Any, lists: Array, a: int, output: int, scratch: int) -> N
         row.bias,
         row.stride,
         row.activation,
+        ahead,
+        regions,
     )
 
 
 @njit(nogil=True)
-def _depthwise(row: Any, a: int, output: int, shortcut: int, scratch: int) -> None:
-    pad_map(
-        a,
-        row.rows,
-        row.columns,
-        row.channels,
-        row.top,
-        row.left,
-        row.bottom,
-        row.right,
-        scratch,
-    )
-    depthwise(
-        scratch,
-        row.left + row.columns + row.right,
-        row.channels,
-        row.kernel,
-        row.stride,
-        row.weights,
-        output,
-        row.out_rows,
-        row.out_columns,
-        row.bias,
-        shortcut,
-        row.activation,
-    )
+def _depthwise(
+    row: Any, lists: Array, x: int, y: int, shortcut: int, ring: int, ahead: Array, regions: Array
+) -> None:
+    """A depthwise convolution; where its input is a product, of that product row by row.
+
+    The wide map between the two is then never written: a few rows of it stay in the cache.
+    """
+    pixel = padded_pixel(row.channels)
+    row_bytes = (row.left + row.columns + row.right) * pixel
+    clear_border(ring, row.kernel, row.left, row.columns, row.right, pixel)
+    panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
+    out_bytes = row.out_columns * row.channels * FLOAT_BYTES
+    done = 0
+    for out_row in range(row.out_rows):
+        first = out_row * row.stride - row.top
+        while done < min(first + row.kernel, row.rows):
+            to = ring + done % row.kernel * row_bytes + row.left * pixel
+            source = x + done * row.columns * row.in_channels * FLOAT_BYTES
+            if row.list_size:
+                dense(
+                    source,
+                    row.in_channels * FLOAT_BYTES,
+                    row.columns,
+                    panels,
+                    row.expand_weights,
+                    row.in_channels,
+                    to,
+                    pixel,
+                    row.expand_bias,
+                    0,
+                    row.expand_activation,
+                    ahead,
+                    regions,
+                )
+            else:
+                copy_row(source, row.columns, row.channels, to)
+            done += 1
+        depthwise_row(
+            ring,
+            row_bytes,
+            first,
+            row.rows,
+            row.channels,
+            row.kernel,
+            row.stride,
+            row.weights,
+            y + out_row * out_bytes,
+            row.out_columns,
+            row.bias,
+            shortcut + out_row * out_bytes if shortcut else 0,
+            row.activation,
+        )
 
 
 @njit(nogil=True)
@@ -183,12 +226,25 @@ def _other(row: Any, a: int, b: int, output: int) -> None:
         )
 
 
+@njit(nogil=True)
+def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Array:
+    """Where the memory lies that operations will need: first and last address of each."""
+    regions = np.empty((later.shape[0], 2), np.int64)
+    for place in range(later.shape[0]):
+        slot, address, size = later[place]
+        if slot >= 0:
+            address, size = addresses[slot], strides[slot] * streams
+        regions[place, 0], regions[place, 1] = address, address + size
+    return regions
+
+
 def _make(version: str) -> Any:
     """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
 
     @njit(nogil=True, cache=True)
     def run(
         table: Array,
+        later: Array,
         lists: Array,
         addresses: Array,
         strides: Array,
@@ -196,12 +252,27 @@ def _make(version: str) -> Any:
     ) -> None:
         if not version:
             return
+        regions = _regions(later, addresses, strides, streams)
+        ahead: Array = np.zeros(4, np.int64)
         for place in range(table.shape[0]):
             row = table[place]
+            # What is still to come may not be what this operation itself reads, nor too much.
+            if ahead[2] < row.later_first:
+                ahead[0], ahead[1], ahead[2] = 0, 0, row.later_first
+            ahead[3] = row.later_end
             code = row.code
             if code == Code.DENSE:
                 added = addresses[row.shortcut] if row.shortcut >= 0 else 0
-                _dense(row, lists, addresses[row.a], addresses[row.output], added, streams)
+                _dense(
+                    row,
+                    lists,
+                    addresses[row.a],
+                    addresses[row.output],
+                    added,
+                    streams,
+                    ahead,
+                    regions,
+                )
                 continue
             for stream in range(streams):
                 a = addresses[row.a] + stream * strides[row.a]
@@ -210,9 +281,10 @@ def _make(version: str) -> Any:
                     added = 0
                     if row.shortcut >= 0:
                         added = addresses[row.shortcut] + stream * strides[row.shortcut]
-                    _depthwise(row, a, output, added, addresses[row.scratch])
+                    ring = addresses[row.scratch]
+                    _depthwise(row, lists, a, output, added, ring, ahead, regions)
                 elif code == Code.CONVOLUTION:
-                    _convolution(row, lists, a, output, addresses[row.scratch])
+                    _convolution(row, lists, a, output, addresses[row.scratch], ahead, regions)
                 elif code == Code.WEIGHTED_SUM:
                     _weighted_sum(row, lists, addresses, strides, stream, output)
                 elif code == Code.CONCAT:
@@ -232,7 +304,7 @@ def _version() -> str:
 
 
 run_program = _make(_version())
-"""``run_program(table, lists, addresses, strides, streams)``: all operations of `table.OPERATION`.
+"""``run_program(table, later, lists, addresses, strides, streams)``: all operations of a table.
 
 ``addresses`` are those of the first stream's maps, by slot; ``strides`` the bytes to the next
 stream's.

@@ -20,6 +20,7 @@ from numba.core import cgutils
 from paddlevideo.deploy.engines.compiled.simd import (
     FLOAT_BYTES,
     LANES,
+    LINE_BYTES,
     REGISTERS,
     VECTOR_BYTES,
     operation,
@@ -34,15 +35,16 @@ from paddlevideo.deploy.engines.compiled.simd import (
 from paddlevideo.deploy.engines.compiled.tiles import depthwise_span, tile
 
 SLACK = 2 * VECTOR_BYTES
+_LARGEST_KERNEL = 16
 Array = Any  # typed where it is compiled
 _compiled = njit(nogil=True, cache=True)
 
 ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 10, 2: 6, 3: 4}
 _FEW = 4
-_ROWS_1, _ROWS_2, _ROWS_3 = ROWS[1], ROWS[2], ROWS[3]
+_DISTANCE = 4096  # bytes by which weights are asked for in advance
 _tile_1, _tile_2, _tile_3 = (tile(ROWS[n], n) for n in (1, 2, 3))
-_few_1, _few_2, _few_3 = (tile(_FEW, n) for n in (1, 2, 3))
-_one_1, _one_2, _one_3 = (tile(1, n) for n in (1, 2, 3))
+_few_1, _few_2, _few_3 = (tile(_FEW, n, lines=n) for n in (1, 2, 3))
+_one_1, _one_2, _one_3 = (tile(1, n, lines=n) for n in (1, 2, 3))
 _gather_1, _gather_few_1, _gather_one_1 = (
     tile(rows, 1, gather=True) for rows in (ROWS[1], _FEW, 1)
 )
@@ -87,7 +89,7 @@ def integers_at(address: int, count: int) -> Array:
 
 @_compiled
 def copy_floats(target: int, source: int, count: int) -> None:
-    """Copy ``count`` floats, and at least one vector."""
+    """Copy ``count`` floats; fewer than a vector are copied with what follows them."""
     size = count * FLOAT_BYTES
     place = 0
     while place + VECTOR_BYTES <= size:
@@ -106,11 +108,27 @@ def clear_floats(target: int, count: int) -> None:
     floats[:] = np.float32(0)
 
 
-def _rows_of(big_rows: int, big: Any, few: Any, one: Any) -> Any:
-    """A function of all rows of one panel: tiles of ``big_rows`` rows, and fewer at the end.
+@_compiled
+def _ahead_of(ahead: Array, regions: Array, size: int, otherwise: int) -> int:
+    """Where the next ``size`` bytes lie that a later operation needs; see `Ahead` in `table`."""
+    if ahead[0] >= ahead[1]:
+        if ahead[2] >= ahead[3]:
+            return otherwise
+        ahead[0], ahead[1] = regions[ahead[2], 0], regions[ahead[2], 1]
+        ahead[2] += 1
+    now = ahead[0]
+    ahead[0] = now + size
+    return now
 
-    Where there are enough rows the last tile begins earlier and computes some of them twice.
+
+def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
+    """A function of all rows of one panel: tiles of many rows, and of fewer at the end.
+
+    Where there are enough rows the last tile begins earlier and computes some of them twice. With
+    few rows the weights are what takes time: then they themselves are asked for in advance.
     """
+    big_rows = ROWS[vectors]
+    line, lines = LINE_BYTES, vectors * LINE_BYTES
 
     @njit(nogil=True)
     def run(
@@ -125,43 +143,40 @@ def _rows_of(big_rows: int, big: Any, few: Any, one: Any) -> Any:
         shortcut: int,
         places: int,
         activation: int,
+        ahead: Array,
+        regions: Array,
     ) -> None:
-        row = 0
+        row, later = 0, b + _DISTANCE
         while row < rows:
             left = rows - row
-            if left >= big_rows or (left > _FEW and rows >= big_rows):
+            if left >= big_rows or (left > 2 * _FEW and rows >= big_rows):
                 at = min(row, rows - big_rows)
                 added = shortcut + at * ldc if shortcut else 0
-                big(a + at * lda, lda, b, depth, c + at * ldc, ldc, bias, added, places, activation)
+                next_bytes = _ahead_of(ahead, regions, depth * line, b)
+                x, y = a + at * lda, c + at * ldc
+                big(x, lda, b, depth, y, ldc, bias, added, places, activation, next_bytes)
                 row = at + big_rows
             elif left >= _FEW or rows >= _FEW:
                 at = min(row, rows - _FEW)
                 added = shortcut + at * ldc if shortcut else 0
-                few(a + at * lda, lda, b, depth, c + at * ldc, ldc, bias, added, places, activation)
+                if rows >= big_rows:
+                    later = _ahead_of(ahead, regions, depth * lines, b)
+                x, y = a + at * lda, c + at * ldc
+                few(x, lda, b, depth, y, ldc, bias, added, places, activation, later)
                 row = at + _FEW
             else:
                 added = shortcut + row * ldc if shortcut else 0
-                one(
-                    a + row * lda,
-                    lda,
-                    b,
-                    depth,
-                    c + row * ldc,
-                    ldc,
-                    bias,
-                    added,
-                    places,
-                    activation,
-                )
+                x, y = a + row * lda, c + row * ldc
+                one(x, lda, b, depth, y, ldc, bias, added, places, activation, later)
                 row += 1
 
     return run
 
 
-_panel_1 = _rows_of(_ROWS_1, _tile_1, _few_1, _one_1)
-_panel_2 = _rows_of(_ROWS_2, _tile_2, _few_2, _one_2)
-_panel_3 = _rows_of(_ROWS_3, _tile_3, _few_3, _one_3)
-_gather_panel_1 = _rows_of(_ROWS_1, _gather_1, _gather_few_1, _gather_one_1)
+_panel_1 = _rows_of(1, _tile_1, _few_1, _one_1)
+_panel_2 = _rows_of(2, _tile_2, _few_2, _one_2)
+_panel_3 = _rows_of(3, _tile_3, _few_3, _one_3)
+_gather_panel_1 = _rows_of(1, _gather_1, _gather_few_1, _gather_one_1)
 
 
 @_compiled
@@ -177,6 +192,8 @@ def dense(
     bias: int,
     shortcut: int,
     activation: int,
+    ahead: Array,
+    regions: Array,
 ) -> None:
     """``activation(a @ b + bias + shortcut)`` for ``rows`` pixels.
 
@@ -188,11 +205,17 @@ def dense(
         to, offsets = c + first, bias + first
         added = shortcut + first if shortcut else 0
         if vectors == 3:
-            _panel_3(a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation)
+            _panel_3(
+                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+            )
         elif vectors == 2:
-            _panel_2(a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation)
+            _panel_2(
+                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+            )
         else:
-            _panel_1(a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation)
+            _panel_1(
+                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+            )
 
 
 @_compiled
@@ -211,6 +234,8 @@ def convolve(
     bias: int,
     stride: int,
     activation: int,
+    ahead: Array,
+    regions: Array,
 ) -> None:
     """A full convolution of a padded map; ``places``: bytes from an output's first input to each.
 
@@ -233,31 +258,9 @@ def convolve(
                 0,
                 places,
                 activation,
+                ahead,
+                regions,
             )
-
-
-@_compiled
-def pad_map(
-    x: int,
-    rows: int,
-    columns: int,
-    channels: int,
-    top: int,
-    left: int,
-    bottom: int,
-    right: int,
-    y: int,
-) -> None:
-    """Copy a map into one with zeros around it."""
-    wide = (left + columns + right) * channels
-    clear_floats(y, top * wide)
-    for row in range(rows):
-        to = y + (top + row) * wide * FLOAT_BYTES
-        clear_floats(to, left * channels)
-        middle = to + left * channels * FLOAT_BYTES
-        copy_floats(middle, x + row * columns * channels * FLOAT_BYTES, columns * channels)
-        clear_floats(middle + columns * channels * FLOAT_BYTES, right * channels)
-    clear_floats(y + (top + rows) * wide * FLOAT_BYTES, bottom * wide)
 
 
 @_compiled
@@ -300,10 +303,10 @@ def pad_planes(
 @_compiled
 def _span_of(
     kernel: int,
-    x: int,
+    rows: Array,
+    at: int,
     step: int,
     pixel: int,
-    row: int,
     w: int,
     ldw: int,
     y: int,
@@ -313,21 +316,29 @@ def _span_of(
     shortcut: int,
     activation: int,
 ) -> None:
+    table = rows.ctypes.data
     if kernel == 3:
-        _span_3(x, step, pixel, row, w, ldw, y, ldy, count, bias, shortcut, activation)
+        _span_3(table, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
         return
     if kernel == 5:
-        _span_5(x, step, pixel, row, w, ldw, y, ldy, count, bias, shortcut, activation)
+        _span_5(table, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
         return
+    alpha, beta, low, high, multiply = _activation_at(activation)
     for place in range(count):
         total = vload(bias)
         for ky in range(kernel):
             for kx in range(kernel):
-                value = vload(x + place * step + ky * row + kx * pixel)
+                value = vload(rows[ky] + at + place * step + kx * pixel)
                 total = vfma(value, vload(w + (ky * kernel + kx) * ldw), total)
         if shortcut:
             total = vadd(total, vload(shortcut + place * ldy))
-        vstore(y + place * ldy, vactivate(total, activation))
+        vstore(y + place * ldy, vactivate(total, alpha, beta, low, high, multiply))
+
+
+@_compiled
+def _activation_at(address: int) -> Any:
+    alpha, beta, low, high, multiply = floats_at(address, 5)
+    return vsplat(alpha), vsplat(beta), vsplat(low), vsplat(high), int(multiply)
 
 
 @_compiled
@@ -342,46 +353,76 @@ def _place_of(vector: int, channels: int) -> int:
 
 
 @_compiled
-def depthwise(
-    x: int,
-    padded_columns: int,
+def padded_pixel(channels: int) -> int:
+    """Bytes of a pixel whose channels begin with a cache line each time."""
+    return (channels * FLOAT_BYTES + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+
+
+@_compiled
+def clear_border(ring: int, kernel: int, left: int, columns: int, right: int, pixel: int) -> None:
+    """Zeros left and right of the rows of a ring, and in the row of zeros after them."""
+    row_bytes = (left + columns + right) * pixel
+    for row in range(kernel):
+        clear_floats(ring + row * row_bytes, left * pixel // FLOAT_BYTES)
+        end = ring + row * row_bytes + (left + columns) * pixel
+        clear_floats(end, right * pixel // FLOAT_BYTES)
+    clear_floats(ring + kernel * row_bytes, row_bytes // FLOAT_BYTES)
+
+
+@_compiled
+def depthwise_row(
+    ring: int,
+    row_bytes: int,
+    first: int,
+    rows: int,
     channels: int,
     kernel: int,
     stride: int,
     w: int,
     y: int,
-    out_rows: int,
-    out_columns: int,
+    count: int,
     bias: int,
     shortcut: int,
     activation: int,
 ) -> None:
-    """A depthwise convolution of a padded map, square kernel; weights [kernel * kernel, channels].
+    """One row of a depthwise convolution, square kernel; weights [kernel * kernel, channels].
 
-    ``shortcut`` (0: none) is a map as the result that is added before the activation.
+    The ring holds ``kernel`` rows of the padded input, each where its number leaves over when it is
+    divided by ``kernel``, and a row of zeros for what is outside the map. ``first`` is the number
+    of the first row under the kernel.
     """
-    pixel = channels * FLOAT_BYTES
-    row_bytes = padded_columns * pixel
-    for out_row in range(out_rows):
-        source, to = x + out_row * stride * row_bytes, out_row * out_columns * pixel
-        for vector in range(_vectors_of(channels)):
-            at = _place_of(vector, channels) * FLOAT_BYTES
-            added = shortcut + to + at if shortcut else 0
-            _span_of(
-                kernel,
-                source + at,
-                stride * pixel,
-                pixel,
-                row_bytes,
-                w + at,
-                pixel,
-                y + to + at,
-                pixel,
-                out_columns,
-                bias + at,
-                added,
-                activation,
-            )
+    pixel, size = padded_pixel(channels), channels * FLOAT_BYTES
+    under: Array = np.empty(_LARGEST_KERNEL, np.int64)
+    for ky in range(kernel):
+        row = first + ky
+        inside = 0 <= row < rows
+        under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
+    for vector in range(_vectors_of(channels)):
+        at = _place_of(vector, channels) * FLOAT_BYTES
+        added = shortcut + at if shortcut else 0
+        _span_of(
+            kernel,
+            under,
+            at,
+            stride * pixel,
+            pixel,
+            w + at,
+            size,
+            y + at,
+            size,
+            count,
+            bias + at,
+            added,
+            activation,
+        )
+
+
+@_compiled
+def copy_row(x: int, columns: int, channels: int, y: int) -> None:
+    """A row of pixels into one whose pixels begin with a cache line."""
+    pixel, size = padded_pixel(channels), channels * FLOAT_BYTES
+    for column in range(columns):
+        copy_floats(y + column * pixel, x + column * size, channels)
 
 
 @_compiled
@@ -400,6 +441,7 @@ def weighted_sum(
     The weights are [count, channels]: a depthwise convolution over time.
     """
     size = channels * FLOAT_BYTES
+    alpha, beta, low, high, multiply = _activation_at(activation)
     for pixel in range(pixels):
         start = pixel * size
         for vector in range(_vectors_of(channels)):
@@ -408,7 +450,7 @@ def weighted_sum(
             for place in range(count):
                 value = vload(maps[place] + start + at)
                 total = vfma(value, vload(w + place * size + at), total)
-            vstore(y + start + at, vactivate(total, activation))
+            vstore(y + start + at, vactivate(total, alpha, beta, low, high, multiply))
 
 
 @_compiled

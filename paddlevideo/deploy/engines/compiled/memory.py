@@ -33,7 +33,10 @@ class FloatPool:
 
 def _new_block(size: int) -> np.ndarray:
     size = -(-size // _LARGE_PAGE) * _LARGE_PAGE
-    block = mmap.mmap(-1, size + _LARGE_PAGE)
+    if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
+        return np.zeros(size // _FLOAT_BYTES, np.float32)
+    # Private: memory that may be shared with another process has small pages.
+    block = mmap.mmap(-1, size + _LARGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     if hasattr(mmap, "MADV_HUGEPAGE"):
         block.madvise(mmap.MADV_HUGEPAGE)
     floats = np.frombuffer(block, np.float32)

@@ -40,6 +40,7 @@ class Operation:
         shape: of the output.
         weights, bias: where the kind has them; as `lowering` lays them out.
         shortcut: a map that is added before the activation.
+        expand: a product that makes the input of a depthwise convolution, and nothing else's.
         options: sizes and the like of the kind.
     """
 
@@ -50,6 +51,7 @@ class Operation:
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
     shortcut: str | None = None
+    expand: "Operation | None" = None
     activation: Activation = IDENTITY
     options: dict[str, Any] = field(default_factory=dict)
 

@@ -25,6 +25,7 @@ LANES = _lanes_of_host()
 REGISTERS = 16 if LANES == 8 else 32
 FLOAT_BYTES = 4
 VECTOR_BYTES = LANES * FLOAT_BYTES
+LINE_BYTES = 64
 
 FLOAT = ir.FloatType()
 VECTOR = ir.VectorType(FLOAT, LANES)
@@ -64,6 +65,15 @@ def load_scalar(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     return builder.load(builder.inttoptr(address, FLOAT.as_pointer()), align=FLOAT_BYTES)
 
 
+def prefetch(builder: ir.IRBuilder, address: ir.Value) -> None:
+    """IR: ask for the cache line at an address, which need not exist, without waiting for it."""
+    pointer = builder.inttoptr(address, ir.IntType(8).as_pointer())
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, *[ir.IntType(32)] * 3])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    read, second_level, data = (ir.Constant(ir.IntType(32), number) for number in (0, 2, 1))
+    builder.call(function, [pointer, read, second_level, data])
+
+
 def splat(builder: ir.IRBuilder, scalar: ir.Value) -> ir.Value:
     """IR: a vector of equal floats."""
     undefined = ir.Constant(VECTOR, ir.Undefined)
@@ -95,24 +105,25 @@ def load_integer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:
     return builder.load(builder.inttoptr(address, INT64.as_pointer()), align=8)
 
 
-def activate(builder: ir.IRBuilder, values: list[ir.Value], activation: ir.Value) -> list[ir.Value]:
-    """IR: ``clip(alpha x + beta, low, high)`` of each vector, times x where ``multiply`` is not 0.
+def load_activation(builder: ir.IRBuilder, address: ir.Value) -> list[ir.Value]:
+    """IR: alpha, beta, low and high as vectors, and whether ``multiply`` is not 0.
 
     Args:
-        activation: address of the floats alpha, beta, low, high, multiply.
+        address: of these five floats.
     """
-    alpha, beta, low, high, multiply = (
-        load_scalar(builder, builder.add(activation, INT64(place * FLOAT_BYTES)))
-        for place in range(5)
+    *numbers, multiply = (
+        load_scalar(builder, builder.add(address, INT64(place * FLOAT_BYTES))) for place in range(5)
     )
     gated = builder.fcmp_ordered("!=", multiply, ir.Constant(FLOAT, 0.0))
-    alpha, beta, low, high = (splat(builder, number) for number in (alpha, beta, low, high))
-    results = []
-    for value in values:
-        bounded = multiply_add(builder, value, alpha, beta)
-        bounded = minimum(builder, maximum(builder, bounded, low), high)
-        results.append(builder.select(gated, builder.fmul(bounded, value), bounded))
-    return results
+    return [*(splat(builder, number) for number in numbers), gated]
+
+
+def activate(builder: ir.IRBuilder, value: ir.Value, activation: list[ir.Value]) -> ir.Value:
+    """IR: ``clip(alpha x + beta, low, high)``, times x where ``multiply``: `load_activation`."""
+    alpha, beta, low, high, gated = activation
+    bounded = multiply_add(builder, value, alpha, beta)
+    bounded = minimum(builder, maximum(builder, bounded, low), high)
+    return builder.select(gated, builder.fmul(bounded, value), bounded)
 
 
 # Typed as anything: numba calls the functions with other arguments than they are written with.
@@ -203,10 +214,14 @@ def vmax(typing_context: Any, a: types.Type, b: types.Type) -> Any:
 
 
 @operation
-def vactivate(typing_context: Any, x: types.Type, activation: types.Type) -> Any:
-    """The activation at an address, see `activate`."""
+def vactivate(
+    typing_context: Any, x: Any, alpha: Any, beta: Any, low: Any, high: Any, multiply: Any
+) -> Any:
+    """``clip(alpha x + beta, low, high)``, times x where ``multiply`` is not 0."""
 
     def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
-        return activate(builder, [values[0]], values[1])[0]
+        *given, multiply = values
+        gated = builder.icmp_signed("!=", multiply, INT64(0))
+        return activate(builder, given[0], [*given[1:], gated])
 
-    return vector_type(vector_type, _ADDRESS), generate
+    return vector_type(*[vector_type] * 5, types.intp), generate

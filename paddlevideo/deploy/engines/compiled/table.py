@@ -29,8 +29,11 @@ _FIELDS = (
     *("a", "b", "shortcut", "output", "scratch"),
     # Addresses.
     *("weights", "bias", "activation", "offsets"),
+    *("expand_weights", "expand_bias", "expand_activation"),
     # Place and length of what is in the list of integers.
     *("list_start", "list_size", "places"),
+    # The first of what later operations need, and the end of what may be asked for meanwhile.
+    *("later_first", "later_end"),
     # Sizes: of the output, of the input, of what moves over it.
     *("channels", "pixels", "count", "depth", "out_rows", "out_columns"),
     *("in_channels", "rows", "columns", "is_bytes", "size_a", "size_b"),

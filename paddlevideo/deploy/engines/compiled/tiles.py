@@ -14,40 +14,45 @@ from numba.core import types
 from paddlevideo.deploy.engines.compiled.simd import (
     FLOAT_BYTES,
     INT64,
+    LINE_BYTES,
     VECTOR,
     VECTOR_BYTES,
     activate,
+    load_activation,
     load_integer,
     load_scalar,
     load_vector,
     multiply_add,
     operation,
+    prefetch,
     splat,
     store_vector,
 )
 
 _I = types.intp
-_SIGNATURE = types.void(*[_I] * 10)
+_SIGNATURE = types.void(*[_I] * 11)
 _GROUP = 4  # rows whose addresses are told apart by multiples of one stride
 
 
-def tile(rows: int, vectors: int, gather: bool = False) -> Any:
+def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
     """A numba function of ``rows`` x ``vectors * LANES`` numbers of ``activation(a @ b + bias)``.
 
     Its arguments: address of a, and bytes between its rows; address of b, packed [depth, vectors *
     LANES]; depth; address of the result, and bytes between its rows; address of the bias; address
     of a shortcut to be added (0: none), whose rows lie as the result's; address of ``depth``
     integers, with ``gather``: bytes from a row's address to each of its numbers, which otherwise
-    follow each other; and address of the activation, see `simd.activate`.
+    follow each other; address of the activation, see `simd.load_activation`; and an address from
+    which on ``lines`` cache lines are asked for with each step of the depth: memory that is needed
+    later comes while the processor multiplies.
     """
 
     @operation
     def block(
         typing_context: Any, a: Any, lda: Any, b: Any, depth: Any, c: Any, ldc: Any, bias: Any,
-        shortcut: Any, places: Any, activation: Any,
+        shortcut: Any, places: Any, activation: Any, ahead: Any,
     ) -> Any:  # fmt: skip
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> Any:
-            _Block(builder, values, (rows, vectors), gather).emit()
+            _Block(builder, values, (rows, vectors), gather, lines).emit()
             return context.get_dummy_value()
 
         return _SIGNATURE, generate
@@ -55,9 +60,9 @@ def tile(rows: int, vectors: int, gather: bool = False) -> Any:
     @njit(nogil=True)
     def run(
         a: int, lda: int, b: int, depth: int, c: int, ldc: int, bias: int, shortcut: int,
-        places: int, activation: int,
+        places: int, activation: int, ahead: int,
     ) -> None:  # fmt: skip
-        block(a, lda, b, depth, c, ldc, bias, shortcut, places, activation)
+        block(a, lda, b, depth, c, ldc, bias, shortcut, places, activation, ahead)
 
     return run
 
@@ -66,20 +71,26 @@ class _Block:
     """Emits the code of one block."""
 
     def __init__(
-        self, builder: ir.IRBuilder, values: list, shape: tuple[int, int], gather: bool
+        self,
+        builder: ir.IRBuilder,
+        values: list,
+        shape: tuple[int, int],
+        gather: bool,
+        lines: int,
     ) -> None:
         (self.a, self.lda, self.b, self.depth, self.c, self.ldc, self.bias,
-         self.shortcut, self.places, self.activation) = values  # fmt: skip
-        self.builder, self.gather = builder, gather
+         self.shortcut, self.places, self.activation, self.ahead) = values  # fmt: skip
+        self.builder, self.gather, self.lines = builder, gather, lines
         self.rows, self.vectors = shape
         self.cells = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
 
     def emit(self) -> None:
         """Sums, shortcut, activation, results."""
         sums = self._with_shortcut(self._sums())
-        results = activate(self.builder, sums, self.activation)
-        for cell, value in zip(self.cells, results, strict=True):
-            store_vector(self.builder, value, self._place(self.c, *cell))
+        activation = load_activation(self.builder, self.activation)
+        for cell, value in zip(self.cells, sums, strict=True):
+            result = activate(self.builder, value, activation)
+            store_vector(self.builder, result, self._place(self.c, *cell))
 
     def _place(self, base: ir.Value, row: int, vector: int) -> ir.Value:
         offset = self.builder.mul(self.ldc, INT64(row))
@@ -101,9 +112,11 @@ class _Block:
         done = builder.append_basic_block("sums")
         builder.branch(loop)
         builder.position_at_end(loop)
-        step, b_now = builder.phi(INT64), builder.phi(INT64)
+        step, b_now, ahead = (builder.phi(INT64) for _ in range(3))
         a_now = [builder.phi(INT64) for _ in groups]
         old = [builder.phi(VECTOR) for _ in self.cells]
+        for line in range(self.lines):
+            prefetch(builder, builder.add(ahead, INT64(line * LINE_BYTES)))
         columns = self._vectors_at(b_now)
         new = []
         for row in range(self.rows):
@@ -115,12 +128,14 @@ class _Block:
             ]
         next_step = builder.add(step, INT64(1))
         next_b = builder.add(b_now, INT64(self.vectors * VECTOR_BYTES))
+        next_ahead = builder.add(ahead, INT64(self.lines * LINE_BYTES))
         advance = INT64(0 if self.gather else FLOAT_BYTES)
         next_a = [builder.add(address, advance) for address in a_now]
         builder.cbranch(builder.icmp_signed("<", next_step, self.depth), loop, done)
         for phi, first, following in [
             (step, INT64(0), next_step),
             (b_now, self.b, next_b),
+            (ahead, self.ahead, next_ahead),
             *zip(a_now, starts, next_a, strict=True),
             *zip(old, biases * self.rows, new, strict=True),
         ]:
@@ -159,58 +174,60 @@ class _Block:
 def depthwise_span(kernel: int) -> Any:
     """A numba function of one row of a depthwise convolution, for one vector of channels.
 
-    Its arguments: address of the first output's first input; bytes between the inputs of two
-    outputs, between two pixels and between two rows of the input; address of the weights [kernel *
-    kernel, channels], and bytes between two of them; address of the first output, bytes between two
-    outputs, number of outputs; address of the bias; address of what is to be added (0: none), which
-    lies as the outputs; and the activation as in `tile`.
+    Its arguments: address of ``kernel`` integers, the addresses of the input rows under the first
+    output; bytes to this vector's channels; bytes between the inputs of two outputs, and between
+    two pixels of the input; address of the weights [kernel * kernel, channels], and bytes between
+    two of them; address of the first output, bytes between two outputs, number of outputs; address
+    of the bias; address of what is to be added (0: none), which lies as the outputs; address of the
+    activation, see `simd.load_activation`.
     """
-    signature = types.void(*[_I] * 12)
 
     @operation
     def span(
-        typing_context: Any, x: Any, step: Any, pixel: Any, row: Any, w: Any, ldw: Any, y: Any,
+        typing_context: Any, rows: Any, at: Any, step: Any, pixel: Any, w: Any, ldw: Any, y: Any,
         ldy: Any, count: Any, bias: Any, shortcut: Any, activation: Any,
     ) -> Any:  # fmt: skip
         def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> Any:
             _emit_span(builder, values, kernel)
             return context.get_dummy_value()
 
-        return signature, generate
+        return types.void(*[_I] * 12), generate
 
     @njit(nogil=True)
     def run(
-        x: int, step: int, pixel: int, row: int, w: int, ldw: int, y: int, ldy: int, count: int,
+        rows: int, at: int, step: int, pixel: int, w: int, ldw: int, y: int, ldy: int, count: int,
         bias: int, shortcut: int, activation: int,
     ) -> None:  # fmt: skip
-        span(x, step, pixel, row, w, ldw, y, ldy, count, bias, shortcut, activation)
+        span(rows, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
 
     return run
 
 
 def _emit_span(builder: ir.IRBuilder, values: list, kernel: int) -> None:
-    x, step, pixel, row, w, ldw, y, ldy, count, bias, shortcut, activation = values
+    rows, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation = values
     taps = [(ky, kx) for ky in range(kernel) for kx in range(kernel)]
     weights = [
         load_vector(builder, builder.add(w, builder.mul(ldw, INT64(place))))
         for place in range(len(taps))
     ]
-    offsets = [
-        builder.add(builder.mul(row, INT64(ky)), builder.mul(pixel, INT64(kx))) for ky, kx in taps
+    places = [builder.mul(pixel, INT64(kx)) for kx in range(kernel)]
+    starts = [
+        builder.add(load_integer(builder, builder.add(rows, INT64(8 * ky))), at)
+        for ky in range(kernel)
     ]
-    first = load_vector(builder, bias)
-    zero = ir.Constant(VECTOR, [0.0] * VECTOR.count)
+    loaded = load_activation(builder, activation)
+    first, zero = load_vector(builder, bias), ir.Constant(VECTOR, [0.0] * VECTOR.count)
     before = builder.block
     loop, add, finish, done = (
         builder.append_basic_block(name) for name in ("pixel", "add", "finish", "done")
     )
     builder.branch(loop)
     builder.position_at_end(loop)
-    index, x_now, y_now, s_now = (builder.phi(INT64) for _ in range(4))
+    index, y_now, s_now, *x_now = (builder.phi(INT64) for _ in range(3 + kernel))
     # Two sums: one would wait for each of its multiply-adds.
     sums = [first, zero]
-    for place, (offset, weight) in enumerate(zip(offsets, weights, strict=True)):
-        value = load_vector(builder, builder.add(x_now, offset))
+    for place, ((ky, kx), weight) in enumerate(zip(taps, weights, strict=True)):
+        value = load_vector(builder, builder.add(x_now[ky], places[kx]))
         sums[place % 2] = multiply_add(builder, value, weight, sums[place % 2])
     total = builder.fadd(*sums)
     builder.cbranch(builder.icmp_signed("==", shortcut, INT64(0)), finish, add)
@@ -221,8 +238,11 @@ def _emit_span(builder: ir.IRBuilder, values: list, kernel: int) -> None:
     result = builder.phi(VECTOR)
     result.add_incoming(total, loop)
     result.add_incoming(more, add)
-    store_vector(builder, activate(builder, [result], activation)[0], y_now)
-    moves = [(index, INT64(0), INT64(1)), (x_now, x, step), (y_now, y, ldy), (s_now, shortcut, ldy)]
+    store_vector(builder, activate(builder, result, loaded), y_now)
+    # The next row's outputs: a store to memory that is not in the cache would wait for it.
+    prefetch(builder, builder.add(y_now, builder.mul(ldy, count)))
+    moves = [(index, INT64(0), INT64(1)), (y_now, y, ldy), (s_now, shortcut, ldy)]
+    moves += [(row, start, step) for row, start in zip(x_now, starts, strict=True)]
     following = [builder.add(phi, by) for phi, _, by in moves]
     builder.cbranch(builder.icmp_signed("<", following[0], count), loop, done)
     for (phi, start, _), after in zip(moves, following, strict=True):
