@@ -1,0 +1,85 @@
+"""Where the time of an exported program goes in ONNX Runtime, by kind of operation, one thread.
+
+python benchmarks/operations.py [--model movinet_a0_base] [--program clip] [--runs 10]
+
+Of every operation the least of all runs is taken. Measuring each costs some time of its own.
+"""
+
+import argparse
+import json
+import tempfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from pool import exported
+
+
+def random_inputs(session: Any, seed: int = 0) -> dict[str, Any]:
+    """Pixels and states of one clip or stream."""
+    import numpy as np
+
+    rng = np.random.default_rng(seed)
+    given = {}
+    for node in session.get_inputs():
+        shape = [length if isinstance(length, int) else 1 for length in node.shape]
+        kind = {"tensor(uint8)": np.uint8, "tensor(int32)": np.int32}.get(node.type, np.float32)
+        given[node.name] = rng.integers(0, 200 if kind == np.uint8 else 2, shape).astype(kind)
+    return given
+
+
+def least_times(path: Path, runs: int, folder: Path) -> dict[str, tuple[str, float]]:
+    """Kind and milliseconds of every operation of the graph as ONNX Runtime rewrote it."""
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.intra_op_num_threads = 1
+    settings.log_severity_level = 4
+    settings.enable_profiling = True
+    settings.profile_file_prefix = str(folder / "profile")
+    session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    inputs = random_inputs(session)
+    for _ in range(runs):
+        session.run(None, inputs)
+    events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
+    least: dict[str, tuple[str, float]] = {}
+    for event in events:
+        if event.get("cat") == "Node" and event["name"].endswith("_kernel_time"):
+            name, taken = event["name"], event["dur"] / 1e3
+            if name not in least or taken < least[name][1]:
+                least[name] = (event["args"]["op_name"], taken)
+    return least
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", default="movinet_a0_base")
+    parser.add_argument("--program", choices=("clip", "step"), default="clip")
+    parser.add_argument("--runs", type=int, default=10)
+    arguments = parser.parse_args()
+    import paddlevideo
+    from paddlevideo.deploy import read_bundle
+
+    num_frames = paddlevideo.create_model(arguments.model).input_spec().num_frames
+    with tempfile.TemporaryDirectory() as folder:
+        bundle = read_bundle(exported(arguments.model, Path(folder) / "bundle", num_frames))
+        files = bundle.clip_files if arguments.program == "clip" else bundle.step_files
+        if files.onnx is None:
+            raise SystemExit("this needs what writes ONNX: pip install -r requirements-onnx.txt")
+        least = least_times(files.onnx, arguments.runs, Path(folder))
+    total, number = Counter[str](), Counter[str]()
+    for kind, taken in least.values():
+        total[kind] += taken
+        number[kind] += 1
+    whole = sum(total.values())
+    print(f"| {arguments.model}, {arguments.program} program | number | ms | share |")
+    print("|---|---|---|---|")
+    for kind, taken in total.most_common(10):
+        print(f"| {kind} | {number[kind]} | {taken:.2f} | {taken / whole:.2f} |")
+    print(f"| all | {len(least)} | {whole:.2f} | 1.00 |")
+
+
+if __name__ == "__main__":
+    main()
