@@ -11,6 +11,7 @@ import paddle
 from paddle import inference
 
 from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.deploy.engines.paddle_program import declared_inputs
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 logger = logging.getLogger(__name__)
@@ -56,6 +57,7 @@ class PaddleEngine:
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"{program}: Paddle Inference refuses it: {error}") from None
         self._program = program
+        self._declared = declared_inputs(program)
         self._output_names = list(output_names)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -64,13 +66,19 @@ class PaddleEngine:
         Raises:
             BundleError: the program is for inputs of another size or dtype.
         """
+        given = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in inputs.items())
         for name in self._predictor.get_input_names():
+            declared = self._declared.get(name)
+            if declared is not None and not declared.fits(inputs[name]):
+                raise BundleError(
+                    f"{self._program} cannot run on {given}: its input {name} is "
+                    f"{list(declared.shape)} {declared.dtype}"
+                )
             handle = self._predictor.get_input_handle(name)
             handle.copy_from_cpu(np.ascontiguousarray(inputs[name]))
         try:
             self._predictor.run()
         except (RuntimeError, ValueError) as error:
-            given = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in inputs.items())
             raise BundleError(f"{self._program} cannot run on {given}: {error}") from None
         raw = self._predictor.get_output_names()
         return {

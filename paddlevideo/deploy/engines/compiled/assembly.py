@@ -8,28 +8,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from paddlevideo.deploy.engines.compiled.kernels import FUNCTIONS, SLACK, padded_pixel, panels_of
+from paddlevideo.deploy.engines.compiled.access import SLACK, padded_pixel
+from paddlevideo.deploy.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.deploy.engines.compiled.memory import FloatPool
 from paddlevideo.deploy.engines.compiled.operations import CompiledProgram, Operation, Shape
+from paddlevideo.deploy.engines.compiled.pointwise import FUNCTIONS
+from paddlevideo.deploy.engines.compiled.products import panels_of
 from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES, LANES
 from paddlevideo.deploy.engines.compiled.table import OPERATION, Code
 
-_ALIGNMENT = 64
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 _FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
-
-
-@dataclass(frozen=True)
-class ArenaMap:
-    """Where a map lies in the arena: ``offset`` bytes for each stream of a group before it.
-
-    ``offset`` is for one stream; it is multiplied by the streams of a group.
-    """
-
-    slot: int
-    size: int
-    first: int
-    last: int
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,7 @@ class Assembly:
 
     def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
         """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
-        places, total = _placed(self.maps, streams)
+        places, total = place_maps(self.maps, streams)
         arena = FloatPool().zeros(total // FLOAT_BYTES)
         start = arena.ctypes.data
         addresses = self.fixed.copy()
@@ -180,6 +169,9 @@ class _Assembler:
         row["shortcut"] = -1
         if operation.shortcut is not None:
             row["shortcut"] = self._map(operation.shortcut, place)
+        row["gate"] = -1
+        if operation.gate is not None:
+            row["gate"] = self._map(operation.gate, place)
         row["output"] = self._map(operation.output, place)
         channels, rows, columns = operation.shape
         row["channels"], row["out_rows"] = channels, rows
@@ -198,6 +190,9 @@ class _Assembler:
     def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
         row["code"] = Code.DENSE
         self._matrix(row, _weights(operation))
+        if operation.gate is not None:
+            row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
+            self._scratch(row, int(row["count"]), place)
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -367,6 +362,7 @@ def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, S
             output=direct.get(operation.output, operation.output),
             inputs=tuple(direct.get(name, name) for name in operation.inputs),
             shortcut=direct.get(operation.shortcut or "", operation.shortcut),
+            gate=direct.get(operation.gate or "", operation.gate),
         )
         for operation in program.operations
     ]
@@ -375,23 +371,3 @@ def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, S
         if source != target:
             operations.append(Operation("copy", (source,), target, shapes[name]))
     return operations, shapes
-
-
-def _placed(maps: tuple[ArenaMap, ...], streams: int) -> tuple[dict[int, int], int]:
-    """Offsets in bytes by slot, and the arena's size: the largest maps first, as low as fits."""
-    placed: list[tuple[ArenaMap, int, int]] = []
-    for item in sorted(maps, key=lambda item: -item.size):
-        size = -(-(item.size * streams + SLACK) // _ALIGNMENT) * _ALIGNMENT
-        taken = sorted(
-            (start, end)
-            for other, start, end in placed
-            if other.first <= item.last and item.first <= other.last
-        )
-        at = 0
-        for start, end in taken:
-            if at + size <= start:
-                break
-            at = max(at, end)
-        placed.append((item, at, at + size))
-    total = max((end for _, _, end in placed), default=_ALIGNMENT)
-    return {item.slot: start for item, start, _ in placed}, total

@@ -8,8 +8,10 @@ them on the disk.
 """
 
 import importlib.util
+import logging
 import math
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -26,9 +28,12 @@ from paddlevideo.deploy.engines.compiled.operations import CompiledProgram
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
 
+logger = logging.getLogger(__name__)
+
 # Streams that a thread takes through an operation together: it then reads the weights once for all
 # of them, while their maps still fit the processor's caches.
 _STREAMS_TOGETHER = 4
+_NOTICEABLE_SECONDS = 2.0
 
 
 def has_compiled() -> bool:
@@ -134,9 +139,9 @@ class CompiledEngine:
             raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
         if not path.is_file():
             raise BundleError(f"{path} is missing; export the model again")
+        from paddlevideo.deploy.engines.compiled.access import SLACK
         from paddlevideo.deploy.engines.compiled.assembly import assemble
         from paddlevideo.deploy.engines.compiled.interpreter import run_program
-        from paddlevideo.deploy.engines.compiled.kernels import SLACK
 
         program = lower(read_graph(path))
         self._assembly = assemble(program)
@@ -159,6 +164,7 @@ class CompiledEngine:
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
+        self._make_ready()
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
         held = program.outputs[name]
@@ -210,6 +216,20 @@ class CompiledEngine:
         else:
             self._threads.share_out(batch, partial(self._run_range, places))
         return results
+
+    def _make_ready(self) -> None:
+        """Let numba compile the kernels, or find them on the disk, before the first frame comes."""
+        begun = time.perf_counter()
+        assembly = self._assembly
+        nothing, addresses = assembly.table[:0], assembly.fixed.copy()
+        self._run(nothing, assembly.later, assembly.lists, addresses, assembly.strides, 1)
+        seconds = time.perf_counter() - begun
+        if seconds > _NOTICEABLE_SECONDS:
+            logger.info(
+                "the compiled engine's kernels were made for this processor in %.0f s; later "
+                "starts find them on the disk",
+                seconds,
+            )
 
     def _run_range(self, places: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""

@@ -7,57 +7,69 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from paddlevideo.deploy.engines.compiled.kernels import (
-    apply,
-    average,
-    clear_border,
-    combine,
-    convolve,
-    copy_row,
-    dense,
-    depthwise_row,
+from paddlevideo.deploy.engines.compiled.access import (
+    Array,
     floats_at,
     integers_at,
+    padded_pixel,
+)
+from paddlevideo.deploy.engines.compiled.pointwise import (
+    apply,
+    combine,
     mean_of_pixels,
     multiply_channels,
-    pad_planes,
-    padded_pixel,
     weighted_sum,
 )
+from paddlevideo.deploy.engines.compiled.products import convolve, dense, gated_weights, pad_planes
 from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES
 from paddlevideo.deploy.engines.compiled.table import Code
+from paddlevideo.deploy.engines.compiled.windows import (
+    average,
+    clear_border,
+    copy_row,
+    depthwise_row,
+)
 
 _MOST_MAPS = 32
-Array = Any  # typed where it is compiled
 
 
 @njit(nogil=True)
 def _dense(
     row: Any,
     lists: Array,
-    a: int,
-    output: int,
-    shortcut: int,
+    addresses: Array,
+    strides: Array,
     streams: int,
     ahead: Array,
     regions: Array,
 ) -> None:
+    """A product. Where its input has a gate, each stream has its own copy of the weights."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
-    dense(
-        a,
-        row.depth * FLOAT_BYTES,
-        streams * row.pixels,
-        panels,
-        row.weights,
-        row.depth,
-        output,
-        row.channels * FLOAT_BYTES,
-        row.bias,
-        shortcut,
-        row.activation,
-        ahead,
-        regions,
-    )
+    weights, parts, rows = row.weights, 1, streams * row.pixels
+    if row.gate >= 0:
+        weights, parts, rows = addresses[row.scratch], streams, row.pixels
+    for part in range(parts):
+        added = 0
+        if row.shortcut >= 0:
+            added = addresses[row.shortcut] + part * strides[row.shortcut]
+        if row.gate >= 0:
+            gate = addresses[row.gate] + part * strides[row.gate]
+            gated_weights(row.weights, panels, row.depth, gate, weights)
+        dense(
+            addresses[row.a] + part * strides[row.a],
+            row.depth * FLOAT_BYTES,
+            rows,
+            panels,
+            weights,
+            row.depth,
+            addresses[row.output] + part * strides[row.output],
+            row.channels * FLOAT_BYTES,
+            row.bias,
+            added,
+            row.activation,
+            ahead,
+            regions,
+        )
 
 
 @njit(nogil=True)
@@ -191,7 +203,9 @@ def _concat(
     at = 0
     for part in range(row.list_size):
         slot, size = lists[row.list_start + 2 * part], lists[row.list_start + 2 * part + 1]
-        result[at : at + size] = floats_at(addresses[slot] + stream * strides[slot], size)
+        source = floats_at(addresses[slot] + stream * strides[slot], size)
+        for channel in range(size):
+            result[at + channel] = source[channel]
         at += size
 
 
@@ -262,17 +276,7 @@ def _make(version: str) -> Any:
             ahead[3] = row.later_end
             code = row.code
             if code == Code.DENSE:
-                added = addresses[row.shortcut] if row.shortcut >= 0 else 0
-                _dense(
-                    row,
-                    lists,
-                    addresses[row.a],
-                    addresses[row.output],
-                    added,
-                    streams,
-                    ahead,
-                    regions,
-                )
+                _dense(row, lists, addresses, strides, streams, ahead, regions)
                 continue
             for stream in range(streams):
                 a = addresses[row.a] + stream * strides[row.a]

@@ -74,6 +74,7 @@ class _Lowering:
                 raise UnsupportedProgramError(f"the operation {node.kind}")
             rule(node)
         self._join_expansions()
+        self._join_gates()
         read = {name for operation in self.operations.values() for name in operation.read}
         outputs = {name: self._name(name) for name in self.graph.outputs}
         missing = [
@@ -112,6 +113,20 @@ class _Lowering:
                 del self.operations[source]
                 joined = replace(operation, inputs=expand.inputs, expand=expand)
                 self.operations[output] = joined
+
+    def _join_gates(self) -> None:
+        """Let a product of many pixels take a gate into its weights, which are fewer."""
+        readers = Counter(name for op in self.operations.values() for name in op.read)
+        readers.update(map(self._name, self.graph.outputs))
+        for output, operation in list(self.operations.items()):
+            source = operation.inputs[0]
+            scale = self.operations.get(source)
+            if operation.kind != "dense" or scale is None or scale.kind != "scale":
+                continue
+            if readers[source] == 1 and scale.shape[1] * scale.shape[2] > operation.shape[0]:
+                del self.operations[source]
+                x, gate = scale.inputs
+                self.operations[output] = replace(operation, inputs=(x,), gate=gate)
 
     def _name(self, name: str) -> str:
         return self.alias.get(name, name)

@@ -40,6 +40,7 @@ class Operation:
         shape: of the output.
         weights, bias: where the kind has them; as `lowering` lays them out.
         shortcut: a map that is added before the activation.
+        gate: one factor for each channel of the input of a product.
         expand: a product that makes the input of a depthwise convolution, and nothing else's.
         options: sizes and the like of the kind.
     """
@@ -51,6 +52,7 @@ class Operation:
     weights: np.ndarray | None = None
     bias: np.ndarray | None = None
     shortcut: str | None = None
+    gate: str | None = None
     expand: "Operation | None" = None
     activation: Activation = IDENTITY
     options: dict[str, Any] = field(default_factory=dict)
@@ -58,7 +60,8 @@ class Operation:
     @property
     def read(self) -> tuple[str, ...]:
         """All maps it reads."""
-        return self.inputs if self.shortcut is None else (*self.inputs, self.shortcut)
+        more = (self.shortcut, self.gate)
+        return (*self.inputs, *(name for name in more if name is not None))
 
     def named(self, output: str, **changes: Any) -> "Operation":
         """The same with another output, and what else is to change."""

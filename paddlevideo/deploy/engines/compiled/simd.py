@@ -225,3 +225,17 @@ def vactivate(
         return activate(builder, given[0], [*given[1:], gated])
 
     return vector_type(*[vector_type] * 5, types.intp), generate
+
+
+@operation
+def keep_apart(typing_context: Any) -> Any:
+    """Keep the function that calls this out of its callers.
+
+    Large kernels would otherwise be compiled once for each place they are called from.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), generate

@@ -26,7 +26,7 @@ _FIELDS = (
     "code",
     "kind",
     # Slots of maps; -1 is none.
-    *("a", "b", "shortcut", "output", "scratch"),
+    *("a", "b", "shortcut", "gate", "output", "scratch"),
     # Addresses.
     *("weights", "bias", "activation", "offsets"),
     *("expand_weights", "expand_bias", "expand_activation"),

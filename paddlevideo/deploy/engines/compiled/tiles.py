@@ -18,6 +18,7 @@ from paddlevideo.deploy.engines.compiled.simd import (
     VECTOR,
     VECTOR_BYTES,
     activate,
+    keep_apart,
     load_activation,
     load_integer,
     load_scalar,
@@ -62,6 +63,7 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
         a: int, lda: int, b: int, depth: int, c: int, ldc: int, bias: int, shortcut: int,
         places: int, activation: int, ahead: int,
     ) -> None:  # fmt: skip
+        keep_apart()
         block(a, lda, b, depth, c, ldc, bias, shortcut, places, activation, ahead)
 
     return run
@@ -198,6 +200,7 @@ def depthwise_span(kernel: int) -> Any:
         rows: int, at: int, step: int, pixel: int, w: int, ldw: int, y: int, ldy: int, count: int,
         bias: int, shortcut: int, activation: int,
     ) -> None:  # fmt: skip
+        keep_apart()
         span(rows, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
 
     return run
