@@ -1,6 +1,7 @@
-"""Where the time of an exported program goes in ONNX Runtime, by kind of operation, one thread.
+"""Where the time of an exported program goes, by kind of operation, one thread.
 
-python benchmarks/operations.py [--model movinet_a0_base] [--program clip] [--runs 10]
+python benchmarks/operations.py [--model movinet_a0_base] [--program clip] [--engine onnxruntime]
+    [--runs 10]
 
 Of every operation the least of all runs is taken. Measuring each costs some time of its own.
 """
@@ -51,12 +52,44 @@ def least_times(path: Path, runs: int, folder: Path) -> dict[str, tuple[str, flo
     return least
 
 
+def report_compiled(files: Any, name: str, runs: int) -> None:
+    """The same of the compiled engine, with what it computes."""
+    import numpy as np
+
+    from paddlevideo.deploy.engines import EngineOptions
+    from paddlevideo.deploy.engines.compiled.engine import CompiledEngine
+
+    options = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
+    engine = CompiledEngine(files.onnx, files.outputs, options)
+    rng = np.random.default_rng(0)
+    inputs = {
+        name: engine.tensor(rng.integers(0, 200 if shape[0] == 3 else 2, (1, *shape)).astype(dtype))
+        for name, shape, dtype in engine.expected_inputs
+    }
+    total, number, work = Counter[str](), Counter[str](), Counter[str]()
+    for item in engine.time_operations(inputs, 10 * runs):
+        single = item.kind == "dense" and item.multiply_adds * 4 == item.weight_bytes
+        kind = "dense, one pixel" if single else item.kind
+        total[kind] += 1e3 * item.seconds
+        number[kind] += 1
+        work[kind] += item.multiply_adds
+    whole = sum(total.values())
+    print(f"| {name}, step program, compiled | number | ms | share | 1e9 multiply-adds/s |")
+    print("|---|---|---|---|---|")
+    for kind, taken in total.most_common(10):
+        rate = f"{work[kind] / taken / 1e6:.0f}" if work[kind] else ""
+        print(f"| {kind} | {number[kind]} | {taken:.2f} | {taken / whole:.2f} | {rate} |")
+    rate = work.total() / whole / 1e6
+    print(f"| all | {number.total()} | {whole:.2f} | 1.00 | {rate:.0f} |")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="movinet_a0_base")
     parser.add_argument("--program", choices=("clip", "step"), default="clip")
+    parser.add_argument("--engine", choices=("onnxruntime", "compiled"), default="onnxruntime")
     parser.add_argument("--runs", type=int, default=10)
     arguments = parser.parse_args()
     import paddlevideo
@@ -68,6 +101,9 @@ def main() -> None:
         files = bundle.clip_files if arguments.program == "clip" else bundle.step_files
         if files.onnx is None:
             raise SystemExit("this needs what writes ONNX: pip install -r requirements-onnx.txt")
+        if arguments.engine == "compiled":
+            report_compiled(files, arguments.model, arguments.runs)
+            return
         least = least_times(files.onnx, arguments.runs, Path(folder))
     total, number = Counter[str](), Counter[str]()
     for kind, taken in least.values():

@@ -288,8 +288,8 @@ def test_memory_does_not_grow(bundle):
     """After a few steps every result lies where an earlier one lay."""
     engine = open_engine(bundle.step_files, CPU)
     inputs = {
-        name: engine.tensor(np.zeros((1, *info.shape), info.dtype))
-        for name, info in engine._inputs.items()
+        name: engine.tensor(np.zeros((1, *shape), dtype))
+        for name, shape, dtype in engine.expected_inputs
     }
     seen = set()
     for _ in range(20):
@@ -305,6 +305,6 @@ def test_engines_of_a_bundle(bundle):
 
 def test_a_step_of_another_size_is_refused(bundle):
     engine = open_engine(bundle.step_files, CPU)
-    feeds = {name: np.zeros((1, *i.shape), i.dtype) for name, i in engine._inputs.items()}
+    feeds = {name: np.zeros((1, *shape), dtype) for name, shape, dtype in engine.expected_inputs}
     with pytest.raises(BundleError, match=r"cannot run on frame \[1, 3, 8, 8\] uint8; it is for"):
         engine.run({**feeds, "frame": np.zeros((1, 3, 8, 8), np.uint8)})

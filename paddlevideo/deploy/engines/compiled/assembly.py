@@ -26,7 +26,7 @@ class Assembly:
     """A program ready to run.
 
     Attributes:
-        table: a record for each operation.
+        operations, table: in order, and a record for each.
         later: slot (or -1), address and bytes of what operations read first, in their order.
         lists: integers that operations refer to: panels, places, slots.
         strides: bytes from a stream's map to the next stream's, by slot.
@@ -36,6 +36,7 @@ class Assembly:
         keep: arrays whose addresses are in the table.
     """
 
+    operations: tuple[Operation, ...]
     table: np.ndarray
     later: np.ndarray
     lists: np.ndarray
@@ -100,11 +101,17 @@ class _Assembler:
             if slot not in outside
         ]
         return Assembly(
-            table, later, np.array(self.lists or [0], np.int64),
-            np.array(self.strides, np.int64), np.array(self.fixed, np.int64), inputs,
-            {name.removeprefix("output:"): slot for name, slot in outputs.items()},
-            tuple(maps), tuple(self.keep),
-        )  # fmt: skip
+            operations=tuple(self.operations),
+            table=table,
+            later=later,
+            lists=np.array(self.lists or [0], np.int64),
+            strides=np.array(self.strides, np.int64),
+            fixed=np.array(self.fixed, np.int64),
+            inputs=inputs,
+            outputs={name.removeprefix("output:"): slot for name, slot in outputs.items()},
+            maps=tuple(maps),
+            keep=tuple(self.keep),
+        )
 
     def _slot(self, name: str, size: int) -> int:
         if name not in self.slots:

@@ -14,6 +14,7 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -86,8 +87,10 @@ class CompiledTensor:
             self._free.append(self._memory)
 
     def picture(self) -> np.ndarray:
-        """The array itself: a frame is read as it is."""
-        return self.numpy() if self._source is None else self._source
+        """The array itself: a frame is read as it is. It lives as long as the tensor."""
+        if self._source is None:
+            self._source = self.numpy()
+        return self._source
 
     def address(self, slack: int) -> int:
         """Where [B, H, W, C] lies in a row, with ``slack`` floats after it."""
@@ -112,6 +115,16 @@ class CompiledTensor:
         return flat.reshape(streams, rows, columns, channels).transpose(0, 3, 1, 2).copy()
 
 
+@dataclass(frozen=True)
+class OperationTime:
+    """How long one operation took, and what it does for one stream."""
+
+    kind: str
+    seconds: float
+    multiply_adds: int
+    weight_bytes: int
+
+
 class CompiledEngine:
     """A ``.onnx`` step program as compiled loops.
 
@@ -120,6 +133,9 @@ class CompiledEngine:
     Args:
         path: the file.
         output_names: our names of the outputs, in the program's order.
+
+    Attributes:
+        expected_inputs: name, shape of one stream and dtype of every input.
 
     Raises:
         BundleError: the file cannot be read, or has an operation that the engine does not know
@@ -149,8 +165,10 @@ class CompiledEngine:
         self._slack = SLACK // 4
         self._path = path
         self._inputs = program.inputs
-        self._pictures = program.pictures
-        self._expected = [(name, info.shape, info.dtype) for name, info in program.inputs.items()]
+        self._pictures, self._shapes = program.pictures, program.shapes
+        self.expected_inputs = [
+            (name, info.shape, info.dtype) for name, info in program.inputs.items()
+        ]
         self._outputs = [
             (ours, *self._output(program, name))
             for ours, name in zip(output_names, program.outputs, strict=True)
@@ -189,9 +207,44 @@ class CompiledEngine:
 
     def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
-        batch = int(inputs[self._expected[0][0]].shape[0])
-        addresses, pictures = [], []
-        for name, shape, dtype in self._expected:
+        results, places, batch = self._bind(inputs)
+        if batch == 1:
+            self._run_range(places, 0, 1)
+        else:
+            self._threads.share_out(batch, partial(self._run_range, places))
+        return results
+
+    def time_operations(self, inputs: Mapping[str, Any], rounds: int) -> list[OperationTime]:
+        """How long each operation takes where it stands, for one stream on this thread.
+
+        They are run one by one in their order, ``rounds`` times; the least of each is given. What
+        is asked for in advance then comes for the next operation only.
+        """
+        _held, places, _batch = self._bind(inputs)
+        assembly, addresses = self._assembly, self._addresses(1)
+        addresses[self._slots] = places
+        parts = [assembly.table[n : n + 1] for n in range(len(assembly.table))]
+        least = [math.inf] * len(parts)
+        for _ in range(rounds):
+            for place, part in enumerate(parts):
+                begun = time.perf_counter()
+                self._run(part, assembly.later, assembly.lists, addresses, assembly.strides, 1)
+                least[place] = min(least[place], time.perf_counter() - begun)
+        return [
+            OperationTime(
+                operation.kind,
+                seconds,
+                operation.multiply_adds(self._shapes),
+                0 if operation.weights is None else operation.weights.nbytes,
+            )
+            for operation, seconds in zip(assembly.operations, least, strict=True)
+        ]
+
+    def _bind(self, inputs: Mapping[str, Any]) -> tuple[dict[str, CompiledTensor], np.ndarray, int]:
+        """Memory for the results, and the addresses of all inputs and results."""
+        batch = int(inputs[self.expected_inputs[0][0]].shape[0])
+        addresses = []
+        for name, shape, dtype in self.expected_inputs:
             tensor = inputs[name]
             if tensor.shape != (batch, *shape) or tensor.dtype != dtype:
                 raise BundleError(
@@ -199,8 +252,7 @@ class CompiledEngine:
                     f"for {[batch, *shape]} {dtype}"
                 )
             if name in self._pictures:
-                pictures.append(tensor.picture())
-                addresses.append(pictures[-1].ctypes.data)
+                addresses.append(tensor.picture().ctypes.data)
             else:
                 addresses.append(tensor.address(self._slack))
         results = {}
@@ -210,12 +262,7 @@ class CompiledEngine:
             memory = free.pop() if free else Memory(self._pool.zeros(size))
             results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
             addresses.append(memory.address)
-        places = np.array(addresses, np.int64)
-        if batch == 1:
-            self._run_range(places, 0, 1)
-        else:
-            self._threads.share_out(batch, partial(self._run_range, places))
-        return results
+        return results, np.array(addresses, np.int64), batch
 
     def _make_ready(self) -> None:
         """Let numba compile the kernels, or find them on the disk, before the first frame comes."""

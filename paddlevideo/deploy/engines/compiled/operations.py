@@ -1,5 +1,6 @@
 """What a compiled program consists of: few operations that do much each."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,6 +63,20 @@ class Operation:
         """All maps it reads."""
         more = (self.shortcut, self.gate)
         return (*self.inputs, *(name for name in more if name is not None))
+
+    def multiply_adds(self, shapes: Mapping[str, Shape]) -> int:
+        """Of one stream: those of its weights at every place.
+
+        Args:
+            shapes: of the maps.
+        """
+        pixels = self.shape[1] * self.shape[2]
+        own = 0 if self.weights is None else pixels * self.weights.size
+        if self.expand is None:
+            return own
+        _, rows, columns = shapes[self.inputs[0]]
+        before = 0 if self.expand.weights is None else self.expand.weights.size
+        return own + rows * columns * before
 
     def named(self, output: str, **changes: Any) -> "Operation":
         """The same with another output, and what else is to change."""
