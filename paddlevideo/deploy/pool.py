@@ -15,10 +15,6 @@ from paddlevideo.deploy.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import ConfigError, DataError
 
-# Past this, a larger batch gives no more frames a second on a CPU core, and a batch is computed as
-# a whole even if few of its streams have a frame.
-_MAX_ROWS = 8
-
 
 @dataclass
 class _Pending:
@@ -77,7 +73,7 @@ class PoolStream:
 class StreamPool:
     """Up to ``max_streams`` streams, each with its own clock and states, stepped together.
 
-    The streams are spread over runners of up to 8 rows each, made as they are needed; `step`
+    The streams are spread over runners of up to ``together`` rows, made as they are needed; `step`
     computes the runners of several batches at the same time, each on one core, those with the
     oldest frame first. A stream waits with one frame at most, so none can hold up the others.
 
@@ -87,6 +83,8 @@ class StreamPool:
         max_streams: that can be open at a time.
         threads: batches computed at the same time.
         options: of every stream.
+        together: rows of a runner at most. A runner computes all its rows even if few of them have
+            a frame.
 
     Raises:
         ConfigError: max_streams or threads below 1.
@@ -99,13 +97,14 @@ class StreamPool:
         max_streams: int,
         threads: int,
         options: StreamOptions,
+        together: int = 8,
     ) -> None:
         for name, value in (("max_streams", max_streams), ("threads", threads)):
             if value < 1:
                 raise ConfigError(f"{name} is {value}, expected at least 1")
         self.max_streams = max_streams
         self._threads = min(threads, max_streams)
-        self._rows = min(_MAX_ROWS, -(-max_streams // self._threads))
+        self._rows = min(together, -(-max_streams // self._threads))
         self._new_runner = new_runner
         self._view = view
         self._options = options

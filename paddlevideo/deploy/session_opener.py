@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle
-from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
+from paddlevideo.deploy.engines import Engine, EngineOptions, TensorEngine, open_engine
 from paddlevideo.deploy.pool import StreamPool
 from paddlevideo.deploy.session import Stepper, StreamSession
 from paddlevideo.deploy.session_options import StreamOptions
@@ -44,6 +44,21 @@ class StreamOpener:
         self._bundle = bundle
         self._engine_options = engine_options
         self._view = view
+        self._shared: dict[int | None, TensorEngine] = {}
+
+    def _engine(self, cpu_threads: int | None) -> TensorEngine:
+        """An engine for a runner: the one there is, if several threads may run it."""
+        if cpu_threads not in self._shared:
+            engine = open_engine(self._bundle.step_files, self._options(cpu_threads))
+            if not engine.shareable:
+                return engine
+            self._shared[cpu_threads] = engine
+        return self._shared[cpu_threads]
+
+    def _options(self, cpu_threads: int | None) -> EngineOptions:
+        if cpu_threads is None:
+            return self._engine_options
+        return replace(self._engine_options, cpu_threads=cpu_threads)
 
     def runner(self, batch_size: int = 1, cpu_threads: int | None = None) -> Stepper:
         """A runner of ``batch_size`` streams.
@@ -51,10 +66,8 @@ class StreamOpener:
         Args:
             cpu_threads: in place of the engine options'; None keeps them.
         """
-        options = self._engine_options
-        if cpu_threads is not None:
-            options = replace(options, cpu_threads=cpu_threads)
-        return StepRunner(self._bundle, options, batch_size)
+        engine = self._engine(cpu_threads)
+        return StepRunner(self._bundle, self._options(cpu_threads), batch_size, engine)
 
     def session(self, options: StreamOptions) -> StreamSession:
         """One stream."""
@@ -63,9 +76,14 @@ class StreamOpener:
     def pool(self, max_streams: int, threads: int | None, options: StreamOptions) -> StreamPool:
         """Many streams; every runner of the pool computes on one core."""
         threads = threads or self._engine_options.cpu_threads or os.cpu_count() or 1
-        return StreamPool(
-            lambda rows: self.runner(rows, cpu_threads=1), self._view, max_streams, threads, options
-        )
+        opened = [self._engine(1)]
+        together = opened[0].together
+
+        def new_runner(rows: int) -> Stepper:
+            engine = opened.pop() if opened else self._engine(1)
+            return StepRunner(self._bundle, self._options(1), rows, engine)
+
+        return StreamPool(new_runner, self._view, max_streams, threads, options, together)
 
 
 class StepByStepEngine:

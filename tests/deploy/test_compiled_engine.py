@@ -1,5 +1,7 @@
 """The compiled engine: its kernels against NumPy, its reading of graphs, threads and refusals."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 
@@ -308,3 +310,20 @@ def test_a_step_of_another_size_is_refused(bundle):
     feeds = {name: np.zeros((1, *shape), dtype) for name, shape, dtype in engine.expected_inputs}
     with pytest.raises(BundleError, match=r"cannot run on frame \[1, 3, 8, 8\] uint8; it is for"):
         engine.run({**feeds, "frame": np.zeros((1, 3, 8, 8), np.uint8)})
+
+
+def test_threads_share_an_engine(bundle):
+    """Runners of one engine in several threads: weights are there once, states apart."""
+    engine = open_engine(bundle.step_files, CPU)
+    assert engine.shareable
+    videos = np.random.default_rng(3).integers(0, 256, (4, 6, 1, 3, 32, 32), np.uint8)
+
+    def last_logits(video, engine):
+        runner = StepRunner(bundle, CPU, 1, engine)
+        return [runner.step(frame) for frame in video][-1]
+
+    expected = [last_logits(video, None) for video in videos]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            found = list(threads.map(lambda video: last_logits(video, engine), videos))
+            np.testing.assert_array_equal(found, expected)

@@ -387,3 +387,15 @@ def test_the_tool(whole, videos, tmp_path):
     assert load_predictor(tmp_path / "mine_int8", device="cpu")(videos[0]).label in LABELS
     done = run("quantize.py", "--model_dir", bundle, "--calibration", "none", cwd=tmp_path)
     assert done.returncode == 1 and done.stderr == "error: none: no such file or folder\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights_only", [True, False])
+def test_a0_with_600_classes_is_small(videos, tmp_path, weights_only):
+    """4.5 MB at most for the whole folder, with the layers in float that the search keeps."""
+    model = randomise(paddlevideo.create_model("movinet_a0_stream", num_classes=600)).eval()
+    made = ExportOptions(onnx=True)
+    bundle = export_model(model, STREAM_PIPELINE, tmp_path / "a0", "A0", None, made)
+    options = QuantizeOptions(weights_only=weights_only, num_videos=2, search_videos=1)
+    folder = quantize_bundle(bundle, videos, tmp_path / "int8", options).bundle.folder
+    assert sum(path.stat().st_size for path in folder.iterdir()) <= 4.5e6

@@ -52,9 +52,17 @@ class TensorEngine(Engine, Protocol):
     """An engine whose tensors stay where it computes.
 
     What one run gives can be an input of the next without passing through NumPy.
+
+    Attributes:
+        name: as in `EngineOptions.engine`.
+        together: streams that a thread steps together at most; one where more gain nothing, so
+            that a stream without a frame costs nothing.
+        shareable: several threads may run it at the same time, each with tensors of its own.
     """
 
     name: str
+    together: int
+    shareable: bool
 
     def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for tensors of the engine; no later run changes them."""

@@ -36,6 +36,8 @@ class PaddleEngine:
     """
 
     name = "paddle"
+    together = 8
+    shareable = False
 
     def __init__(
         self, program: Path, params: Path, output_names: Sequence[str], options: EngineOptions

@@ -144,6 +144,8 @@ class CompiledEngine:
     """
 
     name = "compiled"
+    together = 1
+    shareable = True
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
         if not has_compiled():
@@ -259,7 +261,10 @@ class CompiledEngine:
         for name, shape, dtype in self._outputs:
             size = batch * math.prod(shape) + self._slack
             free = self._free[size]
-            memory = free.pop() if free else Memory(self._pool.zeros(size))
+            try:  # another thread may take the last one
+                memory = free.pop()
+            except IndexError:
+                memory = Memory(self._pool.zeros(size))
             results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
             addresses.append(memory.address)
         return results, np.array(addresses, np.int64), batch

@@ -5,6 +5,7 @@ addresses for them; Linux gives pages of 2 MiB where it is asked for them.
 """
 
 import mmap
+import threading
 
 import numpy as np
 
@@ -14,21 +15,26 @@ _FLOAT_BYTES = 4
 
 
 class FloatPool:
-    """Gives out arrays of zeros from large blocks; they live as long as anybody holds them."""
+    """Gives out arrays of zeros from large blocks; they live as long as anybody holds them.
+
+    Several threads may ask for them.
+    """
 
     def __init__(self, block_bytes: int = 2 * _LARGE_PAGE) -> None:
         self._block_bytes = block_bytes
         self._block: np.ndarray = np.zeros(0, np.float32)
         self._used = 0
+        self._lock = threading.Lock()
 
     def zeros(self, count: int) -> np.ndarray:
         """An array of ``count`` floats that begins with a cache line."""
-        if self._used + count > self._block.size:
-            self._block = _new_block(max(self._block_bytes, count * _FLOAT_BYTES))
-            self._used = 0
-        start = self._used
-        self._used += -(-count // _LINE_FLOATS) * _LINE_FLOATS
-        return self._block[start : start + count]
+        with self._lock:
+            if self._used + count > self._block.size:
+                self._block = _new_block(max(self._block_bytes, count * _FLOAT_BYTES))
+                self._used = 0
+            start = self._used
+            self._used += -(-count // _LINE_FLOATS) * _LINE_FLOATS
+            return self._block[start : start + count]
 
 
 def _new_block(size: int) -> np.ndarray:

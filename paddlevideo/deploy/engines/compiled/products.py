@@ -18,6 +18,7 @@ from paddlevideo.deploy.engines.compiled.simd import (
     LINE_BYTES,
     REGISTERS,
     VECTOR_BYTES,
+    keep_apart,
     vload,
     vmul,
     vsplat,
@@ -90,6 +91,7 @@ def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
         ahead: Array,
         regions: Array,
     ) -> None:
+        keep_apart()
         row, later = 0, b + _DISTANCE
         while row < rows:
             left = rows - row

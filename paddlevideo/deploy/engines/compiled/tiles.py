@@ -8,7 +8,6 @@ all rows.
 from typing import Any
 
 from llvmlite import ir
-from numba import njit
 from numba.core import types
 
 from paddlevideo.deploy.engines.compiled.simd import (
@@ -18,7 +17,6 @@ from paddlevideo.deploy.engines.compiled.simd import (
     VECTOR,
     VECTOR_BYTES,
     activate,
-    keep_apart,
     load_activation,
     load_integer,
     load_scalar,
@@ -58,15 +56,7 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
 
         return _SIGNATURE, generate
 
-    @njit(nogil=True)
-    def run(
-        a: int, lda: int, b: int, depth: int, c: int, ldc: int, bias: int, shortcut: int,
-        places: int, activation: int, ahead: int,
-    ) -> None:  # fmt: skip
-        keep_apart()
-        block(a, lda, b, depth, c, ldc, bias, shortcut, places, activation, ahead)
-
-    return run
+    return block
 
 
 class _Block:
@@ -195,15 +185,7 @@ def depthwise_span(kernel: int) -> Any:
 
         return types.void(*[_I] * 12), generate
 
-    @njit(nogil=True)
-    def run(
-        rows: int, at: int, step: int, pixel: int, w: int, ldw: int, y: int, ldy: int, count: int,
-        bias: int, shortcut: int, activation: int,
-    ) -> None:  # fmt: skip
-        keep_apart()
-        span(rows, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
-
-    return run
+    return span
 
 
 def _emit_span(builder: ir.IRBuilder, values: list, kernel: int) -> None:

@@ -14,6 +14,7 @@ from paddlevideo.deploy.engines.compiled.access import (
 )
 from paddlevideo.deploy.engines.compiled.simd import (
     FLOAT_BYTES,
+    keep_apart,
     vactivate,
     vadd,
     vfma,
@@ -44,6 +45,7 @@ def _span_of(
     shortcut: int,
     activation: int,
 ) -> None:
+    keep_apart()
     table = rows.ctypes.data
     if kernel == 3:
         _span_3(table, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
