@@ -9,19 +9,18 @@ Names: x [B, C, N] with N the values of a channel in a sample; y = act(x * scale
 gradient. ``first`` to ``last`` are the channels of one thread (see `depthwise_kernels`).
 """
 
-import numba
 import numpy as np
+
+from paddlevideo.utils.compiling import kept_on_disk
 
 Array = np.ndarray
 
 IDENTITY, SWISH, HARD_SWISH = 0, 1, 2
 
 # error_model: a check for division by zero would keep the loop from being vectorised.
-_compiled = numba.njit(nogil=True, fastmath=True, cache=True, error_model="numpy")
+_compiled = kept_on_disk(nogil=True, fastmath=True, error_model="numpy")
 # Without reassociation: the reduction of the exponential's argument depends on its order.
-_exact = numba.njit(
-    nogil=True, fastmath={"contract", "nnan", "ninf"}, cache=True, error_model="numpy"
-)
+_exact = kept_on_disk(nogil=True, fastmath={"contract", "nnan", "ninf"}, error_model="numpy")
 
 _BLOCK = 1024  # values computed at a time, so that temporaries stay in the first cache
 _LOG2_E = np.float32(1.44269504)

@@ -14,13 +14,14 @@ Names: x [B, C, T, H, W], w [C, kt, kh, kw], y [B, C, T_out, H_out, W_out]; ``be
 padding before time, height and width; g... is a gradient.
 """
 
-import numba
 import numpy as np
+
+from paddlevideo.utils.compiling import kept_on_disk
 
 Array = np.ndarray
 
-_compiled = numba.njit(nogil=True, fastmath=True, cache=True)
-_inlined = numba.njit(nogil=True, fastmath=True, cache=True, inline="always")
+_compiled = kept_on_disk(nogil=True, fastmath=True)
+_inlined = kept_on_disk(nogil=True, fastmath=True, inline="always")
 
 
 @_inlined

@@ -29,6 +29,7 @@ from paddlevideo.deploy.engines.compiled.windows import (
     copy_row,
     depthwise_row,
 )
+from paddlevideo.utils.compiling import kept_on_disk
 
 _MOST_MAPS = 32
 
@@ -255,7 +256,7 @@ def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Ar
 def _make(version: str) -> Any:
     """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
 
-    @njit(nogil=True, cache=True)
+    @kept_on_disk(nogil=True)
     def run(
         table: Array,
         later: Array,
