@@ -33,7 +33,7 @@ def steps_of(bundle: Path, threads: int) -> dict[str, Callable[[], Any]]:
 
     from paddlevideo.deploy import read_bundle
     from paddlevideo.deploy.engines import EngineOptions, engines_of
-    from paddlevideo.deploy.step_runner import StepRunner
+    from paddlevideo.deploy.streams.step_runner import StepRunner
 
     runs = {}
     loaded = read_bundle(bundle)

@@ -6,7 +6,7 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlevideo.deploy.frame_clock import FrameClock
+from paddlevideo.deploy.streams.frame_clock import FrameClock
 from paddlevideo.entry import open_recipe
 from paddlevideo.loader import Pipeline
 from paddlevideo.modeling import build_recognizer, list_models, model_section

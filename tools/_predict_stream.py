@@ -11,12 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from paddlevideo.deploy.batch_results import StreamFile
+from paddlevideo.deploy.batches.results import StreamFile
+from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
 from paddlevideo.deploy.predictor import VideoPredictor
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_track import StreamResult
-from paddlevideo.deploy.sources import FrameReader, SourceOptions, open_source
-from paddlevideo.deploy.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
+from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError
 
 

@@ -20,9 +20,9 @@ import _root  # noqa: F401
 from _predict_stream import add_stream_options, check_picture_options, run_stream
 from tqdm import tqdm
 
-from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
-from paddlevideo.deploy.batch_results import ResultFile
-from paddlevideo.deploy.batch_workers import predict_with_workers
+from paddlevideo.deploy.batches.prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.deploy.batches.results import ResultFile
+from paddlevideo.deploy.batches.workers import predict_with_workers
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.engines.base import ENGINE_NAMES

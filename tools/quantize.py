@@ -14,7 +14,7 @@ from pathlib import Path
 import _root  # noqa: F401
 
 from paddlevideo.deploy import read_bundle
-from paddlevideo.deploy.batch_prediction import find_videos
+from paddlevideo.deploy.batches.prediction import find_videos
 from paddlevideo.deploy.quantization import Quantized, QuantizeOptions, quantize_bundle
 from paddlevideo.entry import run_command
 

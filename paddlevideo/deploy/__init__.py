@@ -2,11 +2,11 @@
 
 from paddlevideo.deploy.bundle import Bundle, read_bundle
 from paddlevideo.deploy.export import ExportOptions, export_clip_model, export_model
-from paddlevideo.deploy.pool import StreamPool
 from paddlevideo.deploy.predictor import ClassScore, VideoPredictor, VideoResult, load_predictor
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_track import StreamResult
-from paddlevideo.deploy.sources import SourceOptions, open_source
+from paddlevideo.deploy.sources.open_source import SourceOptions, open_source
+from paddlevideo.deploy.streams.pool import StreamPool
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_track import StreamResult
 
 __all__ = [
     "Bundle",

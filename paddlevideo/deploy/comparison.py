@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.deploy.batches.prediction import VideoFailure, find_videos, predict_files
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.loader.dataset.folder import class_names_of
 from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.utils.errors import BundleError, DataError

@@ -10,9 +10,9 @@ import numpy as np
 from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, read_bundle
 from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
 from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
-from paddlevideo.deploy.pool import StreamPool
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_opener import LazyClipEngine, StreamOpener, stream_options
+from paddlevideo.deploy.streams.pool import StreamPool
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_opener import LazyClipEngine, StreamOpener, stream_options
 from paddlevideo.loader import Pipeline
 from paddlevideo.utils.errors import BundleError, DataError
 

@@ -13,7 +13,7 @@ from paddle import nn
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions, engines_of, open_engine
 from paddlevideo.deploy.engines.base import EngineName
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 
 logger = logging.getLogger(__name__)

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from loader.conftest import write_video
 
-from paddlevideo.deploy.batch_prediction import VideoFailure, predict_files
-from paddlevideo.deploy.batch_results import ResultFile, StreamFile
-from paddlevideo.deploy.batch_workers import predict_with_workers
+from paddlevideo.deploy.batches.prediction import VideoFailure, predict_files
+from paddlevideo.deploy.batches.results import ResultFile, StreamFile
+from paddlevideo.deploy.batches.workers import predict_with_workers
 from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
-from paddlevideo.deploy.session_track import StreamResult
+from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import DataError
 
 TOP = (ClassScore('a "quoted", name', 3, 0.75), ClassScore(None, 0, 0.25))

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from paddlevideo.deploy.batch_prediction import VideoFailure
-from paddlevideo.deploy.batch_workers import predict_with_workers
+from paddlevideo.deploy.batches.prediction import VideoFailure
+from paddlevideo.deploy.batches.workers import predict_with_workers
 from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoResult

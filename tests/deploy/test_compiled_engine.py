@@ -19,7 +19,7 @@ from paddlevideo.deploy.engines import EngineOptions, engines_of, open_engine  #
 from paddlevideo.deploy.engines.compiled.engine import CompiledEngine, can_compile  # noqa: E402
 from paddlevideo.deploy.engines.compiled.products import panels_of  # noqa: E402
 from paddlevideo.deploy.engines.compiled.simd import LANES  # noqa: E402
-from paddlevideo.deploy.step_runner import StepRunner  # noqa: E402
+from paddlevideo.deploy.streams.step_runner import StepRunner  # noqa: E402
 from paddlevideo.utils.errors import BundleError, DeviceError  # noqa: E402
 
 ort = pytest.importorskip("onnxruntime")

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddlevideo.deploy.frame_clock import FrameClock
-from paddlevideo.deploy.smoothing import Smoother
+from paddlevideo.deploy.streams.frame_clock import FrameClock
+from paddlevideo.deploy.streams.smoothing import Smoother
 from paddlevideo.utils.errors import ConfigError, DataError
 
 

@@ -10,13 +10,13 @@ import pytest
 
 from deploy.conftest import LABELS
 from deploy.stream_fakes import FakeRunner, view
-from paddlevideo.deploy.batch_prediction import VideoFailure, predict_files
+from paddlevideo.deploy.batches.prediction import VideoFailure, predict_files
 from paddlevideo.deploy.engines import EngineOptions
+from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, TimelinePlot
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_options import StreamOptions
-from paddlevideo.deploy.sources import open_source
-from paddlevideo.deploy.stream_pictures import OverlayVideo, TimelinePlot
+from paddlevideo.deploy.sources.open_source import open_source
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_options import StreamOptions
 from paddlevideo.utils.errors import DataError
 
 FEW = 60  # frames: of longer clips no picture is made, for the time it takes

@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deploy.stream_fakes import FakeRunner, grey, view
-from paddlevideo.deploy.pool import StreamPool
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_opener import stream_options
+from paddlevideo.deploy.streams.pool import StreamPool
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_opener import stream_options
 from paddlevideo.utils.errors import ConfigError, DataError
 
 

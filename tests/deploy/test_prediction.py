@@ -7,7 +7,7 @@ from loader.conftest import write_video
 
 from deploy.conftest import LABELS, NUM_CLASSES, PIPELINE
 from paddlevideo.deploy import load_predictor
-from paddlevideo.deploy.batch_prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.deploy.batches.prediction import VideoFailure, find_videos, predict_files
 from paddlevideo.deploy.predictor import VideoPredictor
 from paddlevideo.loader import Pipeline
 from paddlevideo.utils.errors import DataError

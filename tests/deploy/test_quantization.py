@@ -23,7 +23,7 @@ from paddlevideo.deploy.quantization.graph_layers import find_layers
 from paddlevideo.deploy.quantization.integer_graph import quantised_graph
 from paddlevideo.deploy.quantization.ranges import LEVELS, Histogram, range_of
 from paddlevideo.deploy.quantization.step_graphs import load_step_graph, open_runner, run_clips
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, DeviceError
 
 pytestmark = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is not installed")

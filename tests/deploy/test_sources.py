@@ -15,11 +15,11 @@ from loader.conftest import grey_of, numbers_of, write_video
 
 from deploy.stream_fakes import FakeRunner, view
 from deploy.stream_servers import LiveServer, RtspServer, write_timed
-from paddlevideo.deploy import sources
-from paddlevideo.deploy.session import StreamSession
-from paddlevideo.deploy.session_options import StreamOptions
-from paddlevideo.deploy.sources import FrameReader, SourceOptions, open_source
-from paddlevideo.deploy.sources_frames import FrameTimes, TimedFrame
+from paddlevideo.deploy.sources import open_source as sources
+from paddlevideo.deploy.sources.frames import FrameTimes, TimedFrame
+from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
+from paddlevideo.deploy.streams.session import StreamSession
+from paddlevideo.deploy.streams.session_options import StreamOptions
 from paddlevideo.loader.decoders import PyAVSource
 from paddlevideo.utils.errors import ConfigError, DataError
 

@@ -16,7 +16,7 @@ from deploy.conftest import PIPELINE
 from paddlevideo.deploy import ExportOptions, export_clip_model, export_model, read_bundle
 from paddlevideo.deploy.engines import EngineOptions, OnnxRuntimeEngine, onnx_runtime, open_engine
 from paddlevideo.deploy.export_onnx import export_onnx
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.deploy.verify import verify_bundle
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, DeviceError
 

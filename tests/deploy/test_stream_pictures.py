@@ -11,18 +11,18 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deploy.stream_servers import write_timed
-from paddlevideo.deploy import video_writer
 from paddlevideo.deploy.class_scores import ClassScore
-from paddlevideo.deploy.onward_time import OnwardTime
-from paddlevideo.deploy.overlay import Overlay
-from paddlevideo.deploy.picture_text import PALETTE, TextFont, class_name
-from paddlevideo.deploy.session_track import StreamResult
-from paddlevideo.deploy.sources import open_source
-from paddlevideo.deploy.stream_history import StreamHistory
-from paddlevideo.deploy.stream_pictures import OverlayVideo, TimelinePlot
-from paddlevideo.deploy.timeline_axes import spread, time_ticks
-from paddlevideo.deploy.timeline_plot import draw_timeline
-from paddlevideo.deploy.video_writer import VideoWriter
+from paddlevideo.deploy.pictures import video_writer
+from paddlevideo.deploy.pictures.onward_time import OnwardTime
+from paddlevideo.deploy.pictures.overlay import Overlay
+from paddlevideo.deploy.pictures.picture_text import PALETTE, TextFont, class_name
+from paddlevideo.deploy.pictures.stream_history import StreamHistory
+from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, TimelinePlot
+from paddlevideo.deploy.pictures.timeline_axes import spread, time_ticks
+from paddlevideo.deploy.pictures.timeline_plot import draw_timeline
+from paddlevideo.deploy.pictures.video_writer import VideoWriter
+from paddlevideo.deploy.sources.open_source import open_source
+from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError, DeviceError
 
 LABELS = ["poking something so that it falls over " * 3, "no", "Übung", "d", "e", "f", "g"]

@@ -9,7 +9,7 @@ import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions, OnnxRuntimeEngine
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 
 Observe = Callable[[str, np.ndarray], None]

@@ -7,9 +7,9 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from paddlevideo.deploy.class_scores import ClassScore, best_classes
-from paddlevideo.deploy.picture_text import PALETTE, TextFont, class_name
-from paddlevideo.deploy.stream_history import StreamHistory
-from paddlevideo.deploy.timeline_axes import spread, time_ticks
+from paddlevideo.deploy.pictures.picture_text import PALETTE, TextFont, class_name
+from paddlevideo.deploy.pictures.stream_history import StreamHistory
+from paddlevideo.deploy.pictures.timeline_axes import spread, time_ticks
 
 # Sizes are those of the picture; it is drawn twice as large and reduced, which smooths the lines.
 _SCALE = 2

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from paddlevideo.deploy.onward_time import OnwardTime
+from paddlevideo.deploy.pictures.onward_time import OnwardTime
 
 _THUMBNAIL_HEIGHT = 160  # pixels
 

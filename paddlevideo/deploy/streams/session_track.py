@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
-from paddlevideo.deploy.frame_clock import FrameClock
-from paddlevideo.deploy.scene_cut import SceneCut
-from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
-from paddlevideo.deploy.smoothing import Smoother
+from paddlevideo.deploy.streams.frame_clock import FrameClock
+from paddlevideo.deploy.streams.scene_cut import SceneCut
+from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.streams.smoothing import Smoother
 from paddlevideo.utils.errors import DataError
 
 # A picture, uint8 RGB [H, W, 3], or what gives it if it is wanted.

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import av
 
-from paddlevideo.deploy.sources_frames import FrameTimes, TimedFrame, frames_of
+from paddlevideo.deploy.sources.frames import FrameTimes, TimedFrame, frames_of
 from paddlevideo.loader.decoders import reason
 from paddlevideo.utils.errors import DataError
 

@@ -6,8 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
-from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
-from paddlevideo.deploy.session_track import Frame, StreamResult, StreamTrack
+from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.streams.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import DataError
 

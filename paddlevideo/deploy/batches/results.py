@@ -10,9 +10,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
 
-from paddlevideo.deploy.batch_prediction import VideoFailure
+from paddlevideo.deploy.batches.prediction import VideoFailure
 from paddlevideo.deploy.predictor import VideoResult
-from paddlevideo.deploy.session_track import StreamResult
+from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import DataError
 
 if TYPE_CHECKING:

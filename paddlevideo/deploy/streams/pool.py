@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddlevideo.deploy.pool_batch import PoolBatch, Work
-from paddlevideo.deploy.session import FramePreparer, Stepper
-from paddlevideo.deploy.session_options import StreamCounts, StreamOptions
-from paddlevideo.deploy.session_track import Frame, StreamResult, StreamTrack
+from paddlevideo.deploy.streams.pool_batch import PoolBatch, Work
+from paddlevideo.deploy.streams.session import FramePreparer, Stepper
+from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.streams.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import ConfigError, DataError
 

@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from paddlevideo.deploy.class_scores import ClassScore
-from paddlevideo.deploy.picture_text import TextFont, class_name
+from paddlevideo.deploy.pictures.picture_text import TextFont, class_name
 
 _SMALLEST_WIDTH = 160  # of the picture, pixels: five rows of text need that
 _LARGEST_ZOOM = 16  # of a frame smaller than that

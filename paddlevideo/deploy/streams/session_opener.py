@@ -10,10 +10,10 @@ import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import Engine, EngineOptions, TensorEngine, open_engine
-from paddlevideo.deploy.pool import StreamPool
-from paddlevideo.deploy.session import Stepper, StreamSession
-from paddlevideo.deploy.session_options import StreamOptions
-from paddlevideo.deploy.step_runner import StepRunner
+from paddlevideo.deploy.streams.pool import StreamPool
+from paddlevideo.deploy.streams.session import Stepper, StreamSession
+from paddlevideo.deploy.streams.session_options import StreamOptions
+from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 

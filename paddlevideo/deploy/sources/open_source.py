@@ -13,9 +13,9 @@ from pathlib import Path
 
 import av
 
-from paddlevideo.deploy.sources_feeds import CameraFeed, ContainerFeed, Feed, RawFeed
-from paddlevideo.deploy.sources_frames import TimedFrame
-from paddlevideo.deploy.sources_network import NetworkFeed
+from paddlevideo.deploy.sources.feeds import CameraFeed, ContainerFeed, Feed, RawFeed
+from paddlevideo.deploy.sources.frames import TimedFrame
+from paddlevideo.deploy.sources.network import NetworkFeed
 from paddlevideo.loader.decoders.base import check_is_file
 from paddlevideo.utils.errors import ConfigError
 

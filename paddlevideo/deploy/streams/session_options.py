@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.scene_cut import DEFAULT_THRESHOLD
+from paddlevideo.deploy.streams.scene_cut import DEFAULT_THRESHOLD
 from paddlevideo.utils.errors import ConfigError
 
 _KEPT_LATENCIES = 10_000

@@ -11,7 +11,7 @@ from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import Any
 
-from paddlevideo.deploy.batch_prediction import VideoFailure, predict_files
+from paddlevideo.deploy.batches.prediction import VideoFailure, predict_files
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoPredictor, VideoResult, open_predictor

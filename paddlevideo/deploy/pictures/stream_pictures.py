@@ -9,12 +9,16 @@ from typing import Protocol
 import numpy as np
 
 from paddlevideo.deploy.class_scores import ClassScore, best_classes
-from paddlevideo.deploy.onward_time import OnwardTime
-from paddlevideo.deploy.overlay import Overlay
-from paddlevideo.deploy.session_track import StreamResult
-from paddlevideo.deploy.stream_history import StreamHistory
-from paddlevideo.deploy.timeline_plot import draw_timeline
-from paddlevideo.deploy.video_writer import VideoWriter, check_video_path, find_h264_encoder
+from paddlevideo.deploy.pictures.onward_time import OnwardTime
+from paddlevideo.deploy.pictures.overlay import Overlay
+from paddlevideo.deploy.pictures.stream_history import StreamHistory
+from paddlevideo.deploy.pictures.timeline_plot import draw_timeline
+from paddlevideo.deploy.pictures.video_writer import (
+    VideoWriter,
+    check_video_path,
+    find_h264_encoder,
+)
+from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.files import atomic_write
 from paddlevideo.utils.interrupts import interrupts_held

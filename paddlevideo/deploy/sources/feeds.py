@@ -9,7 +9,7 @@ from typing import IO, Protocol
 import av
 import numpy as np
 
-from paddlevideo.deploy.sources_frames import DEFAULT_FRAME_RATE, FrameTimes, TimedFrame, frames_of
+from paddlevideo.deploy.sources.frames import DEFAULT_FRAME_RATE, FrameTimes, TimedFrame, frames_of
 from paddlevideo.loader.decoders import reason
 from paddlevideo.utils.errors import DataError, DeviceError
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddlevideo.deploy.session import Stepper
+from paddlevideo.deploy.streams.session import Stepper
 
 
 @dataclass(frozen=True)

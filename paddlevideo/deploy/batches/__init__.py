@@ -1,0 +1,1 @@
+"""Many files: their results, and the processes that make them."""

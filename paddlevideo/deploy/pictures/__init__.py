@@ -1,0 +1,1 @@
+"""Pictures of what a stream showed: on the video itself, and over time."""

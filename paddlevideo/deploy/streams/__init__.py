@@ -1,0 +1,1 @@
+"""Sessions and pools: networks that follow streams frame by frame."""
