@@ -74,6 +74,10 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
     parser.add_argument("--ir_optim", type=to_bool, default=True)
     parser.add_argument("--use_tensorrt", type=to_bool, default=False)
+    parser.add_argument("--tensorrt_max_batch", type=positive, default=8)
+    parser.add_argument(
+        "--tensorrt_cache", type=Path, help="folder for built engines (default: beside the program)"
+    )
     parser.add_argument("--gpu_mem", type=positive, default=8000, help="MB")
     parser.add_argument("--enable_mkldnn", type=to_bool, default=True, help="oneDNN on the CPU")
     parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
@@ -97,6 +101,8 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
         use_tensorrt=arguments.use_tensorrt,
         precision=arguments.precision,
         engine=arguments.engine,
+        tensorrt_max_batch=arguments.tensorrt_max_batch,
+        tensorrt_cache=arguments.tensorrt_cache,
     )
 
 

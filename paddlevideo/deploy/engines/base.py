@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -22,6 +23,8 @@ class EngineOptions:
         gpu_memory_mb: initial GPU memory pool (Paddle).
         use_tensorrt: run through TensorRT (GPU builds of Paddle only).
         precision: of TensorRT.
+        tensorrt_max_batch: clips or streams at a time that TensorRT prepares for.
+        tensorrt_cache: folder for the engines it builds; None is one beside the program.
         engine: ``paddle``, ``onnxruntime``, ``compiled``, or ``auto``: see `open_engine`.
     """
 
@@ -33,6 +36,8 @@ class EngineOptions:
     use_tensorrt: bool = False
     precision: Literal["fp32", "fp16", "int8"] = "fp32"
     engine: EngineName = "auto"
+    tensorrt_max_batch: int = 8
+    tensorrt_cache: Path | None = None
 
 
 class Engine(Protocol):

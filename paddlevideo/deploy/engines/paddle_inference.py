@@ -12,15 +12,10 @@ from paddle import inference
 
 from paddlevideo.deploy.engines.base import EngineOptions
 from paddlevideo.deploy.engines.paddle_program import declared_inputs
+from paddlevideo.deploy.engines.tensorrt import check_tensorrt, use_tensorrt
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 logger = logging.getLogger(__name__)
-
-_PRECISIONS = {
-    "fp32": inference.PrecisionType.Float32,
-    "fp16": inference.PrecisionType.Half,
-    "int8": inference.PrecisionType.Int8,
-}
 
 
 class PaddleEngine:
@@ -49,8 +44,11 @@ class PaddleEngine:
         config.disable_glog_info()
         config.switch_ir_optim(options.ir_optim)
         self._place = paddle.CPUPlace()
+        self._declared = declared_inputs(program)
         if _use_gpu(options):
-            _configure_gpu(config, options)
+            config.enable_use_gpu(options.gpu_memory_mb, 0)
+            if options.use_tensorrt:
+                use_tensorrt(config, options, program, self._declared)
             self._place = paddle.CUDAPlace(0)
         else:
             _configure_cpu(config, options)
@@ -59,7 +57,6 @@ class PaddleEngine:
         except (RuntimeError, ValueError) as error:
             raise BundleError(f"{program}: Paddle Inference refuses it: {error}") from None
         self._program = program
-        self._declared = declared_inputs(program)
         self._output_names = list(output_names)
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -133,6 +130,8 @@ def _use_gpu(options: EngineOptions) -> bool:
         raise DeviceError(
             "TensorRT needs a GPU and a GPU build of Paddle; use --use_tensorrt=False"
         )
+    if options.use_tensorrt:
+        check_tensorrt()
     return found and options.device != "cpu"
 
 
@@ -146,16 +145,3 @@ def _configure_cpu(config: Any, options: EngineOptions) -> None:
         config.delete_pass("inplace_pass")
     else:
         config.disable_mkldnn()
-
-
-def _configure_gpu(config: Any, options: EngineOptions) -> None:
-    config.enable_use_gpu(options.gpu_memory_mb, 0)
-    if options.use_tensorrt:
-        config.enable_tensorrt_engine(
-            workspace_size=1 << 30,
-            max_batch_size=1,
-            min_subgraph_size=3,
-            precision_mode=_PRECISIONS[options.precision],
-            use_static=False,
-            use_calib_mode=options.precision == "int8",
-        )
