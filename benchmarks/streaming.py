@@ -101,7 +101,7 @@ def report_memory(num_frames: int) -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         export_model(model, pipeline, folder, "m", None, ExportOptions(mode="stream", onnx=True))
-        predictor = paddlevideo.load_predictor(folder, device="cpu", engine="onnxruntime")
+        predictor = paddlevideo.load_predictor(folder, device="cpu")
         session = predictor.open_stream(window_seconds=60, reset_on_cut=True, smooth_seconds=1.0)
         frames = np.random.default_rng(0).integers(0, 256, (8, 240, 320, 3), np.uint8)
         for n in range(num_frames + 1):

@@ -144,7 +144,7 @@ class CompiledEngine:
     """
 
     name = "compiled"
-    together = 1
+    together = 8
     shareable = True
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
