@@ -22,7 +22,7 @@ from paddlevideo.deploy.engines.compiled.pointwise import (
 )
 from paddlevideo.deploy.engines.compiled.products import convolve, dense, gated_weights, pad_planes
 from paddlevideo.deploy.engines.compiled.simd import FLOAT_BYTES
-from paddlevideo.deploy.engines.compiled.table import Code
+from paddlevideo.deploy.engines.compiled.table import MOST_MAPS, Code
 from paddlevideo.deploy.engines.compiled.windows import (
     average,
     clear_border,
@@ -30,8 +30,6 @@ from paddlevideo.deploy.engines.compiled.windows import (
     depthwise_row,
 )
 from paddlevideo.utils.compiling import kept_on_disk
-
-_MOST_MAPS = 32
 
 
 @njit(nogil=True)
@@ -175,7 +173,7 @@ def _weighted_sum(
     stream: int,
     output: int,
 ) -> None:
-    maps: Array = np.empty(_MOST_MAPS, np.int64)
+    maps: Array = np.empty(MOST_MAPS, np.int64)
     for place in range(row.list_size):
         slot = lists[row.list_start + place]
         maps[place] = addresses[slot] + stream * strides[slot]

@@ -19,6 +19,7 @@ from paddlevideo.deploy.engines.compiled.operations import (
     Operation,
     Shape,
 )
+from paddlevideo.deploy.engines.compiled.table import LARGEST_KERNEL, MOST_MAPS
 
 # Pixels of a row from which on a product is made row by row at no loss.
 _WIDE_ROW = 16
@@ -77,6 +78,11 @@ class _Lowering:
         self._join_gates()
         read = {name for operation in self.operations.values() for name in operation.read}
         outputs = {name: self._name(name) for name in self.graph.outputs}
+        for operation in self.operations.values():
+            if len(operation.inputs) > MOST_MAPS and operation.kind == "weighted_sum":
+                raise UnsupportedProgramError(f"a sum of {len(operation.inputs)} maps")
+            if operation.kind == "depthwise" and operation.options["kernel"] > LARGEST_KERNEL:
+                raise UnsupportedProgramError(f"a kernel of {operation.options['kernel']}")
         missing = [
             name
             for name in (read | set(outputs.values()))

@@ -4,6 +4,9 @@ from enum import IntEnum
 
 import numpy as np
 
+# What compiled code has room for; it does not look whether it writes beyond.
+MOST_MAPS, LARGEST_KERNEL = 32, 16
+
 
 class Code(IntEnum):
     """What an operation does."""

@@ -23,9 +23,9 @@ from paddlevideo.deploy.engines.compiled.simd import (
     vsplat,
     vstore,
 )
+from paddlevideo.deploy.engines.compiled.table import LARGEST_KERNEL
 from paddlevideo.deploy.engines.compiled.tiles import depthwise_span
 
-_LARGEST_KERNEL = 16
 _span_3, _span_5 = depthwise_span(3), depthwise_span(5)
 
 
@@ -99,7 +99,7 @@ def depthwise_row(
     of the first row under the kernel.
     """
     pixel, size = padded_pixel(channels), channels * FLOAT_BYTES
-    under: Array = np.empty(_LARGEST_KERNEL, np.int64)
+    under: Array = np.empty(LARGEST_KERNEL, np.int64)
     for ky in range(kernel):
         row = first + ky
         inside = 0 <= row < rows
