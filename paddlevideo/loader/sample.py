@@ -48,6 +48,7 @@ class Sample:
         index: number of the record in its data set; -1 in prediction.
         num_frames: before decoding what the list promises (None: nothing), afterwards the true
             number of frames.
+        frames_lost: frames of the file that could not be decoded; known after decoding.
         frame_suffix: name pattern of the images of a frame folder, such as ``img_{:05}.jpg``.
         frames: the open frame source, between the decode and the sample step.
         frame_indices: 0-based numbers of the chosen frames, int64 [T], by name of the clip.
@@ -63,6 +64,7 @@ class Sample:
     where: str = ""
     index: int = -1
     num_frames: int | None = None
+    frames_lost: int = 0
     frame_suffix: str | None = None
     frames: FrameSource | None = None
     frame_indices: dict[str, np.ndarray] = field(default_factory=dict)

@@ -32,12 +32,17 @@ class FrameSource(ABC):
         num_frames: exact number of frames that can be read, at least 1.
         fps: average frames per second; None where unknown.
         kind: ``video`` or ``frames`` (a folder).
+        times_seconds: presentation time of each frame, float64 [num_frames], from 0 at the first
+            frame, never decreasing; None where frames have no times (a folder of images).
+        frames_lost: frames that the file holds and that could not be decoded.
     """
 
     kind: ClassVar[Kind] = "video"
     path: str
     num_frames: int
     fps: float | None
+    times_seconds: np.ndarray | None = None
+    frames_lost: int = 0
 
     def read(self, indices_T: Sequence[int] | np.ndarray) -> np.ndarray:
         """Return the frames with these 0-based numbers, in this order, repeats allowed.

@@ -91,6 +91,7 @@ class Pipeline:
         with self.decoder.open(sample) as frames:
             sample.frames = frames
             sample.num_frames = frames.num_frames
+            sample.frames_lost = frames.frames_lost
             try:
                 sample.frame_indices = self._choose(frames, rngs, sample.training)
             except DataError as error:
@@ -122,14 +123,20 @@ class Pipeline:
             for name, view in self.views.items()
         }
 
-    def load_views(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
-        """Return the clips of one video file (or folder of frames) by name, for prediction.
+    def load_sample(self, path: str, seed: int = 0) -> Sample:
+        """Return the sample of one video file (or folder of frames), for prediction.
+
+        It holds the clips by name and how many frames were read and lost.
 
         Raises:
             DataError: the file cannot be read; names it and says why.
         """
         rng = generator(seed, Stream.SAMPLE, 0, 0)
-        return self(Sample(path=str(path), label=None, rng=rng, training=self.training)).clips
+        return self(Sample(path=str(path), label=None, rng=rng, training=self.training))
+
+    def load_views(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return the clips of `load_sample` alone."""
+        return self.load_sample(path, seed).clips
 
     def load(self, path: str, seed: int = 0) -> np.ndarray:
         """Return the clip of one video file; as `load_views`, of a pipeline with one view.
