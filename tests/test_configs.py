@@ -48,6 +48,19 @@ def test_a_config_is_a_whole_recipe(path):
     assert logits.shape == [1, model.num_classes]
 
 
+def test_the_mobile_config_is_the_released_int8_network():
+    """Its options in full: relu6 in backbone and head, no gates (shared/pretrained holds one)."""
+    recipe = open_recipe(ROOT / "configs/recognition/movinet/movinet_a0_stream_mobile.yaml")
+    built = build_recognizer(recipe.MODEL)
+    options = {"activation": "relu6", "classifier_activation": "relu6", "se_type": "none"}
+    released = build_recognizer(model_section("movinet_a0_stream", num_classes=600, **options))
+    released.set_state_dict(built.state_dict())
+    clip = paddle.rand([1, 3, 3, 64, 64]) * 255
+    built.eval()
+    released.eval()
+    np.testing.assert_array_equal(built(clip).numpy(), released(clip).numpy())
+
+
 def check_schedule(recipe):
     """The schedule ends with the training."""
     rate = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR").rate(recipe.epochs - 1, 0, 10)

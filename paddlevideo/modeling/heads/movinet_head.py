@@ -22,7 +22,8 @@ class MoViNetHead(nn.Layer):
         in_channels, in_axes: given by the backbone.
         num_classes: at least 2.
         hidden_dim: width of the dense layer.
-        activation: of the dense layer; swish in every released model, streams too.
+        activation: of the dense layer; swish in the released float models, streams too, and relu6
+            in the int8 ones for phones.
         dropout: before the classifier, in training.
     """
 

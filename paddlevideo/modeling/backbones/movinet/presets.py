@@ -35,7 +35,11 @@ def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, 
 
 
 def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
-    """The causal network of the released stream models; its head keeps swish (spec section 3)."""
+    """The causal network of the released stream models; its head keeps swish (spec section 3).
+
+    The int8 networks that were released for phones differ in three options: no gates, and relu6 in
+    backbone and head (configs/recognition/movinet/movinet_a0_stream_mobile.yaml).
+    """
     base = _base_preset(model_type, spec)
     stream_options = {
         "causal": True,
