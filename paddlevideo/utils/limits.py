@@ -29,6 +29,7 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "config_bases": 100,  # files that a config includes through _base_, each counted once
     "list_bytes": 512e6,  # a list of samples
     "tensor_bytes": 8e9,  # one tensor of a weights file or a program
+    "map_bytes": 1e9,  # all maps of one stream in a program of the compiled engine
     "pickle_depth": 100,  # nesting of containers in a .pdparams or .pt file
 }
 

@@ -1,7 +1,6 @@
 """Many files through several processes, each with a predictor of its own."""
 
 import multiprocessing
-import os
 import signal
 import traceback
 from collections import deque
@@ -15,6 +14,7 @@ from paddlevideo.deploy.batches.prediction import VideoFailure, predict_files
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoPredictor, VideoResult, open_predictor
+from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import DataError, PaddleVideoError
 
 Opener = Callable[[Bundle, EngineOptions], VideoPredictor]
@@ -54,7 +54,7 @@ def predict_with_workers(
         DataError: a process died before it had opened the bundle.
     """
     if options.cpu_threads is None:
-        options = replace(options, cpu_threads=max(1, (os.cpu_count() or 1) // num_workers))
+        options = replace(options, cpu_threads=max(1, available_cores() // num_workers))
     tasks = [
         _Task(start, tuple(paths[start : start + batch_size]))
         for start in range(0, len(paths), batch_size)

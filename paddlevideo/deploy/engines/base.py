@@ -1,12 +1,18 @@
 """The interface of an engine and the options all of them share."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
+from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
+
+DeviceName = Literal["auto", "cpu", "gpu"]
+DEVICE_NAMES: tuple[DeviceName, ...] = get_args(DeviceName)
+Precision = Literal["fp32", "fp16", "int8"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 EngineName = Literal["auto", "paddle", "onnxruntime", "compiled"]
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
@@ -28,16 +34,49 @@ class EngineOptions:
         engine: ``paddle``, ``onnxruntime``, ``compiled``, or ``auto``: see `open_engine`.
     """
 
-    device: Literal["auto", "cpu", "gpu"] = "auto"
+    device: DeviceName = "auto"
     cpu_threads: int | None = None
     onednn: bool = True
     ir_optim: bool = True
     gpu_memory_mb: int = 8000
     use_tensorrt: bool = False
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    precision: Precision = "fp32"
     engine: EngineName = "auto"
     tensorrt_max_batch: int = 8
     tensorrt_cache: Path | None = None
+
+    def __post_init__(self) -> None:
+        for name, known in (
+            ("device", DEVICE_NAMES), ("precision", PRECISIONS), ("engine", ENGINE_NAMES),
+        ):  # fmt: skip
+            value = getattr(self, name)
+            if value not in known:
+                raise ConfigError(
+                    f"{name}={str(value)[:100]!r}: {nearest_hint(str(value)[:100], known)}"
+                )
+        for name in ("cpu_threads", "gpu_memory_mb", "tensorrt_max_batch"):
+            value = getattr(self, name)
+            if value is None and name == "cpu_threads":
+                continue
+            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+                raise ConfigError(
+                    f"{name}={str(value)[:100]!r}, expected a whole number of at least 1"
+                )
+        for name in ("onednn", "ir_optim", "use_tensorrt"):
+            if not isinstance(getattr(self, name), bool):
+                raise ConfigError(
+                    f"{name}={str(getattr(self, name))[:100]!r}, expected True or False"
+                )
+
+
+def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> BundleError:
+    """The error of a run with too few or too many inputs."""
+    missing = sorted(set(expected) - set(given))
+    unknown = sorted(set(given) - set(expected))
+    return BundleError(
+        f"{path} cannot run: missing inputs: {', '.join(missing)[:200] or 'none'}; unknown inputs: "
+        f"{', '.join(unknown)[:200] or 'none'}"
+    )
 
 
 class Engine(Protocol):

@@ -1,14 +1,15 @@
 """ONNX Runtime: the fastest here for one frame on a CPU."""
 
 import importlib.util
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.deploy.engines.base import EngineOptions, wrong_inputs
+from paddlevideo.deploy.engines.onnx_file import read_checked_bytes
+from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 _GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
@@ -18,6 +19,11 @@ _FATAL_ONLY = 4  # errors come as exceptions too
 def has_onnxruntime() -> bool:
     """Whether the package is installed; it is not imported."""
     return importlib.util.find_spec("onnxruntime") is not None
+
+
+def has_onnx() -> bool:
+    """Whether the package that reads ONNX files is installed; ONNX Runtime does without."""
+    return importlib.util.find_spec("onnx") is not None
 
 
 def onnxruntime_errors() -> tuple[type[Exception], ...]:
@@ -56,23 +62,34 @@ class OnnxRuntimeEngine:
             raise BundleError(f"{path} is missing; export the model again")
         import onnxruntime
 
+        # Given as bytes, so that nothing but the file is read.
+        data = read_checked_bytes(path) if has_onnx() else path.read_bytes()
         self._library = onnxruntime
         settings = onnxruntime.SessionOptions()
-        settings.intra_op_num_threads = options.cpu_threads or os.cpu_count() or 1
+        settings.intra_op_num_threads = options.cpu_threads or available_cores()
         # A waiting thread would keep a core busy between two frames.
         settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
         settings.log_severity_level = _FATAL_ONLY
         try:
             self._session = onnxruntime.InferenceSession(
-                str(path), settings, providers=_providers(options, onnxruntime)
+                data, settings, providers=_providers(options, onnxruntime)
             )
-        except onnxruntime_errors() as error:
-            raise BundleError(f"{path}: ONNX Runtime refuses it: {error}") from None
+        except DeviceError:
+            raise
+        # Its own errors have no base of their own, and its bindings raise others.
+        except Exception as error:  # noqa: BLE001
+            raise BundleError(f"{path}: ONNX Runtime refuses it: {str(error)[:500]}") from None
         self._errors = onnxruntime_errors()
         self._path = path
         self._output_names = list(output_names)
+        if len(self._output_names) != len(self._session.get_outputs()):
+            raise BundleError(
+                f"{path} has {len(self._session.get_outputs())} outputs where "
+                f"{len(self._output_names)} are named; export the model again"
+            )
         # Asked for once: the session makes the whole list anew each time.
         self._input_names = [node.name for node in self._session.get_inputs()]
+        self._known_inputs = set(self._input_names)
         self._raw_outputs = [output.name for output in self._session.get_outputs()]
 
     @property
@@ -91,6 +108,8 @@ class OnnxRuntimeEngine:
 
     def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for tensors of the engine; every run allocates its outputs anew."""
+        if inputs.keys() != self._known_inputs:
+            raise wrong_inputs(self._path, inputs, self._input_names)
         given = {name: inputs[name] for name in self._input_names}
         try:
             outputs = self._session.run_with_ort_values(self._raw_outputs, given)
@@ -101,7 +120,10 @@ class OnnxRuntimeEngine:
 
     def tensor(self, array: np.ndarray) -> Any:
         """A tensor of the engine that shares the array's memory."""
-        return self._library.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+        try:
+            return self._library.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+        except self._errors as error:
+            raise BundleError(f"{self._path} cannot run on {array.dtype}: {error}") from None
 
     def array(self, tensor: Any) -> np.ndarray:
         """A copy of the engine's tensor."""

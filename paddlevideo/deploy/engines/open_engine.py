@@ -49,7 +49,9 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> TensorEngine:
             "--engine paddle"
         )
     if files.onnx is not None and _wants_onnx(options, files.program is not None):
-        return _open_onnx(files.onnx, files.outputs, options)
+        engine = _open_onnx(files.onnx, files, options)
+        if engine is not None:
+            return engine
     if files.program is None or files.params is None:
         raise BundleError(
             f"{files.onnx} is an ONNX file without a program of Paddle's (a quantised bundle); it "
@@ -71,16 +73,19 @@ def engines_of(files: ProgramFiles) -> list[EngineName]:
     return names
 
 
-def _open_onnx(onnx: Path, outputs: tuple[str, ...], options: EngineOptions) -> TensorEngine:
+def _open_onnx(onnx: Path, files: ProgramFiles, options: EngineOptions) -> TensorEngine | None:
+    """None where Paddle is what is left to run the program."""
     on_cpu = options.device == "cpu" or (options.device == "auto" and not has_gpu())
     if options.engine == "compiled":
-        return CompiledEngine(onnx, outputs, options)
+        return CompiledEngine(onnx, files.outputs, options)
     if options.engine == "auto" and on_cpu and has_compiled():
         try:
-            return CompiledEngine(onnx, outputs, options)
+            return CompiledEngine(onnx, files.outputs, options)
         except UnsupportedProgramError as error:
-            logger.debug("%s runs in ONNX Runtime: %s", onnx, error)
-    return OnnxRuntimeEngine(onnx, outputs, options)
+            logger.debug("%s runs in another engine: %s", onnx, error)
+    if options.engine == "auto" and not has_onnxruntime() and files.program is not None:
+        return None
+    return OnnxRuntimeEngine(onnx, files.outputs, options)
 
 
 def _wants_onnx(options: EngineOptions, has_choice: bool) -> bool:

@@ -1,7 +1,6 @@
 """Paddle Inference: CPU with or without oneDNN, GPU, TensorRT."""
 
 import logging
-import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from paddle import inference
 from paddlevideo.deploy.engines.base import EngineOptions
 from paddlevideo.deploy.engines.paddle_program import declared_inputs
 from paddlevideo.deploy.engines.tensorrt import check_tensorrt, use_tensorrt
+from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 logger = logging.getLogger(__name__)
@@ -137,7 +137,7 @@ def _use_gpu(options: EngineOptions) -> bool:
 
 def _configure_cpu(config: Any, options: EngineOptions) -> None:
     config.disable_gpu()
-    config.set_cpu_math_library_num_threads(options.cpu_threads or os.cpu_count() or 1)
+    config.set_cpu_math_library_num_threads(options.cpu_threads or available_cores())
     if options.onednn:
         config.enable_mkldnn()
         # With oneDNN Paddle 3.3 lets an operation write over its input although the input is

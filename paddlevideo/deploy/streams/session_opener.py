@@ -1,6 +1,5 @@
 """Open sessions and pools on a stream bundle; its clip program too, if it is wanted."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cached_property
@@ -15,6 +14,7 @@ from paddlevideo.deploy.streams.session import Stepper, StreamSession
 from paddlevideo.deploy.streams.session_options import StreamOptions
 from paddlevideo.deploy.streams.step_runner import StepRunner
 from paddlevideo.loader import ClipView
+from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 
 
@@ -75,7 +75,7 @@ class StreamOpener:
 
     def pool(self, max_streams: int, threads: int | None, options: StreamOptions) -> StreamPool:
         """Many streams; every runner of the pool computes on one core."""
-        threads = threads or self._engine_options.cpu_threads or os.cpu_count() or 1
+        threads = threads or self._engine_options.cpu_threads or available_cores()
         opened = [self._engine(1)]
         together = opened[0].together
 

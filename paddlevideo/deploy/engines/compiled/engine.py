@@ -21,11 +21,13 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.engines.base import EngineOptions
+from paddlevideo.deploy.engines.base import EngineOptions, wrong_inputs
 from paddlevideo.deploy.engines.compiled.graph import UnsupportedProgramError, read_graph
 from paddlevideo.deploy.engines.compiled.lowering import lower
 from paddlevideo.deploy.engines.compiled.memory import FloatPool
 from paddlevideo.deploy.engines.compiled.operations import CompiledProgram
+from paddlevideo.deploy.engines.compiled.validation import check_program, validate
+from paddlevideo.deploy.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
 
@@ -45,10 +47,25 @@ def has_compiled() -> bool:
 def can_compile(path: Path) -> bool:
     """Whether the engine knows all operations of a file."""
     try:
-        lower(read_graph(path))
+        read_program(path)
     except UnsupportedProgramError:
         return False
     return True
+
+
+def read_program(path: Path) -> CompiledProgram:
+    """The operations of a file, proven to stay within their memory.
+
+    Raises:
+        UnsupportedProgramError: another engine may run it.
+        BundleError: it is damaged.
+    """
+    graph = read_graph(path)
+    with refusing_damage(path):
+        proven = validate(graph)
+        program = lower(graph)
+        check_program(program, proven)
+    return program
 
 
 class Memory:
@@ -161,8 +178,14 @@ class CompiledEngine:
         from paddlevideo.deploy.engines.compiled.assembly import assemble
         from paddlevideo.deploy.engines.compiled.interpreter import run_program
 
-        program = lower(read_graph(path))
-        self._assembly = assemble(program)
+        program = read_program(path)
+        if len(output_names) != len(program.outputs):
+            raise BundleError(
+                f"{path} has {len(program.outputs)} outputs where {len(output_names)} are named; "
+                "export the model again"
+            )
+        with refusing_damage(path):
+            self._assembly = assemble(program)
         self._run = run_program
         self._slack = SLACK // 4
         self._path = path
@@ -244,7 +267,11 @@ class CompiledEngine:
 
     def _bind(self, inputs: Mapping[str, Any]) -> tuple[dict[str, CompiledTensor], np.ndarray, int]:
         """Memory for the results, and the addresses of all inputs and results."""
+        if inputs.keys() != self._inputs.keys():
+            raise wrong_inputs(self._path, inputs, self._inputs)
         batch = int(inputs[self.expected_inputs[0][0]].shape[0])
+        if batch < 1:
+            raise BundleError(f"{self._path} cannot run on a batch of 0")
         addresses = []
         for name, shape, dtype in self.expected_inputs:
             tensor = inputs[name]

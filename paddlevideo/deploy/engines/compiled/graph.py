@@ -1,5 +1,6 @@
 """Read an ONNX file as nodes and constants."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from paddlevideo.deploy.engines.onnx_file import (
+    DamagedProgramError,
+    read_model,
+    refusing_damage,
+    shown,
+)
 from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.limits import how_to_raise, limit
 
 Constants = dict[str, np.ndarray]
 
@@ -48,12 +56,14 @@ class Graph:
         constants: float or integer arrays by name.
         inputs: in the file's order.
         outputs: names, in the file's order.
+        declared: sizes with the batch axis (0: not said) and dtype of what the file declares.
     """
 
     nodes: tuple[Node, ...]
     constants: Constants
     inputs: dict[str, TensorInfo]
     outputs: tuple[str, ...]
+    declared: dict[str, tuple[tuple[int, ...], np.dtype]]
 
 
 def read_graph(path: Path) -> Graph:
@@ -62,23 +72,28 @@ def read_graph(path: Path) -> Graph:
     Raises:
         BundleError: it is no ONNX file, or one whose sizes are not fixed.
     """
-    import onnx
-    from google.protobuf.message import DecodeError
+    model = read_model(path)
+    with refusing_damage(path):
+        return _graph_of(model, path)
 
-    try:
-        model = onnx.load(str(path))
-    except (DecodeError, OSError) as error:
-        raise BundleError(f"{path} cannot be read as ONNX: {error}") from None
+
+def _graph_of(model: Any, path: Path) -> Graph:
+    import onnx
+
     graph = model.graph
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     nodes = []
     for proto in graph.node:
+        if proto.domain not in ("", "ai.onnx"):
+            raise UnsupportedProgramError(f"the domain {shown(proto.domain)}")
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
         if proto.op_type == "Constant" and "value" in attributes:
             constants[proto.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
             continue
-        if len(proto.output) != 1:
-            raise UnsupportedProgramError(f"{proto.op_type} with {len(proto.output)} outputs")
+        if len(proto.output) != 1 or not proto.output[0]:
+            raise UnsupportedProgramError(
+                f"{shown(proto.op_type)} with {len(proto.output)} outputs"
+            )
         node = Node(proto.op_type, tuple(proto.input), proto.output[0], attributes)
         value = _folded(node, constants, onnx)
         if value is None:
@@ -88,7 +103,19 @@ def read_graph(path: Path) -> Graph:
     inputs = {
         item.name: _info_of(item, path, onnx) for item in graph.input if item.name not in constants
     }
-    return Graph(tuple(nodes), constants, inputs, tuple(item.name for item in graph.output))
+    declared = {
+        item.name: _declared(item, onnx)
+        for item in (*graph.value_info, *graph.output)
+        if item.type.tensor_type.HasField("shape")
+    }
+    outputs = tuple(item.name for item in graph.output)
+    return Graph(tuple(nodes), constants, inputs, outputs, declared)
+
+
+def _declared(item: Any, onnx: Any) -> tuple[tuple[int, ...], np.dtype]:
+    kind = item.type.tensor_type
+    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
+    return sizes, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
 
 
 def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
@@ -100,23 +127,40 @@ def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
 
 
 def _cast(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    kinds = onnx.TensorProto
+    if node.attributes["to"] not in (kinds.FLOAT, kinds.INT32, kinds.INT64):
+        raise UnsupportedProgramError("a cast of a constant but to float32 or integers")
     return values[0].astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
 
 
 def _dequantize(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    axis = node.attributes.get("axis", 1)
+    many = values[1].ndim == 1 and values[1].size > 1
+    if not set(node.attributes) <= {"axis"} or (
+        values[1].size != 1
+        and not (many and values[0].ndim > axis >= 0 and values[0].shape[axis] == values[1].size)
+    ):
+        raise UnsupportedProgramError("DequantizeLinear with scales of another shape")
+    if any(value.shape != values[1].shape for value in values[2:]):
+        raise DamagedProgramError("DequantizeLinear: scales and zero points do not match")
     weights: np.ndarray = values[0].astype(np.float32)
     scale: np.ndarray = values[1].astype(np.float32)
     zero = values[2].astype(np.float32) if len(values) > 2 else np.zeros_like(scale)
     if scale.ndim == 1 and scale.size > 1:
         shape = [1] * weights.ndim
-        shape[node.attributes.get("axis", 1)] = -1
+        shape[axis] = -1
         scale, zero = scale.reshape(shape), zero.reshape(shape)
     return (weights - zero) * scale
 
 
 def _product(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
     """Of weights that are stored as int8, with their scales (deploy/onnx_weights.py)."""
-    return values[0] * values[1]
+    if values[0].dtype != values[1].dtype:
+        raise DamagedProgramError("Mul of constants of two dtypes")
+    sizes = np.broadcast_shapes(values[0].shape, values[1].shape)
+    if 4.0 * math.prod(sizes) > limit("map_bytes"):
+        raise DamagedProgramError(f"a product of constants; {how_to_raise('map_bytes')}")
+    return np.asarray(values[0] * values[1])
 
 
 def _same(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
@@ -135,6 +179,8 @@ def _info_of(item: Any, path: Path, onnx: Any) -> TensorInfo:
     kind = item.type.tensor_type
     sizes = tuple(dim.dim_value for dim in kind.shape.dim)
     if not sizes or any(size < 1 for size in sizes[1:]):
-        raise UnsupportedProgramError(f"input {item.name} of {path}, whose sizes are not fixed")
+        raise UnsupportedProgramError(
+            f"input {shown(item.name)} of {path}, whose sizes are not fixed"
+        )
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
     return TensorInfo(sizes[1:], dtype)

@@ -175,17 +175,18 @@ class _Lowering:
         shape = (out_channels, size[0], size[1])
         options = {"kernel": kernel, "stride": stride, "pads": pads}
         groups = node.attributes.get("group", 1)
+        is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
         if groups == 1 and kernel == 1 and stride == 1 and not any(pads) and offset is None:
             self._emit(
                 Operation("dense", (source,), node.output, shape, weight[:, :, 0, 0].T, bias)
             )
-        elif groups == 1 and source in self.graph.inputs:
+        elif groups == 1 and source in self.graph.inputs and not is_depthwise:
             options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
             self._emit(
                 Operation("convolution", (source,), node.output, shape, weight, bias,
                           options=options)
             )  # fmt: skip
-        elif groups == channels == out_channels and per_group == 1 and offset is None:
+        elif is_depthwise:
             weight = weight[:, 0].transpose(1, 2, 0).reshape(kernel * kernel, channels)
             kind = "weighted_sum" if kernel == 1 and stride == 1 else "depthwise"
             self._emit(
@@ -268,7 +269,10 @@ class _Lowering:
         for x, y in ((a, b), (b, a)):
             if self._is_frame(x) and y in self.constants and self._shape(y)[1:] == (1, 1):
                 source, offset = self.offsets.get(x, (x, np.float32(0)))
-                added = offset + self.constants[y].reshape(-1).astype(np.float32)
+                added = np.broadcast_to(
+                    offset + self.constants[y].reshape(-1).astype(np.float32),
+                    self._shape(source)[0],
+                )
                 self.offsets[node.output] = (source, added)
                 return
         if self._joined_taps(node, a, b):
