@@ -59,7 +59,9 @@ def test_a_stream_that_opens_during_a_step_gets_nothing_of_one_that_closes():
     for runner in runners:
         runner.may_end.set()
     assert [stream for stream, _ in pool.step()] == [new]
-    assert seen(new) == (1, 1.0) and seen(idle) == (0, 0.0)
+    idle.push(grey(3), 0.0)
+    assert [stream for stream, _ in pool.step()] == [idle]
+    assert seen(new) == (1, 1.0) and seen(idle) == (1, 3.0)
     pool.close()
 
 
