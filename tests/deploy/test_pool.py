@@ -138,7 +138,7 @@ def test_an_engine_that_fails_is_told():
 
 @pytest.mark.parametrize("wrong", [{"max_streams": 0}, {"threads": 0}])
 def test_sizes_that_cannot_be(wrong):
-    with pytest.raises(ConfigError, match="expected at least 1"):
+    with pytest.raises(ConfigError, match="expected a whole number of at least 1"):
         make_pool(**wrong)
 
 

@@ -3,17 +3,19 @@
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass
 
 import numpy as np
 
 from paddlevideo.deploy.streams.pool_batch import PoolBatch, Work
 from paddlevideo.deploy.streams.session import FramePreparer, Stepper
-from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
+from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions, check_whole
 from paddlevideo.deploy.streams.session_track import Frame, StreamResult, StreamTrack
 from paddlevideo.loader import ClipView
-from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.errors import DataError
+
+_CLOSED = "the stream is closed; open another one"
 
 
 @dataclass
@@ -42,6 +44,8 @@ class PoolStream:
         self.pending: _Pending | None = None
         self.result: StreamResult | None = None
         self.is_open = True
+        self.owes_new_start = False  # a step that was to start it anew has failed
+        self.pushing = threading.Lock()  # one thread at a time
 
     @property
     def counts(self) -> StreamCounts:
@@ -61,7 +65,8 @@ class PoolStream:
             Whether the frame is to be seen; False if it was left out to keep the frame rate.
 
         Raises:
-            DataError: not such a frame, not a time, or the stream is closed.
+            DataError: not such a frame, not a time, the stream is closed, or another thread is
+                pushing to it.
         """
         return self._pool.push(self, frame, timestamp)
 
@@ -70,12 +75,19 @@ class PoolStream:
         self._pool.close_stream(self)
 
 
+_Due = tuple[PoolStream, _Pending]
+
+
 class StreamPool:
     """Up to ``max_streams`` streams, each with its own clock and states, stepped together.
 
     The streams are spread over runners of up to ``together`` rows, made as they are needed; `step`
     computes the runners of several batches at the same time, each on one core, those with the
     oldest frame first. A stream waits with one frame at most, so none can hold up the others.
+
+    Streams may be opened, pushed to and closed by any thread while `step` runs. The row of a
+    stream that is closed meanwhile stays taken until the step is over, so nobody else gets its
+    frame, states or result.
 
     Args:
         new_runner: makes a runner of so many rows.
@@ -87,7 +99,7 @@ class StreamPool:
             a frame.
 
     Raises:
-        ConfigError: max_streams or threads below 1.
+        ConfigError: max_streams or threads are no whole numbers of at least 1.
     """
 
     def __init__(
@@ -100,8 +112,7 @@ class StreamPool:
         together: int = 8,
     ) -> None:
         for name, value in (("max_streams", max_streams), ("threads", threads)):
-            if value < 1:
-                raise ConfigError(f"{name} is {value}, expected at least 1")
+            check_whole(name, value)
         self.max_streams = max_streams
         self._threads = min(threads, max_streams)
         self._rows = min(together, -(-max_streams // self._threads))
@@ -111,6 +122,8 @@ class StreamPool:
         self._batches: list[PoolBatch] = []
         self._streams: list[PoolStream] = []
         self._lock = threading.Lock()
+        self._is_open = True
+        self._in_step: set[PoolStream] = set()  # whose rows the step at hand uses
         self._stepping = threading.Lock()  # a runner takes one step after the other
         self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="pool")
         self._prepare: FramePreparer | None = None
@@ -125,9 +138,10 @@ class StreamPool:
         """Begin a stream; its states are those of a stream that has seen nothing.
 
         Raises:
-            DataError: max_streams are open.
+            DataError: max_streams are open, or the pool is closed.
         """
         with self._lock:
+            self._check_open()
             if len(self._streams) >= self.max_streams:
                 raise DataError(
                     f"all {self.max_streams} streams of the pool are open; close one, or open the "
@@ -151,17 +165,39 @@ class StreamPool:
             self._batches.append(emptiest)
         return emptiest
 
+    def _check_open(self) -> None:
+        if not self._is_open:
+            raise DataError("the pool is closed; open another one with open_pool")
+
     def push(self, stream: PoolStream, frame: Frame, timestamp: float | None) -> bool:
         """`PoolStream.push`."""
         arrived = time.perf_counter()
-        if not stream.is_open or self._prepare is None:
-            raise DataError("the stream is closed; open another one")
+        if not stream.pushing.acquire(blocking=False):
+            raise DataError(
+                "two threads push to one stream of a pool at the same time; give each thread a "
+                "stream of its own"
+            )
+        try:
+            return self._push(stream, frame, timestamp, arrived)
+        finally:
+            stream.pushing.release()
+
+    def _push(
+        self, stream: PoolStream, frame: Frame, timestamp: float | None, arrived: float
+    ) -> bool:
+        prepare = self._prepare
+        if not stream.is_open or prepare is None:
+            raise DataError(_CLOSED)
         admission = stream.track.admit(frame, timestamp)
         if admission is None:
             return False
-        frame_CHW = self._prepare(admission.frame)
+        frame_CHW = prepare(admission.frame)
         with self._lock:
-            starts_anew = admission.starts_anew
+            if not stream.is_open:  # by another thread, since the look above
+                stream.counts.dropped += 1
+                raise DataError(_CLOSED)
+            starts_anew = admission.starts_anew or stream.owes_new_start
+            stream.owes_new_start = False
             if stream.pending is not None:
                 stream.counts.dropped += 1
                 starts_anew = starts_anew or stream.pending.starts_anew
@@ -171,39 +207,77 @@ class StreamPool:
     def step(self) -> list[tuple[PoolStream, StreamResult]]:
         """Let the model see the frames that wait, one of each stream that has one.
 
+        If the engine fails for a batch, its frames are dropped, the other batches are stepped all
+        the same (their results are in `PoolStream.result`) and the pool goes on with the next
+        step.
+
         Returns:
-            A result for each of these streams, the one whose frame waited longest first.
+            A result for each of these streams that is still open, the one whose frame waited
+            longest first.
+
+        Raises:
+            DataError: the pool is closed.
         """
         with self._stepping:
-            return self._step()
+            with self._lock:
+                self._check_open()
+                due = [(s, s.pending) for s in self._streams if s.pending is not None]
+                for stream, _ in due:
+                    stream.pending = None
+                self._in_step = {stream for stream, _ in due}
+            try:
+                return self._step(due)
+            finally:
+                self._end_step()
 
-    def _step(self) -> list[tuple[PoolStream, StreamResult]]:
-        with self._lock:
-            due = [(s, s.pending) for s in self._streams if s.pending is not None]
-            for stream, _ in due:
-                stream.pending = None
+    def _step(self, due: list[_Due]) -> list[tuple[PoolStream, StreamResult]]:
         due.sort(key=lambda item: item[1].arrived)
-        by_batch: dict[PoolBatch, list[tuple[PoolStream, _Pending]]] = {}
+        by_batch: dict[PoolBatch, list[_Due]] = {}
         for stream, pending in due:
             by_batch.setdefault(stream.batch, []).append((stream, pending))
-        done = self._executor.map(lambda item: self._step_batch(*item), by_batch.items())
-        results = {id(stream): result for group in done for stream, result in group}
-        return [(stream, results[id(stream)]) for stream, _ in due if id(stream) in results]
+        steps = [self._executor.submit(self._step_batch, *item) for item in by_batch.items()]
+        wait(steps)  # all of them, before a row is given back: one may fail while others run
+        results = {stream: result for step in steps for stream, result in step.result()}
+        return [(stream, results[stream]) for stream, _ in due if stream in results]
+
+    def _end_step(self) -> None:
+        """Give back the rows of streams that were closed during the step."""
+        with self._lock:
+            for stream in self._in_step:
+                if not stream.is_open:
+                    stream.batch.free_row(stream.row)
+            self._in_step = set()
 
     def _step_batch(
-        self, batch: PoolBatch, due: list[tuple[PoolStream, _Pending]]
+        self, batch: PoolBatch, due: list[_Due]
     ) -> list[tuple[PoolStream, StreamResult]]:
-        work = [Work(s.row, pending.frame, pending.starts_anew) for s, pending in due]
-        logits_BN = batch.step(work)
+        try:
+            logits_BN = batch.step([Work(s.row, p.frame, p.starts_anew) for s, p in due])
+        except BaseException:
+            self._drop(due)
+            raise
         now = time.perf_counter()
         answers = []
         for (stream, pending), logits_N in zip(due, logits_BN, strict=True):
+            if not stream.is_open:
+                stream.counts.dropped += 1
+                continue
             result = stream.track.result(
                 logits_N, pending.time_seconds, pending.starts_anew, now - pending.arrived
             )
             stream.result = result
             answers.append((stream, result))
         return answers
+
+    def _drop(self, due: list[_Due]) -> None:
+        """Count frames of a step that failed; what was to start anew does so with the next one."""
+        with self._lock:
+            for stream, lost in due:
+                stream.counts.dropped += 1
+                if lost.starts_anew and stream.pending is not None:
+                    stream.pending.starts_anew = True
+                elif lost.starts_anew:
+                    stream.owes_new_start = True
 
     def close_stream(self, stream: PoolStream) -> None:
         """`PoolStream.close`."""
@@ -215,10 +289,14 @@ class StreamPool:
                 stream.counts.dropped += 1
                 stream.pending = None
             self._streams.remove(stream)
-            stream.batch.free_row(stream.row)
+            if stream not in self._in_step:
+                stream.batch.free_row(stream.row)
 
     def close(self) -> None:
-        """Close all streams and end the threads."""
+        """Close all streams and end the threads; waits for a step that runs."""
+        with self._lock:
+            self._is_open = False
         for stream in self.streams:
             stream.close()
-        self._executor.shutdown()
+        with self._stepping:
+            self._executor.shutdown()

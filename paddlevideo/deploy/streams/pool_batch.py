@@ -62,11 +62,10 @@ class PoolBatch:
         rows = [item.row for item in work]
         with self._lock:
             anew = sorted({item.row for item in work if item.starts_anew} | self._stale & {*rows})
-            self._stale.difference_update(anew)
-            num_open = self._num_rows - len(self._free)
             idle = sorted({*range(self._num_rows)} - {*self._free} - self._stale - {*rows})
         if anew:
-            self.runner.reset(None if len(anew) == num_open else anew)
+            whole = not idle and len(anew) == len(rows)  # nobody's states are lost with the rest
+            self.runner.reset(None if whole else anew)
         before = self.runner.snapshot() if idle else {}
         shape = (self._num_rows, *work[0].frame.shape)
         frames_BCHW = np.zeros(shape, work[0].frame.dtype)
@@ -75,6 +74,8 @@ class PoolBatch:
         logits_BN = self.runner.step(frames_BCHW)
         if idle:
             self._put_back(before, idle)
+        with self._lock:
+            self._stale.difference_update(anew)  # only now: a step that fails leaves them stale
         chosen: np.ndarray = logits_BN[rows]
         return chosen
 

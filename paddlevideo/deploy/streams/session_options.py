@@ -33,13 +33,40 @@ class StreamOptions:
     smooth_seconds: float | None = None
 
     def __post_init__(self) -> None:
-        if self.top_k < 1:
-            raise ConfigError(f"top_k is {self.top_k}, expected at least 1")
-        window = self.window_seconds
+        check_whole("top_k", self.top_k)
+        if not isinstance(self.reset_on_cut, (bool, np.bool_)):
+            raise ConfigError(
+                f"reset_on_cut is {_shown(self.reset_on_cut)}, expected True or False"
+            )
+        for name, value in (
+            ("window_seconds", self.window_seconds),
+            ("smooth", self.smooth_seconds),
+        ):
+            if value is not None and not _is_number(value):
+                raise ConfigError(f"{name} is {_shown(value)}, expected seconds or None")
+        window, smooth = self.window_seconds, self.smooth_seconds
         if window is not None and not (math.isfinite(window) and window > 0):
             raise ConfigError(f"a window of {window} seconds is not above 0")
-        if not 0 < self.cut_threshold < 1:
-            raise ConfigError(f"cut_threshold is {self.cut_threshold}, expected between 0 and 1")
+        if smooth is not None and not (math.isfinite(smooth) and smooth >= 0):
+            raise ConfigError(f"smooth is {smooth} seconds, expected 0 or more")
+        cut = self.cut_threshold
+        if not (_is_number(cut) and 0 < cut < 1):
+            raise ConfigError(f"cut_threshold is {_shown(cut)}, expected between 0 and 1")
+
+
+def check_whole(name: str, value: object, least: int = 1) -> None:
+    """Raise `ConfigError` unless ``value`` is a whole number of at least ``least``."""
+    whole = isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+    if not whole or value < least:  # type: ignore[operator]
+        raise ConfigError(f"{name} is {_shown(value)}, expected a whole number of at least {least}")
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
+
+
+def _shown(value: object) -> str:
+    return repr(value)[:100]
 
 
 @dataclass
