@@ -3,50 +3,78 @@
 Only the few names that an array is made of are resolved: see `paddlevideo.utils.safe_pickle`.
 """
 
-import io
+import math
 import pickle
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from paddlevideo.utils.damage import damage_of, open_regular, shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import atomic_write
-from paddlevideo.utils.safe_pickle import AdmittedFunction, RefusedNameError, load_admitted
+from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.pickle_source import PickleError
+from paddlevideo.utils.pickle_values import plain_values
+from paddlevideo.utils.safe_pickle import (
+    AdmittedFunction,
+    RefusedNameError,
+    StatefulObject,
+    load_admitted,
+)
+
+# NumPy's letters for bool, integers, float and complex.
+_NUMBER_KINDS = "biufc"
+_LONGEST_SPEC = 8  # letters of a dtype such as "<f4"
 
 
-class _Dtype:
+class _Dtype(StatefulObject):
     """A plain numeric dtype. Of its pickled state only the byte order counts."""
 
-    def __init__(self, spec: str, _align: bool = False, _copy: bool = False) -> None:
+    def __init__(self, spec: Any, _align: Any = False, _copy: Any = False) -> None:
+        if not isinstance(spec, str) or len(spec) > _LONGEST_SPEC:
+            raise PickleError(f"dtype {shown(spec)} is not numeric")
         dtype: np.dtype = np.dtype(spec)
         if dtype.kind not in _NUMBER_KINDS:
-            raise pickle.UnpicklingError(f"dtype {spec!r} is not numeric")
+            raise PickleError(f"dtype {spec!r} is not numeric")
         self.dtype = dtype
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def set_state(self, state: Any) -> None:
+        if type(state) is not tuple or len(state) < 2 or state[1] not in ("<", ">", "=", "|"):
+            raise PickleError("a dtype without a byte order")
         self.dtype = self.dtype.newbyteorder(state[1])
 
 
-class _Array:
-    """What ``numpy.core.multiarray._reconstruct`` makes; the following state is its content."""
+class _Array(StatefulObject):
+    """An array whose content is still where the pickle has it: nothing is copied so far.
 
-    array: np.ndarray
+    What ``numpy.core.multiarray._reconstruct`` makes; the following state is its content.
+    """
 
-    def __init__(self, _subtype: Any, _shape: tuple[int, ...], _typecode: bytes) -> None:
+    content: tuple[Any, Any, Any, Any] | None = None  # data, dtype, shape, order
+
+    def __init__(self, _subtype: Any, _shape: Any, _typecode: Any) -> None:
         pass
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
+    def set_state(self, state: Any) -> None:
+        if type(state) is not tuple or len(state) != 5 or self.content is not None:
+            raise PickleError("an array without the state of one")
         _version, shape, dtype, is_fortran, data = state
-        order: Any = "F" if is_fortran else "C"
-        self.array = np.frombuffer(bytearray(data), dtype.dtype).reshape(shape, order=order)
+        self.content = (data, dtype, shape, "F" if is_fortran else "C")
 
 
-def _latin1_bytes(text: str, encoding: str) -> bytes:
+class _Latin1Bytes:
+    """Bytes that are kept as text."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+
+
+def _latin1_bytes(text: Any, encoding: Any) -> _Latin1Bytes:
     """What protocol 2 calls to rebuild bytes; only the encoding pickle itself writes."""
-    if encoding != "latin1":
-        raise pickle.UnpicklingError(f"unexpected text encoding {encoding!r}")
-    return text.encode("latin1")
+    if encoding != "latin1" or not isinstance(text, str):
+        raise PickleError(f"unexpected text encoding {shown(encoding)!r}")
+    return _Latin1Bytes(text)
 
 
 def _no_bytes() -> bytes:
@@ -54,27 +82,58 @@ def _no_bytes() -> bytes:
     return b""
 
 
-def _from_buffer(buffer: Any, dtype: _Dtype, shape: tuple[int, ...], order: Any) -> np.ndarray:
+def _no_items() -> dict[Any, Any]:
+    """An ordered table, which is filled afterwards."""
+    return {}
+
+
+def _tuple(items: Any) -> tuple[Any, ...]:
+    """What Paddle calls for (name, array), on a tuple."""
+    if type(items) is not tuple:
+        raise PickleError("a tuple is made of what is none")
+    return items
+
+
+def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Array:
     """Protocol 5's form of a contiguous array (``numpy.core.numeric._frombuffer``)."""
-    return np.frombuffer(bytearray(buffer), dtype.dtype).reshape(shape, order=order)
+    array = _Array(None, None, None)
+    array.content = (buffer, dtype, shape, order)
+    return array
 
 
-def _scalar(dtype: _Dtype, data: bytes) -> np.generic:
-    return np.frombuffer(data, dtype.dtype, count=1)[0]
+def _scalar(dtype: Any, data: Any) -> np.generic:
+    array = _array_of(data, dtype, (), "C")
+    return array[()]
 
 
-# NumPy's letters for bool, integers, float and complex.
-_NUMBER_KINDS = "biufc"
+def _array_of(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+    """An array of its own, of exactly the bytes that its shape needs."""
+    if isinstance(data, _Latin1Bytes):
+        data = data.text.encode("latin1")
+    if not isinstance(data, bytes) or not isinstance(dtype, _Dtype) or order not in ("C", "F"):
+        raise PickleError("an array without bytes, a dtype or an order")
+    sizes = (shape,) if type(shape) is int else shape
+    if type(sizes) is not tuple or any(type(size) is not int or size < 0 for size in sizes):
+        raise PickleError("the shape of an array is no list of sizes")
+    needed = math.prod(sizes) * dtype.dtype.itemsize
+    if needed != len(data):
+        raise PickleError(
+            f"an array {shown(list(sizes))} of {len(data)} bytes, not {shown(needed)}"
+        )
+    if needed > limit("tensor_bytes"):
+        raise PickleError(f"an array of {needed} bytes; {how_to_raise('tensor_bytes')}")
+    return np.frombuffer(bytearray(data), dtype.dtype).reshape(sizes, order=order)
+
 
 # Names that a file may use. Classes and functions that fill an array are stand-ins of our own:
 # NumPy's trust the state that a file gives them. The second name of each pair is where
 # NumPy >= 2 keeps the same function; ``__builtin__`` is Python 2's, which protocol 2 writes.
 _ADMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): None,  # named beside _reconstruct, never called
-    ("numpy", "dtype"): _Dtype,
-    ("collections", "OrderedDict"): dict,
-    ("builtins", "tuple"): tuple,
-    ("__builtin__", "tuple"): tuple,
+    ("numpy", "dtype"): AdmittedFunction(_Dtype),
+    ("collections", "OrderedDict"): AdmittedFunction(_no_items),
+    ("builtins", "tuple"): AdmittedFunction(_tuple),
+    ("__builtin__", "tuple"): AdmittedFunction(_tuple),
     ("builtins", "bytes"): AdmittedFunction(_no_bytes),
     ("__builtin__", "bytes"): AdmittedFunction(_no_bytes),
     ("_codecs", "encode"): AdmittedFunction(_latin1_bytes),
@@ -82,7 +141,7 @@ _ADMITTED: dict[tuple[str, str], Any] = {
         (f"{package}.{module}", name): component
         for package in ("numpy.core", "numpy._core")
         for module, name, component in (
-            ("multiarray", "_reconstruct", _Array),
+            ("multiarray", "_reconstruct", AdmittedFunction(_Array)),
             ("multiarray", "scalar", AdmittedFunction(_scalar)),
             ("numeric", "_frombuffer", AdmittedFunction(_from_buffer)),
         )
@@ -90,17 +149,36 @@ _ADMITTED: dict[tuple[str, str], Any] = {
 }
 
 
-def _plain(value: Any) -> Any:
-    """The arrays themselves instead of their stand-ins, in containers of any depth."""
-    if isinstance(value, _Array):
-        return value.array
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(_plain(item) for item in value)
-    if isinstance(value, (_Dtype, AdmittedFunction, type)):
-        raise pickle.UnpicklingError(f"{value!r} is no content")
-    return value
+class _Contents:
+    """The arrays of one file, each made once: together they are no longer than the file."""
+
+    def __init__(self, num_bytes: int) -> None:
+        self.num_left = num_bytes
+        # The stand-in is kept, so that no other has its id.
+        self.made: dict[int, tuple[Any, Any]] = {}
+
+    def of(self, leaf: Any) -> Any:
+        """What a stand-in stands for."""
+        if isinstance(leaf, np.generic):
+            return leaf
+        if id(leaf) not in self.made:
+            self.made[id(leaf)] = (leaf, self._make(leaf))
+        return self.made[id(leaf)][1]
+
+    def _make(self, leaf: Any) -> Any:
+        if isinstance(leaf, _Latin1Bytes):
+            self._take(len(leaf.text))
+            return leaf.text.encode("latin1")
+        if not isinstance(leaf, _Array) or leaf.content is None:
+            raise PickleError(f"a {type(leaf).__name__.lstrip('_')} is no content")
+        data = leaf.content[0]
+        self._take(len(data.text if isinstance(data, _Latin1Bytes) else data or b""))
+        return _array_of(*leaf.content)
+
+    def _take(self, count: int) -> None:
+        self.num_left -= count
+        if self.num_left < 0:
+            raise PickleError("its arrays are longer than the file: they share their content")
 
 
 def read_array_pickle(path: str | Path) -> Any:
@@ -110,23 +188,17 @@ def read_array_pickle(path: str | Path) -> Any:
         WeightsError: missing, not a pickle, truncated, or holding anything else.
     """
     path = Path(path)
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise WeightsError(f"weights {path} cannot be read: {error.strerror}") from None
-    try:
-        content = _plain(load_admitted(io.BytesIO(data), _ADMITTED))
-    except RefusedNameError as error:
-        raise WeightsError(
-            f"{path}: refused: the file holds {error}, which is neither an array nor a plain "
-            "container. Nothing in it was run. Weights are saved as {name: array}"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - a damaged pickle can raise almost anything
-        detail = str(error) or type(error).__name__
-        raise WeightsError(
-            f"{path}: damaged or not a .pdparams file ({len(data)} bytes): {detail}"
-        ) from None
-    return content
+    with (
+        open_regular(path) as (file, size),
+        damage_of(path, f"a .pdparams file ({size} bytes)"),
+    ):
+        try:
+            return plain_values(load_admitted(file, size, _ADMITTED), _Contents(size).of)
+        except RefusedNameError as error:
+            raise WeightsError(
+                f"{path}: refused: the file holds {shown(error)}, which is neither an array nor a "
+                "plain container. Nothing in it was run. Weights are saved as {name: array}"
+            ) from None
 
 
 def write_array_pickle(path: str | Path, arrays: dict[str, np.ndarray]) -> None:

@@ -5,16 +5,19 @@ Source: PyTorch's serialization notes. A file is a zip of stored members below o
 of each storage as ``data/<key>``. The zip's own checksums are verified.
 """
 
+import io
 import math
 import zipfile
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from paddlevideo.utils.archives import open_archive
+from paddlevideo.utils.damage import damage_of, open_regular, shown
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.pickle_values import plain_values
 from paddlevideo.utils.safe_pickle import AdmittedFunction, RefusedNameError, load_admitted
 
 _LEGACY_MAGIC = bytes.fromhex(
@@ -22,6 +25,9 @@ _LEGACY_MAGIC = bytes.fromhex(
 )  # the number that begins the old format
 _PICKLE = "data.pkl"
 _BFLOAT16 = "bfloat16"
+_MOST_AXES = 32  # of an array, to NumPy
+# Tensors may share a storage, and bfloat16 doubles: all together are at most this many files long.
+_MOST_OFTEN = 4
 # Names of storage classes as little-endian NumPy types; bfloat16 is the upper half of a float32.
 _STORAGES = {
     "FloatStorage": "<f4",
@@ -43,15 +49,10 @@ class _StorageType:
 
     dtype: str
 
-    def __setstate__(self, _state: Any) -> None:
-        raise ValueError("a type has no state")
 
-
-class _Table(dict):
-    """What stands for an OrderedDict; attributes that a file gives it are dropped."""
-
-    def __setstate__(self, _state: Any) -> None:
-        pass
+def _table() -> dict[Any, Any]:
+    """What an OrderedDict begins as."""
+    return {}
 
 
 def read_torch_file(path: str | Path) -> dict[str, Any]:
@@ -63,44 +64,38 @@ def read_torch_file(path: str | Path) -> dict[str, Any]:
         WeightsError: missing, damaged, of another format, or naming anything but tensors.
     """
     path = Path(path)
-    try:
-        with zipfile.ZipFile(path) as archive:
-            content = _Reader(archive).read()
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    except RefusedNameError as error:
-        raise WeightsError(
-            f"{path}: refused: the file names {error}, which is neither a tensor nor a plain "
-            "container. Nothing in it was run. Save torch.save(model.state_dict(), ...)"
-        ) from None
-    except Exception as error:  # noqa: BLE001 - a damaged zip or pickle can raise almost anything
-        raise WeightsError(f"{path}: {_what_is_wrong(path, error)}") from None
+    with open_regular(path) as (file, size):
+        start = file.read(len(_LEGACY_MAGIC))
+        if start.startswith(_LEGACY_MAGIC[:10]):
+            raise WeightsError(
+                f"{path}: this is PyTorch's format from before version 1.6; "
+                "load it with PyTorch and save it again with torch.save"
+            )
+        with damage_of(path, "a torch.save file"), open_archive(file, size) as archive:
+            try:
+                content = _Reader(archive, size).read()
+            except RefusedNameError as error:
+                raise WeightsError(
+                    f"{path}: refused: the file names {shown(error)}, which is neither a tensor "
+                    "nor a plain container. Nothing in it was run. Save "
+                    "torch.save(model.state_dict(), ...)"
+                ) from None
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: expected a table of tensors, found {type(content).__name__}")
     return content
 
 
-def _what_is_wrong(path: Path, error: Exception) -> str:
-    with path.open("rb") as file:
-        start = file.read(len(_LEGACY_MAGIC))
-    if start.startswith(_LEGACY_MAGIC[:10]):
-        return (
-            "this is PyTorch's format from before version 1.6; "
-            "load it with PyTorch and save it again with torch.save"
-        )
-    return f"damaged or not a torch.save file: {str(error) or type(error).__name__}"
-
-
 class _Reader:
     """One open file: its members, and the storages read so far."""
 
-    def __init__(self, archive: zipfile.ZipFile) -> None:
+    def __init__(self, archive: zipfile.ZipFile, num_bytes: int) -> None:
         self.archive = archive
+        self.num_bytes_left = _MOST_OFTEN * num_bytes
         pickles = [name for name in archive.namelist() if name.split("/")[1:] == [_PICKLE]]
         if len(pickles) != 1:
             raise ValueError(f"it has {len(pickles)} members {_PICKLE}")
         self.folder = pickles[0].removesuffix(_PICKLE)
-        self.storages: dict[str, np.ndarray] = {}
+        self.storages: dict[tuple[str, _StorageType], np.ndarray] = {}
 
     def read(self) -> Any:
         """The content of ``data.pkl``."""
@@ -108,15 +103,14 @@ class _Reader:
         if byte_order in self.archive.namelist() and self._member(byte_order) != b"little":
             raise ValueError("its numbers are big-endian, which is not supported")
         admitted = {
-            ("collections", "OrderedDict"): _Table,
-            ("torch._utils", "_rebuild_tensor_v2"): AdmittedFunction(_rebuild_tensor),
+            ("collections", "OrderedDict"): AdmittedFunction(_table),
+            ("torch._utils", "_rebuild_tensor_v2"): AdmittedFunction(self._rebuild_tensor),
             ("torch._utils", "_rebuild_parameter"): AdmittedFunction(_rebuild_parameter),
             **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
         }
-        with self.archive.open(self._info(f"{self.folder}{_PICKLE}")) as file:
-            content = load_admitted(file, admitted, self._storage)
-            file.read()  # to the end, where the zip's checksum is verified
-        return content
+        pickled = self._member(f"{self.folder}{_PICKLE}")  # its checksum is verified
+        content = load_admitted(io.BytesIO(pickled), len(pickled), admitted, self._storage)
+        return plain_values(content, _tensor)
 
     def _info(self, name: str) -> zipfile.ZipInfo:
         info = self.archive.getinfo(name)
@@ -129,15 +123,29 @@ class _Reader:
 
     def _storage(self, pid: Any) -> np.ndarray:
         """The numbers of the storage with the id ``("storage", type, key, device, count)``."""
+        if type(pid) is not tuple or len(pid) != 5:
+            raise ValueError("an object outside the pickle that is no storage")
         kind, storage_type, key, _device, count = pid
         if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise ValueError(f"unknown kind of storage {kind!r}")
-        if key not in self.storages:
+            raise ValueError(f"unknown kind of storage {shown(kind)}")
+        if not isinstance(key, str):
+            raise ValueError("a storage without a name")
+        if (key, storage_type) not in self.storages:
             raw = bytearray(self._member(f"{self.folder}data/{key}"))
-            self.storages[key] = _numbers(raw, storage_type.dtype)
-        if len(self.storages[key]) != count:
-            raise ValueError(f"storage {key} has {len(self.storages[key])} numbers, not {count}")
-        return self.storages[key]
+            self.storages[key, storage_type] = _numbers(raw, storage_type.dtype)
+        numbers = self.storages[key, storage_type]
+        if len(numbers) != count:
+            raise ValueError(f"storage {shown(key)} has {len(numbers)} numbers, not {shown(count)}")
+        return numbers
+
+    def _rebuild_tensor(
+        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
+    ) -> np.ndarray:
+        tensor = _rebuild_tensor(storage, offset, shape, strides)
+        self.num_bytes_left -= tensor.nbytes
+        if self.num_bytes_left < 0:
+            raise ValueError(f"its tensors are over {_MOST_OFTEN} times as long as the file")
+        return tensor
 
 
 def _numbers(raw: bytearray, dtype: str) -> np.ndarray:
@@ -147,13 +155,13 @@ def _numbers(raw: bytearray, dtype: str) -> np.ndarray:
     return (upper << np.uint32(16)).view(np.float32)
 
 
-def _rebuild_tensor(
-    storage: np.ndarray, offset: int, shape: Sequence[int], strides: Sequence[int], *_: Any
-) -> np.ndarray:
-    """The array that a tensor's shape, strides and offset (in numbers) cut out of its storage."""
-    if not isinstance(storage, np.ndarray) or len(shape) != len(strides):
-        raise ValueError("a tensor without a storage, or with strides of another rank")
-    if min((offset, *shape, *strides)) < 0:
+def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> np.ndarray:
+    """The view that a tensor's shape, strides and offset (in numbers) cut out of its storage."""
+    if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
+        raise ValueError("a tensor with strides of another rank than its shape")
+    if not isinstance(storage, np.ndarray) or len(shape) > _MOST_AXES:
+        raise ValueError("a tensor without a storage, or with too many axes")
+    if any(type(number) is not int or number < 0 for number in (offset, *shape, *strides)):
         raise ValueError("a tensor with a negative size, stride or offset")
     count = math.prod(shape)
     if count == 0:
@@ -161,11 +169,20 @@ def _rebuild_tensor(
     last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True))
     # A view that repeats its numbers could be of any size: no weight is one.
     if last >= len(storage) or count > len(storage):
-        raise ValueError(f"a tensor {list(shape)} is outside its storage of {len(storage)} numbers")
+        raise ValueError(
+            f"a tensor {shown(list(shape))} is outside its storage of {len(storage)} numbers"
+        )
     steps = [stride * storage.itemsize for stride in strides]
-    view = np.lib.stride_tricks.as_strided(storage[offset:], tuple(shape), steps, writeable=False)
-    return view.copy()
+    # Not a copy: many tensors can lie in one storage, as those that a network ties together do.
+    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps)
 
 
-def _rebuild_parameter(data: np.ndarray, *_: Any) -> np.ndarray:
-    return data
+def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
+    return _tensor(data)
+
+
+def _tensor(leaf: Any) -> np.ndarray:
+    """What is left beside plain values and containers must be a tensor."""
+    if not isinstance(leaf, np.ndarray):
+        raise ValueError(f"a {type(leaf).__name__.lstrip('_')} is no content")
+    return leaf
