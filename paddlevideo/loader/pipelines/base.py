@@ -22,6 +22,21 @@ class FrameSampler(ABC):
 
     num_frames: int
 
+    @property
+    def frame_rate(self) -> float | None:
+        """Frames per second of the clip that the model sees, the same for every video.
+
+        None where there is no such number: the rate follows from the length or the frame rate of
+        each file. A stream is given to the model at this rate.
+        """
+        return None
+
+    @property
+    def trained_rates(self) -> tuple[float, float] | None:
+        """The lowest and highest frame rate that training draws; None as for `frame_rate`."""
+        rate = self.frame_rate
+        return None if rate is None else (rate, rate)
+
     @abstractmethod
     def indices(
         self,
@@ -29,7 +44,7 @@ class FrameSampler(ABC):
         rng: np.random.Generator,
         training: bool,
         kind: Kind,
-        fps: float | None,
+        times_seconds: np.ndarray | None,
     ) -> np.ndarray:
         """Return 0-based frame numbers, int64 [T], each in 0 .. num_frames - 1.
 
@@ -38,7 +53,8 @@ class FrameSampler(ABC):
             rng: the sample's generator.
             training: whether the pipeline is a training pipeline.
             kind: ``video`` or ``frames`` (a folder of images).
-            fps: frames per second of the source; None where it does not say.
+            times_seconds: presentation time of each frame of the source, float64 [num_frames],
+                never decreasing; None where frames have no times (a folder of images).
 
         Raises:
             DataError: no frames can be chosen of such a source.

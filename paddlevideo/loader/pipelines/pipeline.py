@@ -118,7 +118,7 @@ class Pipeline:
     ) -> dict[str, np.ndarray]:
         return {
             name: view.sampler.indices(
-                frames.num_frames, rngs[name], training, frames.kind, frames.fps
+                frames.num_frames, rngs[name], training, frames.kind, frames.times_seconds
             )
             for name, view in self.views.items()
         }

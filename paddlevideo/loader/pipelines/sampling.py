@@ -82,7 +82,7 @@ class Sampler(FrameSampler):
         rng: np.random.Generator,
         training: bool,
         kind: Kind = "video",
-        fps: float | None = None,
+        times_seconds: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the frame numbers; ``valid_mode``, not ``training``, decides about drawing."""
         rule = {

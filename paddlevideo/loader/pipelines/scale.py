@@ -52,11 +52,22 @@ class Scale(Transform):
         num_frames, height, width, _ = clip_THWC.shape
         if min(height, width) == self.short_size:
             return clip_THWC
-        long_size = self._long_size(min(height, width), max(height, width))
-        new_height, new_width = (
-            (long_size, self.short_size) if width <= height else (self.short_size, long_size)
-        )
+        new_height, new_width = self._scaled(height, width)
         return resize_clip(clip_THWC, num_frames, new_height, new_width, self.backend)
+
+    def output_size(self, size: Size) -> Size:
+        """Return the size of scaled frames; (None, None) where that of the frames is unknown."""
+        height, width = size
+        if height is None or width is None:
+            return None, None
+        return self._scaled(height, width)
+
+    def _scaled(self, height: int, width: int) -> tuple[int, int]:
+        short, long = min(height, width), max(height, width)
+        if short == self.short_size:
+            return height, width
+        long_size = self._long_size(short, long)
+        return (long_size, self.short_size) if width <= height else (self.short_size, long_size)
 
     def _long_size(self, short: int, long: int) -> int:
         if self.fixed_ratio:

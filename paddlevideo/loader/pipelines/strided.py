@@ -1,10 +1,15 @@
 """`StridedSampler`: evenly spaced frames with TensorFlow's formulas (spec section 5)."""
 
+import math
+
 import numpy as np
 
 from paddlevideo.loader.decoders.base import Kind
 from paddlevideo.loader.pipelines.base import SAMPLERS, FrameSampler, check_positive
+from paddlevideo.loader.pipelines.times import duration_seconds, nearest_frames
 from paddlevideo.utils.errors import DataError
+
+_MAX_LENGTH = 2**40  # frames: a thousand years at 30 frames/s
 
 
 @SAMPLERS.register
@@ -22,11 +27,11 @@ class StridedSampler(FrameSampler):
 
     **Frames or time.** Without ``stride_fps`` the stride counts the frames of the file, so a clip
     covers twice the time in a video of half the frame rate. With it, the stride counts frames of a
-    video of ``stride_fps`` frames per second, into which the file is turned by its own frame rate f
-    first: it has L = round(frames * stride_fps / f) frames, and its frame i shows the file's frame
-    floor((i + 1/2) * f / stride_fps). So the clip has stride_fps / stride frames per second
-    whatever the file; MoViNet's strides are for 25. A file of just ``stride_fps`` gives the
-    same either way.
+    video of ``stride_fps`` frames per second, into which the file is turned by the times of its
+    frames first: it has L = round(duration * stride_fps) frames, at least 1, and its frame i shows
+    the file's frame nearest to the time i / stride_fps (`times.nearest_frames`). So the clip has
+    stride_fps / stride frames per second whatever the file, also one of a varying rate; MoViNet's
+    strides are for 25. A file of just ``stride_fps`` gives the same either way.
 
     Args:
         num_frames: N.
@@ -48,7 +53,7 @@ class StridedSampler(FrameSampler):
         check_positive(num_frames=num_frames, stride=stride)
         if random_stride_range < 0:
             raise ValueError(f"random_stride_range must not be negative, got {random_stride_range}")
-        if stride_fps is not None and not stride_fps > 0:
+        if stride_fps is not None and not 0 < stride_fps < math.inf:
             raise ValueError(f"stride_fps must be above 0, got {stride_fps}")
         self.num_frames = num_frames
         self.stride = stride
@@ -61,25 +66,50 @@ class StridedSampler(FrameSampler):
         rng: np.random.Generator,
         training: bool,
         kind: Kind = "video",
-        fps: float | None = None,
+        times_seconds: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return the frame numbers, in the order of the clip; see the class.
 
         Raises:
-            DataError: ``stride_fps`` is set, and the source does not say its frame rate.
+            DataError: ``stride_fps`` is set, and the frames of the source have no times, or the
+                last of them is too late to be true.
         """
         if self.stride_fps is None:
             return self._choose(num_frames, rng, training)
-        if fps is None:
+        if times_seconds is None:
             raise DataError(
-                f"its frame rate is not known, but StridedSampler has stride_fps "
-                f"{self.stride_fps:g}; without stride_fps the stride counts the frames that are "
-                "there"
+                f"its frames have no times, as those of a folder of images, but StridedSampler has "
+                f"stride_fps {self.stride_fps:g}; without stride_fps the stride counts the frames "
+                "that are there"
             )
-        frames_per_step = fps / self.stride_fps
-        length = max(1, round(num_frames / frames_per_step))
-        shown = (self._choose(length, rng, training) + 0.5) * frames_per_step
-        return np.minimum(shown.astype(np.int64), num_frames - 1)
+        length = duration_seconds(times_seconds) * self.stride_fps
+        if not length < _MAX_LENGTH:
+            raise DataError(
+                f"its last frame has the time {times_seconds[-1]:.6g} s, which cannot be true; "
+                "write the file anew with FFmpeg, or leave out stride_fps"
+            )
+        wanted = self._choose(max(1, round(length)), rng, training) / self.stride_fps
+        return nearest_frames(times_seconds, wanted)
+
+    @property
+    def frame_rate(self) -> float | None:
+        """stride_fps / stride; None where the stride counts the frames of the file."""
+        return None if self.stride_fps is None else self.stride_fps / self.stride
+
+    @property
+    def trained_rates(self) -> tuple[float, float] | None:
+        """The rates of the longest and the shortest stride that is drawn."""
+        if self.stride_fps is None:
+            return None
+        shortest, end = self._drawn_strides()
+        return self.stride_fps / (end - 1), self.stride_fps / shortest
+
+    def _drawn_strides(self) -> tuple[int, int]:
+        """The strides of training: from the first number to just below the second."""
+        jitter = self.random_stride_range
+        if not jitter:
+            return self.stride, self.stride + 1
+        return max(self.stride - jitter, 1), self.stride + jitter
 
     def _choose(self, length: int, rng: np.random.Generator, training: bool) -> np.ndarray:
         """TensorFlow's choice of the frames of a video of ``length`` frames."""
@@ -87,9 +117,8 @@ class StridedSampler(FrameSampler):
         if not training:
             offset = max(0, (length - self.num_frames * stride) // 2)
         else:
-            jitter = self.random_stride_range
-            if jitter:
-                stride = int(rng.integers(max(stride - jitter, 1), stride + jitter))
+            if self.random_stride_range:
+                stride = int(rng.integers(*self._drawn_strides()))
             places = length - (self.num_frames - 1) * stride
             offset = int(rng.integers(places if places > 0 else length))
         chosen: np.ndarray = (offset + stride * np.arange(self.num_frames)) % length

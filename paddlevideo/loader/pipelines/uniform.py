@@ -37,7 +37,7 @@ class UniformSampler(FrameSampler):
         rng: np.random.Generator,
         training: bool,
         kind: Kind = "video",
-        fps: float | None = None,
+        times_seconds: np.ndarray | None = None,
     ) -> np.ndarray:
         """Return ``num_frames`` of the sampler, non-decreasing frame numbers; see the class."""
         count = self.num_frames

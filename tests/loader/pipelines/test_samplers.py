@@ -17,7 +17,8 @@ def rng(seed=0):
 
 
 def indices(sampler, num_frames, seed=0, training=False, kind="video", fps=None):
-    return sampler.indices(num_frames, rng(seed), training, kind, fps).tolist()
+    times_seconds = None if fps is None else np.arange(num_frames) / fps
+    return sampler.indices(num_frames, rng(seed), training, kind, times_seconds).tolist()
 
 
 class TestUniformSampler:
@@ -111,7 +112,7 @@ class TestStridedSampler:
     def test_time_by_hand(self):
         """A tenth of a second between frames, then a fifth, whatever the rate of the file."""
         sampler = StridedSampler(3, 1, stride_fps=10)
-        assert indices(sampler, 10, fps=20) == [3, 5, 7]
+        assert indices(sampler, 10, fps=20) == [2, 4, 6]
         assert indices(sampler, 3, fps=10) == [0, 1, 2]
         assert indices(sampler, 6, fps=5) == [2, 2, 3]
         sampler = StridedSampler(4, 5, stride_fps=25)
@@ -142,9 +143,26 @@ class TestStridedSampler:
             assert np.abs(seconds - ideal).max() <= 1 / fps + 1e-9
 
     def test_a_source_without_a_rate(self):
-        with pytest.raises(DataError, match="frame rate is not known, but StridedSampler has stri"):
+        with pytest.raises(
+            DataError, match=r"frames have no times.* StridedSampler has stride_fps 25;"
+        ):
             indices(StridedSampler(4, 5, stride_fps=25), 20, kind="frames")
         assert indices(StridedSampler(4, 5), 20, kind="frames") == [0, 5, 10, 15]
+
+    @pytest.mark.parametrize("last", [1e30, float("inf"), float("nan")])
+    def test_a_time_that_cannot_be_true(self, last):
+        with pytest.raises(DataError, match=r"its last frame has the time .* cannot be true"):
+            StridedSampler(4, 5, stride_fps=25).indices(
+                2, rng(), False, times_seconds=np.array([0.0, last])
+            )
+
+    def test_states_its_rate(self):
+        assert StridedSampler(4, 5, stride_fps=25).frame_rate == 5.0
+        assert StridedSampler(4, 5, stride_fps=25).trained_rates == (5.0, 5.0)
+        drawn = StridedSampler(4, 5, random_stride_range=3, stride_fps=35).trained_rates
+        assert drawn == (5.0, 17.5)  # strides of 2 to 7
+        for sampler in (StridedSampler(4, 5), UniformSampler(4), Sampler(4)):
+            assert sampler.frame_rate is None and sampler.trained_rates is None
 
     @pytest.mark.parametrize(
         ("arguments", "message"),
@@ -153,6 +171,7 @@ class TestStridedSampler:
             ({"num_frames": 1, "stride": 0}, "stride must be at least 1"),
             ({"num_frames": 1, "stride": 1, "random_stride_range": -1}, "must not be negative"),
             ({"num_frames": 1, "stride": 1, "stride_fps": 0}, "stride_fps must be above 0"),
+            ({"num_frames": 1, "stride": 1, "stride_fps": math.inf}, "stride_fps must be above 0"),
         ],
     )
     def test_wrong_arguments(self, arguments, message):

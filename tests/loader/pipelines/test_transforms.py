@@ -2,13 +2,14 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
 from paddlevideo.loader.pipelines import (
     TRANSFORMS,
     CenterCrop,
+    ClipView,
     ColorJitter,
     FreezeFrame,
     Image2Array,
@@ -78,12 +79,21 @@ class TestContract:
             assert len(result) == 4
             assert str(result.dtype) == (step.dtype_out or "uint8")
 
-    def test_states_its_size(self, name):
-        result = self.build(name)(noise(2, 48, 64), rng())
-        stated = self.build(name).output_size((48, 64))
-        if name in ("Scale", "Image2Array"):
-            return  # the size depends on the video, or the axes change
-        assert result.shape[1:3] == stated
+    @settings(deadline=None)
+    @given(st.integers(32, 90), st.integers(32, 90), st.integers(0, 99))
+    def test_states_its_size(self, name, height, width, seed):
+        step = self.build(name)
+        clip = noise(2, height, width)
+        result = step(clip, rng(seed))
+        sizes = dict(zip(step.layout_out, result.shape, strict=True))
+        assert step.output_size((height, width)) == (sizes["H"], sizes["W"])
+        # Where it does not know the size of the frames it states the true one or none.
+        for known in ((None, None), (height, None), (None, width)):
+            stated = step.output_size(known)
+            assert all(
+                size in (None, true)
+                for size, true in zip(stated, (sizes["H"], sizes["W"]), strict=True)
+            )
 
     def test_all_frames_alike(self, name):
         still = np.repeat(noise(1, 48, 64), 5, axis=0)
@@ -112,6 +122,27 @@ class TestScale:
     def test_size(self, size, arguments, expected):
         clip = np.zeros((1, *size, 3), np.uint8)
         assert Scale(**arguments)(clip, rng()).shape[1:3] == expected
+
+    @given(
+        st.integers(1, 60),
+        st.integers(1, 60),
+        st.integers(1, 40),
+        st.sampled_from([(True, None), (False, None), (False, False), (False, True)]),
+        st.booleans(),
+    )
+    def test_states_its_size(self, height, width, short_size, ratio, do_round):
+        step = Scale(short_size, *ratio, do_round, backend="cv2")
+        result = step(np.zeros((1, height, width, 3), np.uint8), rng())
+        assert step.output_size((height, width)) == result.shape[1:3]
+        assert step.output_size((None, width)) == (None, None)
+
+    def test_states_its_size_behind_a_resize(self):
+        steps = [{"Resize": {"height": 256, "width": 320}}, {"Scale": {"short_size": 128}}]
+        node = {"sample": {"name": "UniformSampler", "num_frames": 1}, "transform": steps}
+        assert ClipView(node, "P").output_size == (128, 170)
+        node["transform"][1]["Scale"]["fixed_ratio"] = False
+        assert ClipView(node, "P").output_size == (128, 160)
+        assert ClipView({**node, "transform": steps[1:]}, "P").output_size == (None, None)
 
     def test_pillow_pixels(self):
         clip = noise(2, 48, 70)
