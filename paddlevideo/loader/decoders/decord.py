@@ -39,6 +39,7 @@ class DecordSource(FrameSource):
             raise DataError(f"{path}: decord cannot open it: {_first_line(error)}") from None
         if self.num_frames == 0:
             raise DataError(f"{path}: decord finds no frames in it")
+        self.times_seconds = np.arange(self.num_frames) / self.fps
 
     def _decode(self, wanted: np.ndarray) -> np.ndarray:
         try:

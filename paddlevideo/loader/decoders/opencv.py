@@ -34,6 +34,8 @@ class OpenCVSource(FrameSource):
         self.num_frames = len(self._good_reads)
         if self.num_frames == 0:
             raise DataError(f"{path}: OpenCV can decode no frame of it")
+        if self.fps:
+            self.times_seconds = np.arange(self.num_frames) / self.fps
 
     def _open(self) -> cv2.VideoCapture:
         capture = cv2.VideoCapture(self.path)

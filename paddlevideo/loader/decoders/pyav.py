@@ -81,7 +81,9 @@ class PyAVSource(FrameSource):
         self._kept: list[av.VideoFrame] | None = []
         kept_bytes = 0
         num_frames = 0
+        times = []
         for frame in self._frames():
+            times.append(float(frame.time or 0.0))
             num_frames += 1
             if self._kept is not None:
                 kept_bytes += sum(plane.buffer_size for plane in frame.planes)
@@ -91,6 +93,7 @@ class PyAVSource(FrameSource):
         self.num_frames = num_frames
         if num_frames == 0:
             raise DataError(f"{path}: not one frame can be decoded: {self._damage or 'no packets'}")
+        self.times_seconds = np.maximum.accumulate(np.array(times) - times[0])
         if self._damage:
             _warn_once(
                 f"{path}: damaged after frame {num_frames} ({self._damage}); "
