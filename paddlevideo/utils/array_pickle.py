@@ -101,7 +101,7 @@ def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Array:
     return array
 
 
-def _scalar(dtype: Any, data: Any) -> np.generic:
+def _scalar(dtype: Any, data: Any) -> Any:
     array = _array_of(data, dtype, (), "C")
     return array[()]
 
