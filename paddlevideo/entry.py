@@ -20,6 +20,7 @@ from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.utils.config import read_config
+from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.distributed import is_main
 from paddlevideo.utils.errors import PaddleVideoError, WeightsError
 from paddlevideo.utils.logging import setup_logging
@@ -104,6 +105,7 @@ def user_errors() -> Iterator[None]:
 
 def run_command(command: Callable[[], None]) -> None:
     """Run a command line: console logging, and errors as `user_errors` reports them."""
+    leave_signals_alone()
     setup_logging(quiet=not is_main())
     with user_errors():
         command()

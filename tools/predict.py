@@ -32,6 +32,12 @@ from paddlevideo.entry import open_recipe, run_command
 from paddlevideo.utils.device import keep_freed_memory
 from paddlevideo.utils.errors import ConfigError, DataError
 
+STREAM_OPTIONS = ("window", "reset_on_cut", "smooth", "max_seconds", "frame_size", "frame_rate",
+                  "live", "reconnect", "save_video", "save_plot")  # fmt: skip
+FILE_OPTIONS = ("workers", "batch_size")
+TENSORRT_OPTIONS = ("precision", "tensorrt_max_batch", "tensorrt_cache")
+PADDLE_OPTIONS = ("ir_optim", "gpu_mem", "enable_mkldnn")
+
 
 def to_bool(text: str) -> bool:
     """``--use_gpu=False``, in PaddleVideo's spelling."""
@@ -82,15 +88,47 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--enable_mkldnn", type=to_bool, default=True, help="oneDNN on the CPU")
     parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
     parser.add_argument("--enable_benchmark", type=to_bool, default=False, help="not available")
+    parser.add_argument(
+        "--disable_glog",
+        type=to_bool,
+        default=True,
+        help="accepted: Paddle's own log lines are never shown",
+    )
+    for name in ("use_npu", "use_xpu", "time_test_file"):
+        parser.add_argument(f"--{name}", type=to_bool, default=False, help="not available")
     add_stream_options(parser)
-    return parser.parse_args()
+    arguments = parser.parse_args()
+    check_options(parser, arguments)
+    return arguments
+
+
+def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace) -> None:
+    """Refuse an option that would do nothing beside the others.
+
+    Raises:
+        ConfigError: the message names it.
+    """
+    changed = {name for name, value in vars(arguments).items() if value != parser.get_default(name)}
+    for name in ("use_npu", "use_xpu", "time_test_file", "enable_benchmark"):
+        if name in changed:
+            raise ConfigError(f"--{name} is not available here; leave it out")
+    without_effect = {
+        "--stream": not arguments.stream and changed & set(STREAM_OPTIONS),
+        "a list of files, without --stream": arguments.stream and changed & set(FILE_OPTIONS),
+        "--use_tensorrt=True": not arguments.use_tensorrt and changed & set(TENSORRT_OPTIONS),
+        "--model_file and --params_file": arguments.model_dir
+        and changed & {"model_file", "params_file", "config"},
+        "--engine auto or paddle": arguments.engine not in ("auto", "paddle")
+        and changed & set(PADDLE_OPTIONS),
+    }
+    for needed, names in without_effect.items():
+        if names:
+            raise ConfigError(
+                f"--{min(names)} has no effect here: it belongs to {needed}; leave one out"
+            )
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:
-    if arguments.enable_benchmark:
-        raise ConfigError("--enable_benchmark is not available; see docs/benchmarks.md")
-    if arguments.precision != "fp32" and not arguments.use_tensorrt:
-        raise ConfigError(f"--precision {arguments.precision} needs --use_tensorrt=True")
     device = {None: "auto", True: "gpu", False: "cpu"}[arguments.use_gpu]
     return EngineOptions(
         device=device,
@@ -109,6 +147,8 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
 def show(result: VideoResult) -> None:
     """PaddleVideo's lines, and the label where it is known."""
     lines = [f"Current video file: {result.path}"]
+    if result.frames_lost:
+        lines.append(f"\tframes read: {result.frames_read}, lost: {result.frames_lost}")
     for rank, item in enumerate(result.top, start=1):
         lines.append(f"\ttop-{rank} class: {item.index}")
         lines.append(f"\ttop-{rank} score: {item.score}")
@@ -142,7 +182,9 @@ def predict_all(arguments: argparse.Namespace) -> None:
     paths = find_videos(arguments.input_file)
     bundle = open_bundle(arguments)
     failures = []
-    result_file = ResultFile(arguments.output, arguments.top_k) if arguments.output else None
+    result_file = (
+        ResultFile(arguments.output, arguments.top_k, bundle.digest()) if arguments.output else None
+    )
     with result_file or nullcontext():
         paths = result_file.remaining(paths) if result_file else paths
         results = predicted(bundle, paths, arguments)

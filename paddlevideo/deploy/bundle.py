@@ -126,6 +126,14 @@ class Bundle:
     manifest: BundleManifest
     params_path: Path | None = None
 
+    def digest(self) -> str:
+        """What tells this bundle from every other: 16 hexadecimal digits.
+
+        Of the manifest, which has the checksums of all files; without one, of the weights.
+        """
+        manifest = self.folder / MANIFEST_NAME
+        return sha256_of(manifest if manifest.is_file() else self.params)[:16]
+
     @property
     def program(self) -> Path:
         """The network.

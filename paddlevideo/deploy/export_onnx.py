@@ -12,6 +12,8 @@ from paddlevideo.deploy.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 OPSET = 17
+# The largest model takes a minute; a process that waits for ever is ended.
+_CONVERSION_SECONDS = 1800
 _BATCH = "batch"
 _ERRORS_ONLY = 3
 _PACKAGES = ("onnx", "onnxruntime", "paddle2onnx")
@@ -68,9 +70,16 @@ def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str
 
 def _convert(program: Path, params: Path, target: Path) -> None:
     command = [sys.executable, "-c", _CONVERT, *map(str, (program, params, target, OPSET))]
-    done = subprocess.run(
-        command, capture_output=True, text=True, errors="replace", check=False, env=_environment()
-    )
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False,
+            env=_environment(), timeout=_CONVERSION_SECONDS,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        raise BundleError(
+            f"paddle2onnx has not converted {program.stem} in {_CONVERSION_SECONDS} s; export with "
+            "--format paddle"
+        ) from None
     if done.returncode or not target.is_file():
         lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
         reasons = [line for line in lines if "error" in line.lower() or "not support" in line]

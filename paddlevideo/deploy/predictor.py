@@ -1,7 +1,8 @@
 """From a video file to class scores, with an exported bundle and nothing else."""
 
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from paddlevideo.deploy.streams.pool import StreamPool
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_opener import LazyClipEngine, StreamOpener, stream_options
 from paddlevideo.loader import Pipeline
-from paddlevideo.utils.errors import BundleError, DataError
+from paddlevideo.utils.errors import BundleError, ConfigError, DataError, nearest_hint
 
 __all__ = ["ClassScore", "VideoPredictor", "VideoResult", "load_predictor", "open_predictor"]
 
@@ -24,14 +25,25 @@ class VideoResult(BestClass):
     """What a video shows: ``top`` holds the classes, best first.
 
     ``label``, ``index`` and ``score`` are those of the best one.
+
+    Attributes:
+        frames_read: frames of the video that could be decoded; None where clips were given.
+        frames_lost: frames that the file holds and that could not be.
     """
 
     path: str
     top: tuple[ClassScore, ...]
+    frames_read: int | None = None
+    frames_lost: int | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, as ``--output results.jsonl`` holds them."""
-        return {"file": self.path, "predictions": [vars(item) for item in self.top]}
+        return {
+            "file": self.path,
+            "frames_read": self.frames_read,
+            "frames_lost": self.frames_lost,
+            "predictions": [vars(item) for item in self.top],
+        }
 
 
 class VideoPredictor:
@@ -65,8 +77,15 @@ class VideoPredictor:
         Raises:
             DataError: the file cannot be read; the message names it.
         """
-        batch = {name: clip[None] for name, clip in self.pipeline.load_views(str(path)).items()}
-        return self.classify(batch, [str(path)], top_k)[0]
+        if not isinstance(path, (str, os.PathLike)):
+            raise DataError(
+                f"the path of a video file is expected, got {type(path).__name__}; for clips that "
+                "are arrays there is classify, for frames of a stream open_stream"
+            )
+        sample = self.pipeline.load_sample(os.fspath(path))
+        batch = {name: clip[None] for name, clip in sample.clips.items()}
+        (result,) = self.classify(batch, [sample.path], top_k)
+        return replace(result, frames_read=sample.num_frames, frames_lost=sample.frames_lost)
 
     def classify(
         self, batch: Mapping[str, np.ndarray], names: Sequence[str], top_k: int
@@ -136,6 +155,10 @@ def load_predictor(
     Raises:
         BundleError: the bundle is incomplete, altered or of a newer format.
     """
+    known = [field.name for field in fields(EngineOptions)]
+    for name in options:
+        if name not in known:
+            raise ConfigError(f'unknown option "{name}"; {nearest_hint(name, known)}')
     engine_options = EngineOptions(device=device, cpu_threads=cpu_threads, **options)  # type: ignore[arg-type]
     return open_predictor(read_bundle(folder), engine_options)
 

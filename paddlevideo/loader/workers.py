@@ -33,7 +33,9 @@ import paddle
 from paddlevideo.loader.batches import BatchReader
 from paddlevideo.loader.index_sampler import IndexSampler
 from paddlevideo.utils import errors
+from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.errors import DataError, PaddleVideoError
+from paddlevideo.utils.processes import GRACE_SECONDS, end_process
 
 logger = logging.getLogger(__name__)
 
@@ -143,14 +145,15 @@ class _Worker:
         """End the process and give its memory back."""
         # It shares nothing that a sudden end could leave locked or half-written.
         self._process.kill()
-        self._process.join()
-        self._process.close()
+        self._process.join(GRACE_SECONDS)
+        if not self._process.is_alive():  # else it waits in the kernel, for a disk that is gone
+            self._process.close()
         self._pipe.close()
         for slot in self._slots:
             slot.close()
 
     def _died(self) -> NoReturn:
-        self._process.join()
+        end_process(self._process)
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
         raise DataError(
@@ -203,6 +206,7 @@ def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None
     """Answer the trainer's requests until it closes the pipe; the life of a worker process."""
     # What the trainer does on a signal is not this process's business; Ctrl-C reaches it as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    leave_signals_alone()
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # the trainer's objects are not collected here, nor their pages copied
     cv2.setNumThreads(0)  # its pool does not survive a fork, and processes are the parallelism

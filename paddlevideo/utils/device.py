@@ -48,6 +48,15 @@ def setup_device(name: str = "auto", num_threads: int | None = None) -> str:
     return name
 
 
+def leave_signals_alone() -> None:
+    """Switch off Paddle's signal handlers, in every process that imports Paddle.
+
+    They print a trace, for which they allocate memory: a SIGTERM that comes inside of free() then
+    waits for its lock for ever, and the process can be ended by SIGKILL only (seen).
+    """
+    paddle.disable_signal_handler()
+
+
 def _fair_share_of_cores() -> int:
     """Cores this process may use, shared among the processes of a launch."""
     local_processes = int(os.environ.get("PADDLE_LOCAL_SIZE", "0")) or (

@@ -22,7 +22,7 @@ TOP = (ClassScore('a "quoted", name', 3, 0.75), ClassScore(None, 0, 0.25))
 
 
 def result(name: str) -> VideoResult:
-    return VideoResult(name, TOP)
+    return VideoResult(name, TOP, frames_read=12, frames_lost=1)
 
 
 def fill(path, entries):
@@ -43,6 +43,7 @@ def test_csv(tmp_path):
     assert [row["file"] for row in rows] == [str(name) for name in NAMES]
     assert rows[0]["label_1"] == 'a "quoted", name' and rows[0]["label_2"] == ""
     assert (rows[0]["index_1"], rows[0]["score_1"], rows[0]["error"]) == ("3", "0.75", "")
+    assert (rows[0]["frames_read"], rows[0]["frames_lost"]) == ("12", "1")
     assert rows[1]["error"] == "b.mp4: broken twice" and rows[1]["index_1"] == ""
 
 
@@ -61,6 +62,48 @@ def test_a_file_cut_anywhere_is_gone_on_with(tmp_path_factory, name, cut):
         for entry in ENTRIES[len(ENTRIES) - len(left) :]:
             file.write(entry)
     assert path.read_bytes() == whole
+
+
+@pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
+def test_results_of_another_bundle_or_video_are_made_anew(tmp_path, name, caplog):
+    """What was said of the old one is taken out, and said to be."""
+    path, videos = tmp_path / name, [tmp_path / "a.mp4", tmp_path / "b.mp4"]
+    for video in videos:
+        video.write_bytes(b"a video")
+    with ResultFile(path, top_k=2, bundle="one") as file:
+        for video in videos:
+            file.write(result(str(video)))
+    with ResultFile(path, top_k=2, bundle="one") as file:
+        assert file.remaining(videos) == []
+    assert not [record for record in caplog.records if record.levelname == "WARNING"]
+    videos[0].write_bytes(b"another video")
+    with ResultFile(path, top_k=2, bundle="one") as file:
+        assert file.remaining(videos) == videos[:1]
+        file.write(result(str(videos[0])))
+    assert "1 of 2 results are of another bundle" in caplog.text
+    assert path.read_text().count("a.mp4") == path.read_text().count("b.mp4") == 1
+    with ResultFile(path, top_k=2, bundle="two") as file:
+        assert file.remaining(videos) == videos
+
+
+def test_results_without_an_identity_are_made_anew(tmp_path):
+    path = tmp_path / "r.jsonl"
+    path.write_text('{"file": "a.mp4", "predictions": []}\n')
+    with ResultFile(path, top_k=2) as file:
+        assert file.remaining([Path("a.mp4")]) == [Path("a.mp4")]
+    assert path.read_text() == ""
+
+
+def test_a_full_disk_is_one_message():
+    full = Path("/dev/full")
+    if not full.exists():
+        pytest.skip("this system has no /dev/full")
+    with (
+        pytest.raises(DataError, match="cannot be written: No space left") as caught,
+        StreamFile(full) as file,
+    ):
+        file.write(StreamResult(0.2, TOP, 3.14159))
+    assert caught.value.__context__ is None or caught.value.__suppress_context__
 
 
 def test_a_file_that_is_listed_twice_is_done_twice(tmp_path):

@@ -9,19 +9,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from paddlevideo.deploy.batches import workers
 from paddlevideo.deploy.batches.prediction import VideoFailure
 from paddlevideo.deploy.batches.workers import predict_with_workers
 from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoResult
+from paddlevideo.loader.sample import Sample
 from paddlevideo.utils.errors import BundleError, DataError
 
 
 class Pipeline:
     """Loads by the file's name."""
 
-    def load_views(self, path: str) -> dict[str, np.ndarray]:
-        if "killed" in path:
+    def load_sample(self, path: str) -> Sample:
+        if "killed once" in path:
+            once = Path(path.partition(":")[2])
+            if not once.exists():
+                once.touch()
+                os.kill(os.getpid(), signal.SIGKILL)
+        elif "killed" in path:
             os.kill(os.getpid(), signal.SIGKILL)
         if "exits" in path:
             os._exit(3)
@@ -31,7 +38,11 @@ class Pipeline:
             raise DataError(f"{path}: broken")
         if "defect" in path:
             raise RuntimeError("a defect")
-        return {"clip": np.zeros(1)}
+        if "hangs" in path:
+            time.sleep(600)
+        sample = Sample(path, None, np.random.default_rng(0), training=False, num_frames=9)
+        sample.clips = {"clip": np.zeros(1)}
+        return sample
 
 
 class Predictor:
@@ -49,6 +60,10 @@ def opened(_bundle, options):
 
 def refused(_bundle, _options):
     raise BundleError("the bundle is altered")
+
+
+def defective(_bundle, _options):
+    raise RuntimeError("a defect")
 
 
 def dies_at_once(_bundle, _options):
@@ -73,6 +88,27 @@ def test_the_file_that_a_process_dies_of_is_a_failure_and_the_others_go_on():
     assert reasons["broken"] == "broken: broken"
 
 
+def test_a_foreign_exception_is_a_failure_of_its_file():
+    found = results(["a", "defect", "b"])
+    assert [type(result) for result in found] == [VideoResult, VideoFailure, VideoResult]
+    assert "defect: cannot be read: RuntimeError: a defect" in found[1].reason
+    assert found[0].frames_read == 9 and found[0].frames_lost == 0
+
+
+def test_a_file_is_not_blamed_for_the_first_death(tmp_path):
+    """A process may die of something else; another one tries the file once more."""
+    found = results([f"killed once:{tmp_path / 'once'}", "b"], workers=1)
+    assert [type(result) for result in found] == [VideoResult, VideoResult]
+
+
+def test_a_file_that_takes_for_ever_is_a_failure(monkeypatch):
+    monkeypatch.setattr(workers, "_OPEN_SECONDS", 12.0)
+    monkeypatch.setenv("PADDLEVIDEO_LIMITS", "read_seconds=0.5")
+    found = results(["a", "hangs", "b"], workers=1)
+    assert [type(result) for result in found] == [VideoResult, VideoFailure, VideoResult]
+    assert "took too long; the limit read_seconds is 0.5" in found[1].reason
+
+
 def test_of_a_batch_only_the_deadly_file_fails():
     names = ["a", "killed", "broken", "c"]
     found = results(names, batch_size=4, workers=1)
@@ -85,7 +121,7 @@ def test_of_a_batch_only_the_deadly_file_fails():
     [
         (refused, ["a", "b"], BundleError, "the bundle is altered"),
         (dies_at_once, ["a"], DataError, "was ended by SIGKILL while it opened the model"),
-        (opened, ["a", "defect"], RuntimeError, "in a worker process:\n.*a defect"),
+        (defective, ["a", "b"], RuntimeError, "in a worker process:\n.*a defect"),
     ],
 )
 def test_what_ends_the_run(opener, names, error, message):

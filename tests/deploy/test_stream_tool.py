@@ -111,7 +111,7 @@ def picture_times(path) -> tuple[list[int], tuple[int, int]]:
     ("options", "message"),
     [
         (("--stream", "--save_video", "a.mp4"), "--save_video a.mp4 is the input; name another"),
-        (("--save_plot", "o.png"), "--save_plot o.png is for streams; add --stream"),
+        (("--save_plot", "o.png"), "--save_plot has no effect here: it belongs to --stream"),
     ],
 )
 def test_pictures_that_cannot_be(stream_bundle, tmp_path, options, message):  # noqa: F811

@@ -1,11 +1,12 @@
 """Files of results, JSON lines or CSV, a line a file: gone on with after an interruption."""
 
+import contextlib
 import csv
 import io
 import json
 import logging
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from paddlevideo.deploy.batches.prediction import VideoFailure
 from paddlevideo.deploy.predictor import VideoResult
 from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.files import write_text
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -43,12 +45,25 @@ class _LineFile:
             raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
 
     def write_line(self, line: str) -> None:
-        """Write a line that is there even if the program is ended right after."""
+        """Write a line that is there even if the program is ended right after.
+
+        Raises:
+            DataError: it cannot be written, as on a full disk; the lines before it are there.
+        """
         try:
             self._file.write(line + "\n")
             self._file.flush()
         except OSError as error:
-            raise DataError(f"--output {self.path} cannot be written: {error.strerror}") from None
+            self._close()
+            raise DataError(
+                f"--output {self.path} cannot be written: {error.strerror}; the lines before are "
+                "whole, and the same command goes on behind them"
+            ) from None
+
+    def _close(self) -> None:
+        """Close the file; what could not be written is not tried again."""
+        with contextlib.suppress(OSError):
+            self._file.close()
 
     def __enter__(self) -> "Self":
         return self
@@ -59,7 +74,7 @@ class _LineFile:
         _value: BaseException | None,
         _traceback: TracebackType | None,
     ) -> None:
-        self._file.close()
+        self._close()
 
 
 def is_csv(path: Path) -> bool:
@@ -87,10 +102,15 @@ class StreamFile(_LineFile):
 class ResultFile(_LineFile):
     """Results of many video files, failures among them; an older file is gone on with.
 
-    A CSV has the columns ``file, error, label_1, index_1, score_1, label_2, ...``.
+    Each line says what it is of: the bundle, and the size and time of the video. Lines of another
+    bundle or of a video that has changed are taken out, with a warning, and made anew.
+
+    A CSV has the columns ``file, error, frames_read, frames_lost, label_1, index_1, score_1,
+    label_2, ..., bundle, video_bytes, video_mtime_ns``.
 
     Args:
         top_k: classes of a result.
+        bundle: digest of the bundle that the results are of.
 
     Attributes:
         done: how often each file is in it already, as a result or a failure.
@@ -99,11 +119,14 @@ class ResultFile(_LineFile):
         DataError: it cannot be written, or an older file is none of such results.
     """
 
-    def __init__(self, path: Path, top_k: int) -> None:
+    def __init__(self, path: Path, top_k: int, bundle: str = "") -> None:
+        self._path = path
         self._top_k = top_k
-        self._columns = ["file", "error"]
+        self._identity = {"bundle": bundle, "top_k": top_k}
+        self._columns = ["file", "error", "frames_read", "frames_lost"]
         for rank in range(1, top_k + 1):
             self._columns += [f"label_{rank}", f"index_{rank}", f"score_{rank}"]
+        self._columns += ["bundle", "video_bytes", "video_mtime_ns"]
         self.done = self._read_done(path)
         super().__init__(path, "a")
         if is_csv(path) and path.stat().st_size == 0:
@@ -129,17 +152,21 @@ class ResultFile(_LineFile):
 
     def write(self, result: VideoResult | VideoFailure) -> None:
         """One line for one file."""
+        identity = {**self._identity, **_identity_of(result.path)}
         if not is_csv(self.path):
-            self.write_line(json.dumps(result.as_dict(), ensure_ascii=False))
+            line = {**result.as_dict(), **identity}
+            self.write_line(json.dumps(line, ensure_ascii=False))
             return
+        row: dict[str, Any] = {"file": result.path, **identity}
         if isinstance(result, VideoFailure):
-            row: list[Any] = [result.path, " ".join(result.reason.split())]
+            row["error"] = " ".join(result.reason.split())
         else:
-            row = [result.path, ""]
-            for item in result.top:
-                row += ["" if item.label is None else item.label, item.index, item.score]
-        row += [""] * (len(self._columns) - len(row))
-        self.write_line(_csv_line(row))
+            row |= {"frames_read": result.frames_read, "frames_lost": result.frames_lost}
+            for rank, item in enumerate(result.top, start=1):
+                row[f"label_{rank}"] = item.label
+                row |= {f"index_{rank}": item.index, f"score_{rank}": item.score}
+        values = (row.get(column) for column in self._columns)
+        self.write_line(_csv_line(["" if value is None else value for value in values]))
 
     def _read_done(self, path: Path) -> Counter[str]:
         try:
@@ -150,29 +177,67 @@ class ResultFile(_LineFile):
             raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
         except UnicodeDecodeError:
             raise DataError(f"--output {path} is no file of results; name another one") from None
-        return Counter(self._files_in_csv(path, text) if is_csv(path) else _files_in(path, text))
+        lines = self._lines_of_csv(path, text) if is_csv(path) else _lines_of(path, text)
+        current = [(line, entry) for line, entry in lines if self._is_current(entry)]
+        if old := len(lines) - len(current):
+            logger.warning(
+                "%s: %d of %d results are of another bundle, another --top_k or of videos that "
+                "have changed since; these files are classified anew",
+                path,
+                old,
+                len(lines),
+            )
+            kept = [_csv_line(self._columns)] if is_csv(path) else []
+            kept += [line for line, _ in current]
+            write_text(path, "".join(f"{line}\n" for line in kept))
+        return Counter(entry["file"] for _, entry in current)
 
-    def _files_in_csv(self, path: Path, text: str) -> list[str]:
+    def _is_current(self, entry: Mapping[str, Any]) -> bool:
+        """Whether a line is what would be written today; the values of a CSV are texts."""
+        identity = {**self._identity, **_identity_of(entry["file"])}
+        if is_csv(self._path):
+            del identity["top_k"]  # its columns tell
+        return all(
+            key in entry and _as_text(entry[key]) == _as_text(value)
+            for key, value in identity.items()
+        )
+
+    def _lines_of_csv(self, path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
         rows = list(csv.reader(io.StringIO(text, newline="")))
         if rows and rows[0] != self._columns:
             raise DataError(
-                f"--output {path} has other columns ({','.join(rows[0][:6])} ...) than results of "
-                f"--top_k {self._top_k}; name another file"
+                f"--output {path} has other columns ({','.join(rows[0][:6])[:100]} ...) than "
+                f"results of --top_k {self._top_k}; name another file"
             )
-        return [row[0] for row in rows[1:] if row]
+        return [
+            (_csv_line(row), dict(zip(self._columns, row, strict=False))) for row in rows[1:] if row
+        ]
 
 
-def _files_in(path: Path, text: str) -> list[str]:
-    files = []
-    for number, line in enumerate(text.splitlines(), start=1):
+def _as_text(value: Any) -> str:
+    return "" if value is None else str(value)
+
+
+def _identity_of(file: str) -> dict[str, int | None]:
+    """What tells whether a video is the one that was classified."""
+    try:
+        status = Path(file).stat()
+    except (OSError, ValueError):
+        return {"video_bytes": None, "video_mtime_ns": None}
+    return {"video_bytes": status.st_size, "video_mtime_ns": status.st_mtime_ns}
+
+
+def _lines_of(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
+    lines = []
+    for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             entry = json.loads(line)
-        except json.JSONDecodeError:
+        except (ValueError, RecursionError):
             entry = None
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DataError(f"--output {path}: line {number} is no result; name another file")
-        files.append(entry["file"])
-    return files
+        lines.append((line, entry))
+    return lines
 
 
 def _repaired(path: Path) -> str:
