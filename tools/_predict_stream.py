@@ -18,6 +18,7 @@ from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, o
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.source_names import public_name
 
 
 def positive_number(text: str) -> float:
@@ -140,7 +141,7 @@ def source_title(source: str) -> str:
         return "standard input"
     if Path(source).is_file():
         return Path(source).name
-    return re.sub(r"://[^/]*@", "://", source)
+    return public_name(source)
 
 
 def follow(
@@ -191,8 +192,10 @@ def show_summary(source: FrameReader, session: StreamSession) -> None:
         latency = (
             f"; latency {counts.mean_latency_ms:.1f} ms mean, {counts.p95_latency_ms:.1f} ms p95"
         )
+    lost = f", {source.frames_lost} lost to damage" if source.frames_lost else ""
+    dropped = source.frames_dropped + counts.dropped
     sys.stderr.write(
-        f"{source.frames_read} frames read, {counts.steps} steps, {counts.skipped} left out to "
-        f"keep {session.frame_rate:g} frames/s, {source.frames_dropped + counts.dropped} dropped "
-        f"to keep up, {counts.resets} new starts{latency}\n"
+        f"{source.frames_read} frames read{lost}, {counts.steps} steps, "
+        f"{counts.skipped} left out to keep {session.frame_rate:g} frames/s, "
+        f"{dropped} dropped to keep up, {counts.resets} new starts{latency}\n"
     )

@@ -50,6 +50,7 @@ class Sample:
             number of frames.
         frames_lost: frames of the file that could not be decoded; known after decoding.
         frame_suffix: name pattern of the images of a frame folder, such as ``img_{:05}.jpg``.
+        frame_start_index: number of the first image of a frame folder.
         frames: the open frame source, between the decode and the sample step.
         frame_indices: 0-based numbers of the chosen frames, int64 [T], by name of the clip.
         clips: the finished clips by name: ``clip``, or ``clip_<view>`` for each of several views.
@@ -66,6 +67,7 @@ class Sample:
     num_frames: int | None = None
     frames_lost: int = 0
     frame_suffix: str | None = None
+    frame_start_index: int = 1
     frames: FrameSource | None = None
     frame_indices: dict[str, np.ndarray] = field(default_factory=dict)
     clips: dict[str, np.ndarray] = field(default_factory=dict)

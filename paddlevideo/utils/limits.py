@@ -16,13 +16,15 @@ LIMITS_VARIABLE = "PADDLEVIDEO_LIMITS"
 # Name -> default. The unit is the last word of the name, or a number of the thing it names.
 DEFAULT_LIMITS: Mapping[str, float] = {
     "frame_pixels": 40e6,  # one decoded frame or image: 8K video has 33 million
-    "frame_aspect": 100,  # longer side of a frame by its shorter one
-    "clip_pixels": 1.5e9,  # all frames of a clip that are read at a time, before any scaling
+    "frame_aspect": 32,  # longer side of a frame by its shorter one
+    "clip_pixels": 420e6,  # all frames of a clip before any scaling: 50 of 4K, 1.3 GB
     "video_frames": 1e6,  # frames of one video file: 11 hours at 25 frames/s
     "clip_frames": 10_000,  # frames that a clip may be made of
-    "open_seconds": 20,  # opening one local video file
-    "read_seconds": 600,  # decoding one local video file
+    "open_seconds": 10,  # opening one local video file
+    "read_seconds": 10,  # decoding one local video file, and the next line's for its size
+    "read_seconds_per_megabyte": 30,
     "bad_packets": 250,  # damaged packets in a row before the rest of a video is given up
+    "lost_share": 0.5,  # share of a video's frames that may be lost
     "config_bytes": 4e6,  # a YAML or JSON file: a config or a manifest
     "config_depth": 50,  # nesting of mappings and lists in it
     "config_nodes": 200_000,  # values in it, with its aliases written out

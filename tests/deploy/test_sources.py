@@ -16,11 +16,12 @@ from loader.conftest import grey_of, numbers_of, write_video
 from deploy.stream_fakes import FakeRunner, view
 from deploy.stream_servers import LiveServer, RtspServer, write_timed
 from paddlevideo.deploy.sources import open_source as sources
-from paddlevideo.deploy.sources.frames import FrameTimes, TimedFrame
+from paddlevideo.deploy.sources.frames import TimedFrame
 from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_options import StreamOptions
 from paddlevideo.loader.decoders import PyAVSource
+from paddlevideo.loader.decoders.times import FrameTimes
 from paddlevideo.utils.errors import ConfigError, DataError
 
 UNEVEN_MS = [0, 40, 90, 100, 400, 410, 1000, 1040, 1300, 2500]
@@ -57,12 +58,11 @@ def test_frames_without_times(tmp_path, caplog):
     path = write_timed(tmp_path / "raw.m4v", [40 * n for n in range(6)], format="m4v")
     with caplog.at_level(logging.WARNING):
         stated = [f.time_seconds for f in read(path, frame_rate=5.0)[0]]
-    frame = SimpleNamespace(pts=None, time_base=None)
     for rate, container_rate, expected in ((None, None, 0.04), (None, 10.0, 0.1), (5.0, 10.0, 0.2)):
         caplog.clear()
         times = FrameTimes("camera", rate)
         with caplog.at_level(logging.WARNING):
-            counted = [times(frame, container_rate) for _ in range(4)]
+            counted = [times.count(container_rate) for _ in range(4)]
         np.testing.assert_allclose(counted, np.arange(4) * expected)
         assert [r.message.split(";")[0] for r in caplog.records] == [
             "camera: frames without timestamps"
@@ -117,7 +117,7 @@ ODD = {  # file: frames, (height, width) as it is shown
     "odd_rot0_3frames.mov": (3, (320, 568)),
     "odd_rot90_3frames.mov": (3, (568, 320)),
     "odd_rot180_3frames.mov": (3, (320, 568)),
-    "odd_truncated.mp4": (28, (720, 1280)),
+    "odd_truncated.mp4": (49, (720, 1280)),
     "odd_unordered_50x50.mov": (4, (50, 50)),
     "odd_vfr_portrait.mp4": (421, (1024, 576)),
     "odd_vp9_alpha.webm": (150, (200, 200)),
@@ -136,7 +136,7 @@ def test_odd_files(shared_dir, name, caplog):
                 shapes.add(frame.rgb().shape[:2])
     assert (len(times), shapes) == (num_frames, {shape})
     assert times[0] == 0 and times == sorted(times) and (np.diff(times) > 0).all()
-    assert any("damaged after frame 28" in r.message for r in caplog.records) == (
+    assert any("damaged: 1 of 50 frames" in r.message for r in caplog.records) == (
         name == "odd_truncated.mp4"
     )
 
@@ -168,6 +168,7 @@ class TickingFeed:
     """100 frames, one each time it is let go; live."""
 
     is_live = True
+    frames_lost = 0
 
     def __init__(self, count=100):
         self.count = count
@@ -389,7 +390,7 @@ def test_raw_frames_through_a_pipe(monkeypatch, caplog):
         (".", "is a folder"),
         ("77", "camera 77: there is no"),
         ("empty.mp4", "the file is empty"),
-        ("text.mp4", r"text.mp4: not a readable video: Invalid data"),
+        ("text.mp4", r"text.mp4: not a readable video: "),
     ],
 )
 def test_sources_that_are_none(tmp_path, monkeypatch, source, message):

@@ -151,7 +151,7 @@ def predict_files(
                 samples[place] = predictor.pipeline.load_sample(str(path))
             except DataError as error:
                 failures[place] = VideoFailure(str(path), str(error))
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001
                 # A file never costs the others their results, whatever a library raises on it.
                 logger.debug("%s: %s", path, traceback.format_exc())
                 what = f"{type(error).__name__}: {str(error)[:200]}"

@@ -9,8 +9,10 @@ from typing import IO, Protocol
 import av
 import numpy as np
 
-from paddlevideo.deploy.sources.frames import DEFAULT_FRAME_RATE, FrameTimes, TimedFrame, frames_of
-from paddlevideo.loader.decoders import reason
+from paddlevideo.deploy.sources.frames import TimedFrame, timed_frames
+from paddlevideo.loader.decoders.containers import decoding_errors
+from paddlevideo.loader.decoders.packets import ReadingTime, VideoFrames
+from paddlevideo.loader.decoders.times import DEFAULT_FRAME_RATE, FrameTimes
 from paddlevideo.utils.errors import DataError, DeviceError
 
 logger = logging.getLogger(__name__)
@@ -22,9 +24,15 @@ class Feed(Protocol):
     Attributes:
         is_live: frames that are not read in time are old and may be dropped. Known at the latest
             when the first frame comes.
+        frames_lost: frames that could not be decoded so far.
     """
 
     is_live: bool
+
+    @property
+    def frames_lost(self) -> int:
+        """Frames that could not be decoded so far."""
+        ...
 
     def __iter__(self) -> Iterator[TimedFrame]:
         """Open it and yield its frames."""
@@ -38,15 +46,16 @@ class Feed(Protocol):
 class ContainerFeed:
     """A file, or what comes through a pipe: any container that FFmpeg reads.
 
-    Ends at the first damage, with a warning; what came before is used.
+    Damaged packets are skipped and counted, with a warning at the end.
 
     Args:
         name: for messages.
         open_container: opens it.
         stated_rate: frames per second of frames without timestamps; None: unknown.
+        reading_time: of a local file: how long it may be decoded.
 
     Raises (while iterated):
-        DataError: it cannot be opened, or not one frame decodes.
+        DataError: it cannot be opened, not one frame decodes, most are lost, or a limit is passed.
     """
 
     is_live = False
@@ -56,38 +65,29 @@ class ContainerFeed:
         name: str,
         open_container: Callable[[], av.container.InputContainer],
         stated_rate: float | None,
+        reading_time: ReadingTime | None = None,
     ) -> None:
         self._name = name
         self._open = open_container
         self._stated_rate = stated_rate
+        self._reading_time = reading_time
+        self._frames: VideoFrames | None = None
+
+    @property
+    def frames_lost(self) -> int:
+        """Frames that could not be decoded so far."""
+        return self._frames.frames_lost if self._frames is not None else 0
 
     def __iter__(self) -> Iterator[TimedFrame]:
         """Yield every frame that decodes, in order."""
-        try:
-            container = self._open()
-        except (av.error.FFmpegError, OSError) as error:
-            raise DataError(f"{self._name}: not a readable video: {reason(error)}") from None
-        count = 0
-        damage = "no packets"
-        with container:
-            try:
-                for frame in frames_of(
-                    container, self._name, FrameTimes(self._name, self._stated_rate)
-                ):
-                    count += 1
-                    yield frame
-                    damage = ""
-            except (av.error.FFmpegError, OSError) as error:
-                damage = reason(error)
-        if count == 0:
-            raise DataError(f"{self._name}: not one frame can be decoded: {damage}")
-        if damage:
-            logger.warning(
-                "%s: damaged after frame %d (%s); the frames before it are used",
-                self._name,
-                count,
-                damage,
-            )
+        with decoding_errors(self._name), self._open() as container:
+            times = FrameTimes(self._name, self._stated_rate)
+            frames = VideoFrames(container, self._name, times, self._reading_time)
+            self._frames = frames
+            yield from timed_frames(frames)
+            frames.check_losses()
+            if frames.damage:
+                logger.warning("%s: %s; the others are used", self._name, frames.losses())
 
     def stop(self) -> None:
         """Nothing waits here for long."""
@@ -136,6 +136,7 @@ class RawFeed:
     """
 
     is_live = False
+    frames_lost = 0
 
     def __init__(
         self, name: str, file: IO[bytes], frame_size: tuple[int, int], frame_rate: float | None

@@ -11,18 +11,21 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import av
-
 from paddlevideo.deploy.sources.feeds import CameraFeed, ContainerFeed, Feed, RawFeed
 from paddlevideo.deploy.sources.frames import TimedFrame
 from paddlevideo.deploy.sources.network import NetworkFeed
 from paddlevideo.loader.decoders.base import check_is_file
+from paddlevideo.loader.decoders.containers import open_file, open_pipe
+from paddlevideo.loader.decoders.packets import ReadingTime
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.source_names import public_name
 
 logger = logging.getLogger(__name__)
 
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*://")
 _PIPE = "-"
+# Decoded frames that wait take no more than this and one frame: 8 of 4K are 100 MB.
+_MOST_WAITING_BYTES = 256 * 2**20
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,7 @@ class FrameReader:
     Attributes:
         frames_read: frames that were decoded.
         frames_dropped: of these, the ones that nobody took in time.
+        frames_lost: frames that could not be decoded, besides those that were read.
     """
 
     def __init__(self, feed: Feed, options: SourceOptions) -> None:
@@ -83,6 +87,11 @@ class FrameReader:
         self._first_arrival: float | None = None
         # A daemon: a read from a silent pipe cannot be woken, and must not hold up the exit.
         self._thread = threading.Thread(target=self._read, name="frames", daemon=True)
+
+    @property
+    def frames_lost(self) -> int:
+        """Frames that could not be decoded, besides those that were read."""
+        return self._feed.frames_lost
 
     @property
     def is_live(self) -> bool:
@@ -142,7 +151,7 @@ class FrameReader:
         with self._changed:
             self.frames_read += 1
             self._first_arrival = self._first_arrival or frame.arrived
-            while len(self._waiting) >= self._options.buffer_frames and not self._is_over:
+            while self._is_full() and not self._is_over:
                 if self.is_live:
                     self._waiting.popleft()
                     self.frames_dropped += 1
@@ -152,6 +161,10 @@ class FrameReader:
                 self._waiting.append(frame)
                 self._changed.notify_all()
             return not self._is_over
+
+    def _is_full(self) -> bool:
+        num_bytes = sum(frame.num_bytes for frame in self._waiting)
+        return len(self._waiting) >= self._options.buffer_frames or num_bytes > _MOST_WAITING_BYTES
 
     def close(self) -> None:
         """End the reading. A thread that waits for a silent source is left to itself."""
@@ -184,13 +197,13 @@ def _feed(source: str, options: SourceOptions) -> Feed:
         if options.frame_size is not None:
             return RawFeed("standard input", sys.stdin.buffer, options.frame_size,
                            options.frame_rate)  # fmt: skip
-        return ContainerFeed("standard input", lambda: av.open("pipe:0"), options.frame_rate)
+        return ContainerFeed("standard input", open_pipe, options.frame_rate)
     if source.isdigit() and not Path(source).exists():
         return CameraFeed(int(source), _camera_options(options))
     if options.frame_size is not None:
         raise ConfigError(
-            f"a frame size is stated for {source}; it is for raw frames through a pipe (-) and "
-            "for cameras"
+            f"a frame size is stated for {public_name(source)}; it is for raw frames "
+            "through a pipe (-) and for cameras"
         )
     if source.lower().startswith("file://"):
         source = source[len("file://") :]
@@ -199,7 +212,7 @@ def _feed(source: str, options: SourceOptions) -> Feed:
             source, options.frame_rate, options.timeout_seconds, options.reconnect_seconds
         )
     check_is_file(source)
-    return ContainerFeed(source, lambda: av.open(source), options.frame_rate)
+    return ContainerFeed(source, lambda: open_file(source), options.frame_rate, ReadingTime(source))
 
 
 def _camera_options(options: SourceOptions) -> dict[str, str]:

@@ -51,12 +51,14 @@ class ClipDataset:
         kind: what the records point to, ``video`` files or folders of ``frames``.
         records: the listed samples.
         frame_suffix: name pattern of frame images, None for videos.
+        frame_start_index: number of the first image of a frame folder.
         class_names: names of the classes in label order, where the data set knows them.
         context: pipeline and seed.
     """
 
     kind: ClassVar[Kind] = "video"
     frame_suffix: str | None = None
+    frame_start_index: int = 1
     class_names: list[str] | None = None
 
     def __init__(
@@ -137,6 +139,7 @@ class ClipDataset:
             index=index,
             num_frames=record.num_frames,
             frame_suffix=self.frame_suffix,
+            frame_start_index=self.frame_start_index,
         )
 
     def _read(self, epoch: int, index: int, attempt: int) -> Sample:

@@ -12,7 +12,8 @@ class FrameDataset(ClipDataset):
     Args:
         file_path: the list file.
         data_prefix: folder put in front of every path.
-        suffix: name pattern of the images, which are numbered from 1.
+        suffix: name pattern of the images.
+        start_index: number of the first image of each folder.
         num_retries: in training, how many others are tried in place of an unreadable folder.
 
     Raises:
@@ -29,6 +30,7 @@ class FrameDataset(ClipDataset):
         data_prefix: str | None = None,
         suffix: str = DEFAULT_SUFFIX,
         num_retries: int = 5,
+        start_index: int = 1,
     ) -> None:
         try:
             differs = suffix.format(1) != suffix.format(2)
@@ -38,6 +40,9 @@ class FrameDataset(ClipDataset):
             raise ValueError(
                 f'suffix "{suffix}" must hold a place for the number, as img_{{:05}}.jpg'
             )
+        if start_index < 0:
+            raise ValueError(f"start_index is {start_index}, expected 0 or more")
         self.frame_suffix = suffix
+        self.frame_start_index = start_index
         records = read_list(file_path, data_prefix, counts_frames=True)
         super().__init__(records, file_path, context, num_retries)

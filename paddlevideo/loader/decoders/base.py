@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 
+from paddlevideo.loader.decoders.containers import decoding_errors
+from paddlevideo.loader.decoders.sizes import check_clip_size
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.registry import Registry
 
@@ -32,8 +34,9 @@ class FrameSource(ABC):
         num_frames: exact number of frames that can be read, at least 1.
         fps: average frames per second; None where unknown.
         kind: ``video`` or ``frames`` (a folder).
-        times_seconds: presentation time of each frame, float64 [num_frames], from 0 at the first
-            frame, never decreasing; None where frames have no times (a folder of images).
+        times_seconds: presentation time of each frame, float64 [num_frames], never decreasing; 0 is
+            the first frame, or the first of the packets that were lost in front of it. None where
+            frames have no times (a folder of images).
         frames_lost: frames that the file holds and that could not be decoded.
     """
 
@@ -60,13 +63,30 @@ class FrameSource(ABC):
         if indices.size == 0 or indices.min() < 0 or indices.max() >= self.num_frames:
             raise IndexError(f"{self.path}: frames {indices} of 0..{self.num_frames - 1}")
         wanted, place = np.unique(indices, return_inverse=True)
-        frames = self._decode(wanted)
-        in_order = wanted.size == indices.size and bool(np.array_equal(wanted, indices))
-        return frames if in_order else frames[place.reshape(-1)]
+        place = place.reshape(-1)
+        in_order = bool(np.array_equal(wanted, indices))
+        clip_THWC: np.ndarray | None = None
+        done = 0
+        with decoding_errors(self.path, "its frames cannot be read"):
+            for image_HWC in self._decode(wanted):
+                if image_HWC.ndim != 3 or image_HWC.shape[2] != 3:
+                    raise DataError(f"{self.path}: frames of shape {image_HWC.shape}, not RGB")
+                if clip_THWC is None:
+                    check_clip_size(self.path, len(indices), *image_HWC.shape[:2])
+                    clip_THWC = np.empty((len(indices), *image_HWC.shape), np.uint8)
+                elif image_HWC.shape != clip_THWC.shape[1:]:
+                    raise DataError(
+                        f"{self.path}: frame {wanted[done]} has another size than those before it"
+                    )
+                clip_THWC[done if in_order else place == done] = image_HWC
+                done += 1
+        if clip_THWC is None or done < len(wanted):
+            raise DataError(f"{self.path}: decoded {done} of {len(wanted)} frames the second time")
+        return clip_THWC
 
     @abstractmethod
-    def _decode(self, wanted: np.ndarray) -> np.ndarray:
-        """Return the frames ``wanted`` (ascending, no repeats) as uint8 RGB [T, H, W, 3]."""
+    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        """Yield the frames ``wanted`` (ascending, no repeats) as uint8 RGB [H, W, 3]."""
 
     def close(self) -> None:  # noqa: B027 - most sources hold nothing that must be closed
         """Let go of the file and of kept frames. Reading afterwards is an error."""

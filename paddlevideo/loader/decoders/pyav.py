@@ -6,19 +6,17 @@ frames into RGB; so all frames are decoded once and kept as they are (YUV), and 
 ones are converted. A video whose frames are too large to keep is decoded a second time instead.
 """
 
-import functools
-import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import av
 import numpy as np
-from av.stream import Disposition
 from av.video.reformatter import VideoReformatter
 
 from paddlevideo.loader.decoders.base import KEEP_BYTES, FrameSource, check_is_file
+from paddlevideo.loader.decoders.containers import decoding_errors, open_file
+from paddlevideo.loader.decoders.packets import ReadingTime, VideoFrames, warn_once
+from paddlevideo.loader.decoders.times import FrameTimes
 from paddlevideo.utils.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 
 class RgbConverter:
@@ -45,102 +43,78 @@ class RgbConverter:
         return np.ascontiguousarray(np.rot90(rgb_HWC, turns)) if turns else rgb_HWC
 
 
-def first_video_stream(container: av.container.InputContainer) -> av.VideoStream | None:
-    """The first video stream that is not the cover of a music file; None where there is none."""
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            return stream
-    return None
-
-
-def reason(error: Exception) -> str:
-    """FFmpeg's words for an error."""
-    return getattr(error, "strerror", None) or str(error) or type(error).__name__
-
-
 class PyAVSource(FrameSource):
     """The first video stream of a file, every frame that decodes, in presentation order.
 
-    Decoding stops at the first damaged packet: what came before is used, with a warning.
-    Rotation noted in the file (display matrix) is applied in quarter turns. The pixels equal
-    those of OpenCV for 8-bit video.
+    Damaged packets are skipped and counted, with a warning. Rotation noted in the file (display
+    matrix) is applied in quarter turns. The pixels equal those of OpenCV for 8-bit video.
 
     Args:
-        path: any file FFmpeg reads.
+        path: any video file that FFmpeg reads.
         keep_bytes: frames are kept between counting and reading up to this size.
 
     Raises:
-        DataError: no such file, no video stream, or not one frame decodes.
+        DataError: no such file, no video stream, not one frame decodes, most are lost, or a limit
+            is passed.
     """
 
     def __init__(self, path: str, keep_bytes: int = KEEP_BYTES) -> None:
         check_is_file(path)
         self.path = path
-        self.fps = None
-        self._damage: str | None = None
+        self._reading_time = ReadingTime(path)
         self._kept: list[av.VideoFrame] | None = []
+        with decoding_errors(path), open_file(path) as container:
+            frames = self._frames(container)
+            self.times_seconds = self._count(frames, keep_bytes)
+            frames.check_losses()
+            self.fps = frames.rate
+            self.frames_lost = frames.frames_lost
+            self.num_frames = frames.frames_read
+            if frames.damage:
+                warn_once(f"{path}: {frames.losses()}; the others are used")
+
+    def _frames(self, container: av.container.InputContainer) -> VideoFrames:
+        times = FrameTimes(self.path, None)
+        return VideoFrames(container, self.path, times, self._reading_time)
+
+    def _count(self, frames: VideoFrames, keep_bytes: int) -> np.ndarray:
+        """Decode everything; return the times, and keep the frames unless they are too large."""
+        times_seconds = []
         kept_bytes = 0
-        num_frames = 0
-        times = []
-        for frame in self._frames():
-            times.append(float(frame.time or 0.0))
-            num_frames += 1
+        for frame, seconds in frames:
+            times_seconds.append(seconds)
             if self._kept is not None:
                 kept_bytes += sum(plane.buffer_size for plane in frame.planes)
                 self._kept.append(frame)
                 if kept_bytes > keep_bytes:
                     self._kept = None
-        self.num_frames = num_frames
-        if num_frames == 0:
-            raise DataError(f"{path}: not one frame can be decoded: {self._damage or 'no packets'}")
-        self.times_seconds = np.maximum.accumulate(np.array(times) - times[0])
-        if self._damage:
-            _warn_once(
-                f"{path}: damaged after frame {num_frames} ({self._damage}); "
-                "the frames before it are used"
-            )
+        return np.array(times_seconds, np.float64)
 
-    def _frames(self) -> Iterator[av.VideoFrame]:
-        """Decode from the start; a decoding error ends the frames and is noted."""
-        try:
-            container = av.open(self.path)
-        except (av.error.FFmpegError, OSError) as error:
-            raise DataError(f"{self.path}: not a readable video: {reason(error)}") from None
-        with container:
-            stream = first_video_stream(container)
-            if stream is None:
-                raise DataError(f"{self.path}: there is no video stream in the file")
-            # One thread: as fast as several on short clips, and workers are the parallelism.
-            stream.codec_context.thread_count = 1
-            self.fps = float(stream.average_rate) if stream.average_rate else None
-            try:
-                yield from container.decode(stream)
-            except (av.error.FFmpegError, OSError) as error:
-                self._damage = reason(error)
-
-    def _decode(self, wanted: np.ndarray) -> np.ndarray:
+    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         if self._kept is not None:
             if not self._kept:
-                raise ValueError(f"{self.path}: reading from a closed source")
-            return self._to_rgb((self._kept[i] for i in wanted), len(wanted))
-        return self._to_rgb(_pick(self._frames(), wanted), len(wanted))
-
-    def _to_rgb(self, frames: Iterator[av.VideoFrame], count: int) -> np.ndarray:
-        converter = RgbConverter()
-        clip: np.ndarray | None = None
-        done = 0
-        for frame in frames:
-            if clip is None:
-                turns, width, height = round(frame.rotation / 90), frame.width, frame.height
-                clip = np.empty((count, height, width, 3), np.uint8)
-            clip[done] = converter.convert(frame, width, height)
-            done += 1
-        if clip is None or done < count:
-            raise DataError(f"{self.path}: decoded {done} of {count} frames the second time")
-        return np.rot90(clip, turns, axes=(1, 2)) if turns % 4 else clip
+                raise DataError(f"{self.path}: reading from a closed source")
+            yield from _upright(self._kept[i] for i in wanted)
+            return
+        with open_file(self.path) as container:
+            frames = (frame for frame, _ in self._frames(container))
+            yield from _upright(_pick(frames, wanted))
 
     def close(self) -> None:
         self._kept = []
+
+
+def _upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
+    """Turn frames into RGB, all in the size and rotation of the first."""
+    converter = RgbConverter()
+    size: tuple[int, int] | None = None
+    turns = 0
+    for frame in frames:
+        if size is None:
+            size = (frame.width, frame.height)
+            turns = round(frame.rotation / 90) % 4
+        image_HWC = converter.convert(frame, *size)
+        yield np.rot90(image_HWC, turns) if turns else image_HWC
 
 
 def _pick(frames: Iterator[av.VideoFrame], wanted: np.ndarray) -> Iterator[av.VideoFrame]:
@@ -153,9 +127,3 @@ def _pick(frames: Iterator[av.VideoFrame], wanted: np.ndarray) -> Iterator[av.Vi
             target = next(remaining, None)
             if target is None:
                 return
-
-
-@functools.lru_cache(maxsize=4096)
-def _warn_once(message: str) -> None:
-    """Say it once per process, not once per epoch."""
-    logger.warning("%s", message)
