@@ -6,6 +6,7 @@ A causal model gets a program of one frame, for streams, beside that of a whole 
 """
 
 import argparse
+import math
 
 import _root  # noqa: F401
 
@@ -41,6 +42,17 @@ def positive(text: str) -> int:
     if not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
     return int(text)
+
+
+def rate(text: str) -> float:
+    """A number above 0."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 < value < math.inf:
+        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
+    return value
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -81,6 +93,12 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--frames", type=positive, help="frames of a clip (default: the config's pipeline's)"
+    )
+    parser.add_argument(
+        "--frame_rate",
+        type=rate,
+        help="frames per second of a stream (default: what the samplers of the config's pipelines "
+        "say, or what the network was made for)",
     )
     parser.add_argument(
         "--batch", type=batch, default=None, metavar="dynamic|N", help="default: dynamic"
@@ -136,7 +154,9 @@ def main() -> None:
             batch_size=arguments.batch,
             verify=arguments.verify,
             precision=arguments.precision,
+            frame_rate=arguments.frame_rate,
         ),
+        recipe.PIPELINE.train,
     )
     print(written(bundle))
 

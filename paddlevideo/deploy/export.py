@@ -22,6 +22,7 @@ from paddlevideo.deploy.bundle import (
     replace_bundle,
 )
 from paddlevideo.deploy.export_onnx import check_onnx_packages, export_onnx
+from paddlevideo.deploy.frame_rate import RateSources, stream_frame_rate
 from paddlevideo.deploy.onnx_weights import store_as_half
 from paddlevideo.deploy.static_programs import save_clip_program, save_step_program
 from paddlevideo.deploy.verify import verify_bundle
@@ -49,6 +50,7 @@ class ExportOptions:
         batch_size: that the programs take; None is any.
         verify: compare them with the model before anything is replaced.
         precision: that the weights are stored in. Arithmetic is float32 all the same.
+        frame_rate: frames per second of a stream; None: what the pipelines say.
     """
 
     mode: Literal["auto", "clip", "stream"] = "auto"
@@ -56,6 +58,7 @@ class ExportOptions:
     batch_size: int | None = None
     verify: bool = False
     precision: Literal["fp32", "fp16"] = "fp32"
+    frame_rate: float | None = None
 
 
 def export_clip_model(
@@ -76,6 +79,7 @@ def export_model(
     name: str,
     labels: list[str] | None = None,
     options: ExportOptions | None = None,
+    training: Mapping[str, Any] | None = None,
 ) -> Bundle:
     """Write ``model`` as a bundle that takes clips [B, T, 3, H, W], and frames if it is causal.
 
@@ -88,6 +92,8 @@ def export_model(
         folder: made if missing; an older bundle of the same name in it is replaced.
         name: of the files, ``<name>.json`` and ``<name>.pdiparams``; ``<name>_step`` of the
             program of one frame.
+        training: description of the pipeline that the model was trained with, if it is known: the
+            frame rate of its clips is held against that of the stream.
 
     Raises:
         ConfigError: the pipeline does not give clips of one size, or not the model's inputs or
@@ -105,6 +111,11 @@ def export_model(
     if options.onnx:
         check_onnx_packages()
     step_program = _step_program(model, inputs, options.mode)
+    frame_rate = _SOURCE_FPS
+    if step_program is not None:
+        frame_rate = _frame_rate(model, views[CLIP], training, options)
+    elif options.frame_rate is not None:
+        raise ConfigError("--frame_rate is that of a stream, but only a clip program is exported")
     try:
         with (
             made_folder(folder),
@@ -126,7 +137,7 @@ def export_model(
             )
             if step_program is not None:
                 step = _write_step(Path(work), f"{name}_step", step_program, inputs[0], options)
-                step = replace(step, frame_rate=_frame_rate(model, views[CLIP]))
+                step = replace(step, frame_rate=frame_rate)
                 manifest = replace(manifest, step=step)
             names = sorted(path.name for path in Path(work).iterdir())
             manifest = replace(manifest, files=file_facts(Path(work), names))
@@ -212,12 +223,20 @@ def _logits(model: nn.Layer, batch: int) -> TensorSpec:
     return TensorSpec(LOGITS_OUTPUT, (batch, model.num_classes), "float32", "BN")
 
 
-def _frame_rate(model: nn.Layer, view: ClipView) -> float:
-    """Frames a second: what the pipeline's sampler says, or what the network was made for."""
-    stride, fps = (getattr(view.sampler, key, None) for key in ("stride", "stride_fps"))
-    if stride and fps:
-        return float(fps) / stride
-    return _SOURCE_FPS / model.input_specs()[CLIP].stride_frames
+def _frame_rate(
+    model: nn.Layer, view: ClipView, training: Mapping[str, Any] | None, options: ExportOptions
+) -> float:
+    """Frames a second of the stream; see `stream_frame_rate`."""
+    trained = None
+    if training is not None:
+        trained = Pipeline(training, "PIPELINE.train").views.get(CLIP)
+    sources = RateSources(
+        stated=options.frame_rate,
+        inference=view.sampler,
+        training=None if trained is None else trained.sampler,
+        native=_SOURCE_FPS / model.input_specs()[CLIP].stride_frames,
+    )
+    return stream_frame_rate(sources)
 
 
 def _inputs(model: nn.Layer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:

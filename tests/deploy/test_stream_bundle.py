@@ -103,6 +103,26 @@ def test_the_rate_of_the_pipeline_comes_first(model, tmp_path):
     assert bundle.manifest.step.frame_rate == 7.5
 
 
+def test_an_export_takes_the_stated_rate(model, tmp_path):
+    made = ExportOptions(frame_rate=12.5)
+    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", None, made)
+    assert bundle.manifest.step.frame_rate == 12.5
+    made = ExportOptions(mode="clip", frame_rate=12.5)
+    with pytest.raises(ConfigError, match="--frame_rate is that of a stream"):
+        export_model(model, PIPELINE, tmp_path / "c", "m", None, made)
+    made = ExportOptions(frame_rate=-1.0)
+    with pytest.raises(ConfigError, match="--frame_rate -1: expected a number above 0"):
+        export_model(model, PIPELINE, tmp_path / "c", "m", None, made)
+
+
+def test_an_export_is_told_how_it_was_trained(model, tmp_path, caplog):
+    sample = {"name": "StridedSampler", "num_frames": 4, "stride": 4, "stride_fps": 30}
+    trained = {**PIPELINE, "sample": sample}
+    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", training=trained)
+    assert bundle.manifest.step.frame_rate == 7.5
+    assert "exported pipeline's UniformSampler has no frame rate" in caplog.text
+
+
 def test_a_bundle_of_the_first_format_is_read(model, tmp_path):
     bundle = export_clip_model(model, PIPELINE, tmp_path / "b", "m")
     path = bundle.folder / "inference.yml"
