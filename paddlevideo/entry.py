@@ -19,6 +19,7 @@ from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
+from paddlevideo.tasks.schedule_length import follow_the_run
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.distributed import is_main
@@ -30,8 +31,13 @@ EXIT_INTERRUPTED = 130
 
 
 def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a config file, apply ``-o`` overrides, translate PaddleVideo's keys, check it all."""
-    return parse_recipe(translate_config(read_config(path, overrides)))
+    """Read a config file, apply ``-o`` overrides, translate PaddleVideo's keys, check it all.
+
+    Where they change ``epochs``, the learning-rate schedule follows (`schedule_length`).
+    """
+    config = read_config(path, overrides)
+    follow_the_run(config, read_config(path), overrides)
+    return parse_recipe(translate_config(config))
 
 
 def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) -> None:

@@ -14,6 +14,7 @@ from paddlevideo.loader import Pipeline, check_dataset, described_views, for_vid
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError
 
@@ -165,6 +166,7 @@ def _check_nodes(recipe: Recipe) -> None:
         Pipeline.check(recipe.INFERENCE, "INFERENCE")
     METRICS.check(recipe.METRIC, "METRIC")
     if recipe.OPTIMIZER is not None:
+        fill_length(recipe.OPTIMIZER.get("learning_rate"), recipe.epochs)
         check_optimizer(recipe.OPTIMIZER, "OPTIMIZER")
         build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
 

@@ -25,6 +25,7 @@ from paddlevideo.tasks.run_folder import (
     make_run_folder,
     save_training_record,
 )
+from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
 from paddlevideo.tasks.train_meter import TrainMeter
 from paddlevideo.utils.distributed import average_in_place, barrier, is_main, rank, world_size
@@ -72,6 +73,7 @@ class Trainer:
             else None
         )
         self.metric = METRICS.build(recipe.METRIC, "METRIC")
+        warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)
         self.schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
         optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
         self.step = TrainStep(model, optimizer, precision or Precision())
