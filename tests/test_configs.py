@@ -62,9 +62,10 @@ def test_the_mobile_config_is_the_released_int8_network():
 
 
 def check_schedule(recipe):
-    """The schedule ends with the training."""
-    rate = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR").rate(recipe.epochs - 1, 0, 10)
-    assert 0 < rate < 0.01
+    """The schedule ends with the training: at its last step little of the highest rate is left."""
+    schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "LR")
+    rates = [schedule.rate(epoch, step, 10) for epoch in range(recipe.epochs) for step in range(10)]
+    assert 0 < rates[-1] < 0.01 * max(rates)
 
 
 def check_clips(pipeline, model):
@@ -157,6 +158,21 @@ def test_its_optimizer_is_the_recipes(published):
 
 def test_the_configs_are_there():
     assert {"movinet_k400_frame", "movinet_a0_motion"} <= {path.stem for path in OWN}
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in CONFIGS if "stream" in path.stem], ids=lambda path: path.stem
+)
+def test_a_stream_is_exported_at_the_rate_of_training(path):
+    """Of every causal model: stated by the samplers of training and test alike."""
+    train, *others = (pipeline.view.sampler for pipeline in pipelines(open_recipe(path)))
+    lowest, highest = train.trained_rates
+    assert all(lowest <= sampler.frame_rate <= highest for sampler in others)
+
+
+@pytest.mark.parametrize("path", OWN, ids=lambda path: path.stem)
+def test_a_shorter_run_has_a_shorter_schedule(path):
+    check_schedule(open_recipe(path, ["epochs=6"]))
 
 
 # --- seven steps of hand washing, trained to be streamed
