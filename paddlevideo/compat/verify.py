@@ -116,6 +116,8 @@ def _first_states(model: nn.Layer, clip: Tensor) -> Any:
 
 
 def _states_difference(states: dict[str, Tensor], expected: dict[str, np.ndarray]) -> float:
+    # What rounding took from a running sum has no counterpart in TensorFlow.
+    states = {n: tensor for n, tensor in states.items() if not n.endswith("pool_rest")}
     if set(states) != set(expected):
         odd = sorted(set(states) ^ set(expected))
         raise WeightsError(f"the golden has other states than the model: {', '.join(odd[:5])}")

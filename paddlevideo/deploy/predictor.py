@@ -75,12 +75,12 @@ class VideoPredictor:
         """Classify one video file.
 
         Raises:
-            DataError: the file cannot be read; the message names it.
+            DataError: the file cannot be read; the message names it. Or it is no name of a file.
         """
         if not isinstance(path, (str, os.PathLike)):
             raise DataError(
-                f"the path of a video file is expected, got {type(path).__name__}; for clips that "
-                "are arrays there is classify, for frames of a stream open_stream"
+                f"a predictor takes the path of a video file, got {type(path).__name__}; frames in "
+                "memory go to open_stream, one by one, and batches of clips to classify"
             )
         sample = self.pipeline.load_sample(os.fspath(path))
         batch = {name: clip[None] for name, clip in sample.clips.items()}

@@ -9,7 +9,7 @@ from deploy.conftest import LABELS, NUM_CLASSES, PIPELINE
 from paddlevideo.deploy import load_predictor
 from paddlevideo.deploy.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.errors import BundleError, ConfigError, DataError
 
 SIDE = 64
 STEPS = [
@@ -112,3 +112,16 @@ def test_a_clip_bundle_cannot_stream(exported):
     for opened in (predictor.open_stream, predictor.open_pool):
         with pytest.raises(BundleError, match="for whole clips, not for streams"):
             opened()
+
+
+@pytest.mark.parametrize("what", [np.zeros((4, 8, 8, 3), np.uint8), None, 3, b"clip.mp4", ["a"]])
+def test_a_predictor_of_files_says_what_it_takes(stream_predictor, what):
+    with pytest.raises(DataError, match="takes the path of a video file, got") as caught:
+        stream_predictor(what)
+    assert len(str(caught.value)) < 250  # the array is not in it
+
+
+@pytest.mark.parametrize("threads", [0, -1, "2", 1.5])
+def test_threads_of_a_pool_that_cannot_be(stream_predictor, threads):
+    with pytest.raises(ConfigError, match=r"threads is .*expected a whole number"):
+        stream_predictor.open_pool(threads=threads)

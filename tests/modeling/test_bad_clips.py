@@ -100,7 +100,7 @@ def test_states_of_another_batch_dtype_or_model(stream):
     with pytest.raises(DataError, match=r"frame_count: expected \[2\] int32 .* got \[2\] int64"):
         stream.step(frames, wrong)
     other = paddlevideo.create_model("movinet_a0_stream", num_classes=3)
-    with pytest.raises(DataError, match=r"not states of this model: 1 missing .*, 6 unknown"):
+    with pytest.raises(DataError, match=r"not states of this model: 1 missing .*, 7 unknown"):
         stream.step(frames, other.init_states(2, 32, 32))
     with pytest.raises(DataError, match=r"states are tensors by name, .*got NoneType"):
         stream.step(frames, None)

@@ -137,6 +137,7 @@ def stream(model, clip_BTCHW, states, sizes):
 
 def assert_states(ours, expected):
     """TF keeps [B, T, H, W, C] and one counter for the whole batch."""
+    ours = {n: tensor for n, tensor in ours.items() if not n.endswith("pool_rest")}  # ours alone
     assert set(ours) == set(expected)
     for name, tensor in ours.items():
         array = tensor.numpy()
@@ -155,6 +156,7 @@ def assert_states(ours, expected):
 def test_states_at_the_start(tf_stream):
     model = tensorflow_model(tf_stream, **STREAM)
     specs = {spec.name: spec for spec in model.backbone.state_specs(64, 64)}
+    specs = {name: spec for name, spec in specs.items() if not name.endswith("pool_rest")}
     expected = part(tf_stream, "state_init_shape/")
     assert list(specs) == list(expected) and len(expected) == 43
     for name, shape in expected.items():

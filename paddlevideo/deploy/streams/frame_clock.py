@@ -1,9 +1,11 @@
 """`FrameClock`: which frames of a stream to take, so that the model sees its own frame rate."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
+from paddlevideo.deploy.streams.snapshot_check import check_array
 from paddlevideo.utils.errors import ConfigError, DataError
 
 # Containers round times to 1 ms; a frame that is early by that much has reached its moment.
@@ -55,7 +57,7 @@ class FrameClock:
         self.is_new_start = False
         if time_seconds is None:
             time_seconds = self._next_seconds()
-        time_seconds = float(time_seconds)
+        time_seconds = _seconds(time_seconds)
         if not math.isfinite(time_seconds):
             raise DataError(f"a frame's timestamp is {time_seconds}, expected seconds")
         if self._origin_seconds is None:
@@ -80,10 +82,32 @@ class FrameClock:
             return 0.0
         return self._origin_seconds + (self._tick + 1) / self.frame_rate
 
+    def mark(self) -> tuple[float | None, float, int, bool]:
+        """Where the clock is; `rewind` takes it."""
+        return self._origin_seconds, self._last_seconds, self._tick, self.is_new_start
+
+    def rewind(self, mark: tuple[float | None, float, int, bool]) -> None:
+        """Be where `mark` was called: what was offered since then was not seen."""
+        self._origin_seconds, self._last_seconds, self._tick, self.is_new_start = mark
+
     def snapshot(self) -> dict[str, np.ndarray]:
         """The clock's state as arrays."""
         origin = math.nan if self._origin_seconds is None else self._origin_seconds
         return {"clock": np.array([origin, self._last_seconds, self._tick], np.float64)}
+
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Raise `DataError` unless `restore` can go on from these arrays."""
+        if "clock" not in arrays:
+            raise DataError("this is no snapshot of a stream: it has no clock")
+        check_array("clock", arrays["clock"], (3,), np.float64, is_finite=False)
+        origin, last, tick = (float(value) for value in arrays["clock"])
+        if math.isnan(origin):
+            origin = last  # nothing was seen yet
+        passed = (last - origin + _TOLERANCE_SECONDS) * self.frame_rate
+        if not all(map(math.isfinite, (origin, last, tick, passed))) or last < origin:
+            raise DataError("the snapshot's clock holds no times")
+        if tick != math.floor(tick) or not abs(tick - passed) <= 2 + 1e-9 * abs(passed):
+            raise DataError("the snapshot's clock counts frames that its times do not hold")
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from a snapshot."""
@@ -91,3 +115,13 @@ class FrameClock:
         self._origin_seconds = None if math.isnan(origin) else origin
         self._last_seconds, self._tick = last, int(tick)
         self.is_new_start = False
+
+
+def _seconds(time: object) -> float:
+    is_number = isinstance(time, (int, float, np.integer, np.floating))
+    if not is_number and getattr(time, "shape", None) != ():
+        raise DataError(f"a frame's timestamp is {repr(time)[:100]}, expected seconds")
+    try:
+        return float(time)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(f"a frame's timestamp is {repr(time)[:100]}, expected seconds") from error

@@ -151,7 +151,7 @@ class StreamPool:
             row = batch.take_row()
             runner = batch.runner
             self._prepare = self._prepare or FramePreparer(self._view, runner.frame_shape)
-            track = StreamTrack(runner.frame_rate, runner.labels, self._options)
+            track = StreamTrack(runner.frame_rate, runner.labels, self._options, runner.num_classes)
             stream = PoolStream(self, batch, row, track)
             self._streams.append(stream)
             return stream
@@ -188,10 +188,15 @@ class StreamPool:
         prepare = self._prepare
         if not stream.is_open or prepare is None:
             raise DataError(_CLOSED)
-        admission = stream.track.admit(frame, timestamp)
-        if admission is None:
-            return False
-        frame_CHW = prepare(admission.frame)
+        mark = stream.track.mark()
+        try:
+            admission = stream.track.admit(frame, timestamp)
+            if admission is None:
+                return False
+            frame_CHW = prepare(admission.frame)
+        except BaseException:
+            stream.track.rewind(mark)
+            raise
         with self._lock:
             if not stream.is_open:  # by another thread, since the look above
                 stream.counts.dropped += 1

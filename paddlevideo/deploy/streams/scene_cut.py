@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 _SIDE = 32
+PICTURE_SHAPE = (_SIDE, _SIDE)
 # Of 22 real clips looked at 5 times a second, those of one shot stay below 0.17 from one look to
 # the next (a shaking hand-held camera included); pictures of different clips differ by more in
 # four cases of five.
@@ -31,7 +32,9 @@ class SceneCut:
 
     def __call__(self, frame_HWC: np.ndarray) -> bool:
         """Whether uint8 RGB ``frame_HWC`` is of another scene than the frame before."""
-        small_HWC = cv2.resize(frame_HWC, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA)
+        small_HWC = cv2.resize(
+            np.ascontiguousarray(frame_HWC), (_SIDE, _SIDE), interpolation=cv2.INTER_AREA
+        )
         grey_HW = cv2.cvtColor(small_HWC, cv2.COLOR_RGB2GRAY).astype(np.float32)
         last_HW, self._last_HW = self._last_HW, grey_HW
         if last_HW is None:
@@ -41,6 +44,14 @@ class SceneCut:
     def snapshot(self) -> dict[str, np.ndarray]:
         """The last picture; none before the first frame."""
         return {} if self._last_HW is None else {"last_picture": np.array(self._last_HW)}
+
+    def mark(self) -> np.ndarray | None:
+        """The last picture; `rewind` takes it."""
+        return self._last_HW
+
+    def rewind(self, mark: np.ndarray | None) -> None:
+        """Compare the next picture with that of `mark`."""
+        self._last_HW = mark
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from a snapshot."""

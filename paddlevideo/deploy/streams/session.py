@@ -1,13 +1,16 @@
 """`StreamSession`: one stream of frames through an exported model, answered frame by frame."""
 
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Protocol
 
 import numpy as np
 
 from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.deploy.streams.session_track import Frame, StreamResult, StreamTrack
+from paddlevideo.deploy.streams.snapshot_check import check_states, snapshot_arrays
 from paddlevideo.loader import ClipView
 from paddlevideo.utils.errors import DataError
 
@@ -21,6 +24,11 @@ class Stepper(Protocol):
     @property
     def frame_shape(self) -> tuple[int, int, int]:
         """(3, H, W)."""
+        ...
+
+    @property
+    def num_classes(self) -> int:
+        """Number of logits."""
         ...
 
     @property
@@ -85,7 +93,8 @@ class StreamSession:
     """One stream: frames in, one at a time, the best classes of all it has shown so far out.
 
     Made by `VideoPredictor.open_stream`. The states of the network are kept here, so memory does
-    not grow, whatever the stream's length.
+    not grow, whatever the stream's length. A session is for one thread at a time: a second one
+    that calls it meanwhile gets a `DataError`. A frame that fails leaves the stream as it was.
 
     Args:
         runner: steps a batch of one.
@@ -98,7 +107,8 @@ class StreamSession:
     def __init__(self, runner: Stepper, view: ClipView, options: StreamOptions) -> None:
         self._runner = runner
         self._prepare = FramePreparer(view, runner.frame_shape)
-        self._track = StreamTrack(runner.frame_rate, runner.labels, options)
+        self._track = StreamTrack(runner.frame_rate, runner.labels, options, runner.num_classes)
+        self._in_use = threading.Lock()
 
     @property
     def counts(self) -> StreamCounts:
@@ -140,9 +150,30 @@ class StreamSession:
             The result, or None if the frame was left out to keep the frame rate.
 
         Raises:
-            DataError: not such a frame, or not a time.
+            DataError: not such a frame, or not a time, or another thread is using the session.
         """
         arrived = time.perf_counter() if arrived is None else arrived
+        with self._alone():
+            mark = self._track.mark()
+            try:
+                return self._push(frame, timestamp, arrived)
+            except BaseException:
+                self._track.rewind(mark)
+                raise
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        if not self._in_use.acquire(blocking=False):
+            raise DataError(
+                "a session is for one thread, and another one is using it; open a session for "
+                "each, or a pool (open_pool)"
+            )
+        try:
+            yield
+        finally:
+            self._in_use.release()
+
+    def _push(self, frame: Frame, timestamp: float | None, arrived: float) -> StreamResult | None:
         admission = self._track.admit(frame, timestamp)
         if admission is None:
             return None
@@ -155,11 +186,16 @@ class StreamSession:
 
     def reset(self) -> None:
         """Start anew: the next frame is the first of another stream. The counts stay."""
-        self._runner.reset()
-        self._track.reset()
+        with self._alone():
+            self._runner.reset()
+            self._track.reset()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The stream up to here, time included, as plain arrays (``np.savez`` can keep them)."""
+        with self._alone():
+            return self._snapshot()
+
+    def _snapshot(self) -> dict[str, np.ndarray]:
         states = {_STATES + name: array for name, array in self._runner.snapshot().items()}
         return {**states, **{_TRACK + k: v for k, v in self._track.snapshot().items()}}
 
@@ -169,25 +205,21 @@ class StreamSession:
         Raises:
             DataError: it is not a snapshot of this model; the session is as it was.
         """
-        states = _part(snapshot, _STATES)
-        expected = self._runner.snapshot()
-        for name, array in expected.items():
-            given = states.get(name)
-            if given is None or given.shape != array.shape or given.dtype != array.dtype:
-                found = "missing" if given is None else f"{list(given.shape)} {given.dtype}"
-                raise DataError(
-                    f"the snapshot is not of this model: its state {name} is {found}, expected "
-                    f"{list(array.shape)} {array.dtype}"
-                )
-        if extra := sorted(set(states) - set(expected)):
-            raise DataError(f"the snapshot is not of this model: it has no state {extra[0]}")
-        self._track.restore(_part(snapshot, _TRACK))
-        self._runner.restore(states)
+        arrays = snapshot_arrays(snapshot)
+        strange = [name for name in arrays if not name.startswith((_STATES, _TRACK))]
+        if strange:
+            raise DataError(f"this is no snapshot of a stream: it has {strange[0][:100]}")
+        states, track = _part(arrays, _STATES), _part(arrays, _TRACK)
+        with self._alone():
+            check_states(states, self._runner.snapshot())
+            self._track.check(track)
+            self._runner.restore(states)  # it may still refuse, so it comes first
+            self._track.restore(track)
 
 
-def _part(snapshot: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
+def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:
     return {
-        name.removeprefix(prefix): np.asarray(array)
-        for name, array in snapshot.items()
+        name.removeprefix(prefix): array
+        for name, array in arrays.items()
         if name.startswith(prefix)
     }

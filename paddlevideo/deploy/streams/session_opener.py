@@ -75,7 +75,8 @@ class StreamOpener:
 
     def pool(self, max_streams: int, threads: int | None, options: StreamOptions) -> StreamPool:
         """Many streams; every runner of the pool computes on one core."""
-        threads = threads or self._engine_options.cpu_threads or available_cores()
+        if threads is None:  # 0 is no default, and refused
+            threads = self._engine_options.cpu_threads or available_cores()
         opened = [self._engine(1)]
         together = opened[0].together
 

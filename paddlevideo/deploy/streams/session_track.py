@@ -8,10 +8,13 @@ import numpy as np
 
 from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
 from paddlevideo.deploy.streams.frame_clock import FrameClock
-from paddlevideo.deploy.streams.scene_cut import SceneCut
+from paddlevideo.deploy.streams.scene_cut import PICTURE_SHAPE, SceneCut
 from paddlevideo.deploy.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.deploy.streams.smoothing import Smoother
+from paddlevideo.deploy.streams.snapshot_check import check_array
 from paddlevideo.utils.errors import DataError
+
+_ARRAYS = ("clock", "smooth_mean", "smooth_time", "window_start", "last_picture")
 
 # A picture, uint8 RGB [H, W, 3], or what gives it if it is wanted.
 Frame = np.ndarray | Callable[[], np.ndarray]
@@ -68,11 +71,17 @@ class StreamTrack:
     Args:
         frame_rate: of the model, frames per second.
         labels: of the classes, where they are known.
+        num_classes: a snapshot's smoothed answer must have; None: not known.
     """
 
     def __init__(
-        self, frame_rate: float, labels: Sequence[str] | None, options: StreamOptions
+        self,
+        frame_rate: float,
+        labels: Sequence[str] | None,
+        options: StreamOptions,
+        num_classes: int | None = None,
     ) -> None:
+        self._num_classes = num_classes
         self.counts = StreamCounts()
         self._labels = labels
         self._options = options
@@ -100,6 +109,21 @@ class StreamTrack:
         if starts_anew:
             self.counts.resets += 1
         return Admission(frame_HWC, time_seconds, starts_anew)
+
+    def mark(self) -> tuple[Any, ...]:
+        """Where the stream is; `rewind` takes it. No array is copied: none is written into."""
+        counts = self.counts
+        cut = None if self._cut is None else self._cut.mark()
+        numbers = (counts.frames, counts.skipped, counts.resets)
+        return self._clock.mark(), cut, self._window_start, numbers
+
+    def rewind(self, mark: tuple[Any, ...]) -> None:
+        """Be where `mark` was called: the frame since then failed and was not seen."""
+        clock, cut, self._window_start, numbers = mark
+        self._clock.rewind(clock)
+        if self._cut is not None:
+            self._cut.rewind(cut)
+        self.counts.frames, self.counts.skipped, self.counts.resets = numbers
 
     def _starts_anew(self, frame_HWC: np.ndarray, time_seconds: float) -> bool:
         is_cut = self._cut is not None and self._cut(frame_HWC)
@@ -146,15 +170,27 @@ class StreamTrack:
             arrays["window_start"] = np.array(self._window_start, np.float64)
         return {**arrays, **(self._cut.snapshot() if self._cut is not None else {})}
 
+    def check(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Raise `DataError` unless `restore` can go on from these arrays; nothing is changed."""
+        if extra := sorted(set(arrays) - set(_ARRAYS)):
+            raise DataError(f"this is no snapshot of a stream: it has {extra[0][:100]}")
+        self._clock.check(arrays)
+        self._smoother.check(arrays, self._num_classes)
+        if "last_picture" in arrays:
+            check_array("last_picture", arrays["last_picture"], PICTURE_SHAPE, np.float32)
+        if "window_start" in arrays:
+            check_array("window_start", arrays["window_start"], (), np.float64)
+            if float(arrays["window_start"]) > float(arrays["clock"][1]):
+                raise DataError("the snapshot's window begins after its last frame")
+
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Go on from a snapshot.
 
         Raises:
-            DataError: it is not one of a stream.
+            DataError: it is not one of a stream; nothing is changed.
         """
+        self.check(arrays)
         held = dict(arrays)
-        if "clock" not in held or held["clock"].shape != (3,):
-            raise DataError("this is no snapshot of a stream: it has no clock of three numbers")
         self._clock.restore(held)
         self._smoother.restore(held)
         if self._cut is not None:

@@ -1,10 +1,12 @@
 """`Smoother`: exponential smoothing of probabilities, in seconds rather than in steps."""
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.deploy.streams.snapshot_check import check_array
+from paddlevideo.utils.errors import ConfigError, DataError
 
 
 class Smoother:
@@ -47,6 +49,19 @@ class Smoother:
             "smooth_mean": np.array(self._mean_N),
             "smooth_time": np.array(self._time_seconds, np.float64),
         }
+
+    def check(self, arrays: Mapping[str, np.ndarray], num_classes: int | None) -> None:
+        """Raise `DataError` unless `restore` can go on from these arrays."""
+        if ("smooth_mean" in arrays) != ("smooth_time" in arrays):
+            raise DataError("the snapshot has a smoothed answer without its time, or the reverse")
+        if "smooth_mean" in arrays:
+            mean_N = arrays["smooth_mean"]
+            size = mean_N.size if num_classes is None else num_classes
+            dtype = mean_N.dtype if mean_N.dtype in (np.float32, np.float64) else np.float32
+            check_array("smooth_mean", mean_N, (size,), dtype)
+            if (mean_N < 0).any() or (mean_N > 1 + 1e-3).any():
+                raise DataError("the snapshot's smooth_mean holds what is no probability")
+            check_array("smooth_time", arrays["smooth_time"], (), np.float64)
 
     def restore(self, arrays: dict[str, np.ndarray]) -> None:
         """Go on from a snapshot."""

@@ -168,7 +168,7 @@ def test_no_squeeze_excitation():
     network = MoViNet("T0", se_type="none", causal=True)
     assert all(block.attention is None for block in network.blocks.values())
     names = [spec.name for spec in network.state_specs(32, 32)]
-    assert len(names) == 8 + 2 and not any("block" in name and "pool" in name for name in names)
+    assert len(names) == 8 + 3 and not any("block" in name and "pool" in name for name in names)
 
 
 # --- causal convolutions, shortcuts

@@ -21,6 +21,10 @@ def spatial_mean(x_BCTHW: Tensor) -> Tensor:
 class RunningMean(nn.Layer):
     """Mean over all frames a stream has seen; its state is their sum and their number.
 
+    The sum is compensated (Kahan): a second tensor holds what rounding to float32 took from it and
+    is added with the next frame. Its error is then that of one rounding, not of as many as there
+    were frames: a plain float32 sum stands still after some 10^7 frames.
+
     Args:
         per_frame: True gives the mean up to each frame, [B, C, T]; False the mean after the
             last one, [B, C, 1].
@@ -31,12 +35,14 @@ class RunningMean(nn.Layer):
         self.channels = channels
         self.per_frame = per_frame
         self.sum_name = f"{state_prefix}_pool_buffer"
+        self.rest_name = f"{state_prefix}_pool_rest"
         self.count_name = f"{state_prefix}_pool_frame_count"
 
     def state_specs(self) -> list[StateSpec]:
-        """The running sum [B, C] and the frame counter [B]."""
+        """The running sum [B, C], what rounding took from it, and the frame counter [B]."""
         return [
             StateSpec(self.sum_name, (self.channels,)),
+            StateSpec(self.rest_name, (self.channels,)),
             StateSpec(self.count_name, (), "int32"),
         ]
 
@@ -48,15 +54,29 @@ class RunningMean(nn.Layer):
                 return mean_BCT.sum(axis=2, keepdim=True) * (1.0 / num_frames)
             return mean_BCT.cumsum(axis=2) / _positions(num_frames, mean_BCT)
         old_sum, old_count = exchange.take(self.sum_name), exchange.take(self.count_name)
+        old_rest = exchange.take(self.rest_name)
         if self.per_frame:
-            sum_BCT = mean_BCT.cumsum(axis=2) + old_sum.unsqueeze(2)
+            added_BCT = mean_BCT.cumsum(axis=2)
             count_BCT = _positions(num_frames, mean_BCT) + _as_float(old_count, mean_BCT)
         else:
-            sum_BCT = mean_BCT.sum(axis=2, keepdim=True) + old_sum.unsqueeze(2)
+            added_BCT = mean_BCT.sum(axis=2, keepdim=True)
             count_BCT = _as_float(old_count, mean_BCT) + float(num_frames)
+        sum_BCT, rest_BCT = compensated_sum(old_sum.unsqueeze(2), old_rest.unsqueeze(2), added_BCT)
         exchange.put(self.sum_name, sum_BCT[:, :, -1])
+        exchange.put(self.rest_name, rest_BCT[:, :, -1])
         exchange.put(self.count_name, old_count + paddle.full([1], num_frames, "int32"))
         return sum_BCT / count_BCT
+
+
+def compensated_sum(total: Tensor, rest: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
+    """Return ``total + rest + added``, and what rounding took from it.
+
+    No subtraction: the engine of exported steps knows sums and products.
+    """
+    added = added + rest
+    result = total + added
+    minus_one = paddle.full([1] * result.ndim, -1.0, "float32").astype(result.dtype)
+    return result, added + (total + result * minus_one)
 
 
 def _positions(num_frames: int, like: Tensor) -> Tensor:

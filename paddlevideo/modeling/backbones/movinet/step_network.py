@@ -17,6 +17,7 @@ from paddlevideo.modeling.backbones.movinet.attention import PositionalEncoding,
 from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
 from paddlevideo.modeling.backbones.movinet.conv import same_padding
 from paddlevideo.modeling.backbones.movinet.folded_layers import FoldedConvolution, FoldedShortcut
+from paddlevideo.modeling.backbones.movinet.pooling import compensated_sum
 from paddlevideo.modeling.layers.activations import activation, as_one_operation
 from paddlevideo.modeling.layers.folding import affine_of, dense_as_convolution, fixed
 from paddlevideo.modeling.states import QueueSpec
@@ -39,6 +40,12 @@ class StepContext:
         self.position = count_B111.astype("float32")
         # Not 1 / x: Paddle asks for the batch size there, which Paddle2ONNX cannot convert.
         self.inverse_count = paddle.reciprocal(self.position + 1.0)
+
+    def add(self, sum_name: str, rest_name: str, frame: Tensor) -> Tensor:
+        """Add this frame to a running sum and return it; see `RunningMean`."""
+        old_sum, old_rest = self.old[sum_name][0], self.old[rest_name][0]
+        self.new[sum_name], self.new[rest_name] = compensated_sum(old_sum, old_rest, frame)
+        return self.new[sum_name]
 
 
 class FoldedFeature(nn.Layer):
@@ -90,7 +97,9 @@ class FoldedAttention(nn.Layer):
     def __init__(self, attention: SqueezeExcitation, act: str, gate: str) -> None:
         super().__init__()
         self.se_type = attention.se_type
-        self.sum_name = None if attention.over_time is None else attention.over_time.sum_name
+        over_time = attention.over_time
+        self.sum_name = None if over_time is None else over_time.sum_name
+        self.rest_name = "" if over_time is None else over_time.rest_name
         self.reduce, self.reduce_bias = dense_as_convolution(attention.reduce)
         self.expand, self.expand_bias = dense_as_convolution(attention.expand)
         self._activation = activation(act)
@@ -102,8 +111,7 @@ class FoldedAttention(nn.Layer):
         """Return ``x_BCHW`` times its gate."""
         pooled = F.adaptive_avg_pool2d(x_BCHW, 1)
         if self.sum_name is not None:
-            total = context.old[self.sum_name][0] + pooled
-            context.new[self.sum_name] = total
+            total = context.add(self.sum_name, self.rest_name, pooled)
             over_time = total * context.inverse_count
             both = self.se_type == "2plus3d"
             pooled = paddle.concat([over_time, pooled], axis=1) if both else over_time
@@ -189,7 +197,8 @@ class StepNetwork(nn.Layer):
             size = folded.out_size
         self.project = FoldedConvolution(backbone.project.conv, backbone.project.bn, size)
         self.head_sum = QueueSpec(backbone.pool.sum_name, 1, (backbone.out_channels, 1, 1))
-        self.queues.append(self.head_sum)
+        self.head_rest = QueueSpec(backbone.pool.rest_name, 1, (backbone.out_channels, 1, 1))
+        self.queues += [self.head_sum, self.head_rest]
 
     def forward(self, x_BCHW: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, list[Tensor]]:
         """Return [B, C, 1, 1], and the newest tensor of every queue in the order of ``queues``.
@@ -209,8 +218,7 @@ class StepNetwork(nn.Layer):
         for block in self.blocks:
             x = block(x, context)
         pooled = F.adaptive_avg_pool2d(self._activation(self.project(x)), 1)
-        total = old[self.head_sum.name][0] + pooled
-        context.new[self.head_sum.name] = total
+        total = context.add(self.head_sum.name, self.head_rest.name, pooled)
         return total * context.inverse_count, [context.new[queue.name] for queue in self.queues]
 
 
@@ -224,4 +232,5 @@ def _queues_of(folded: FoldedBottleneck, block: Bottleneck, size: Size) -> list[
         )
     if folded.attention is not None and folded.attention.sum_name is not None:
         queues.append(QueueSpec(folded.attention.sum_name, 1, (channels, 1, 1)))
+        queues.append(QueueSpec(folded.attention.rest_name, 1, (channels, 1, 1)))
     return queues
