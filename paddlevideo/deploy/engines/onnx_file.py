@@ -16,6 +16,9 @@ from paddlevideo.utils.limits import how_to_raise, limit
 _WINDOWS = ("Conv", "ConvInteger", "QLinearConv", "ConvTranspose",
             "AveragePool", "MaxPool", "LpPool")  # fmt: skip
 _PADDED = tuple(kind for kind in _WINDOWS if kind != "ConvTranspose")
+_WEIGHTS_AT = {"Conv": 1, "ConvInteger": 1, "ConvTranspose": 1, "QLinearConv": 3}
+# How weights are brought back from what they are stored as.
+_STORED = ("Cast", "Mul", "Identity", "QuantizeLinear", "DequantizeLinear")
 # Field of a tensor that holds its numbers where they are not raw.
 _FIELDS = {
     "FLOAT": "float_data", "DOUBLE": "double_data", "INT64": "int64_data",
@@ -85,16 +88,36 @@ def checked_model(path: Path) -> tuple[Any, bytes]:
         data = path.read_bytes()
         model = onnx.ModelProto()
         model.ParseFromString(data)
+        _check_opsets(model, onnx)
         _check_tensors(model.graph, onnx)
         if model.functions or model.training_info:
             raise DamagedProgramError("it has functions or training parts")
         for node in model.graph.node:
             _check_node(node, onnx)
         _check_names(model.graph)
+        _check_kernels(model.graph)
         for item in (*model.graph.input, *model.graph.output, *model.graph.value_info):
             _check_info(item)
+            kind = item.type.tensor_type.elem_type
+            if kind not in {onnx.TensorProto.DataType.Value(name) for name in _FIELDS}:
+                raise DamagedProgramError(f"{shown(item.name)} has dtype {kind}")
+            if any(dim.WhichOneof("value") == "dim_value" and dim.dim_value < 1
+                   for dim in item.type.tensor_type.shape.dim):  # fmt: skip
+                raise DamagedProgramError(f"{shown(item.name)} has an axis of no length")
         onnx.checker.check_model(model)
     return model, data
+
+
+def _check_opsets(model: Any, onnx: Any) -> None:
+    """One version of the standard's operations, and one that is known here."""
+    versions = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version
+                for entry in model.opset_import}  # fmt: skip
+    newest = onnx.defs.onnx_opset_version()
+    if len(versions) != len(model.opset_import) or not 7 <= versions.get("", 0) <= newest:
+        raise DamagedProgramError(
+            f"its operations are of version {shown(versions.get('', 'unknown'))}, known here are 7 "
+            f"to {newest}"
+        )
 
 
 def _check_tensors(graph: Any, onnx: Any) -> None:
@@ -179,6 +202,10 @@ def _check_names(graph: Any) -> None:
         if len(set(names)) != len(names) or "" in names:
             raise DamagedProgramError(f"a name of a {what} is empty or there twice")
     known = {*constants, *inputs}
+    held = {tensor.name: tensor for tensor in graph.initializer}
+    for item in graph.input:
+        if item.name in held and not _declares(item, held[item.name]):
+            raise DamagedProgramError(f"{shown(item.name)} is not declared as it is")
     for node in graph.node:
         for name in node.input:
             if name and name not in known:
@@ -189,6 +216,41 @@ def _check_names(graph: Any) -> None:
             known.add(name)
     if not outputs or not set(outputs) <= known:
         raise DamagedProgramError("it has outputs that nothing makes, or none")
+
+
+def _check_kernels(graph: Any) -> None:
+    """Kernels are constants of at least three axes: onnx and ONNX Runtime read beyond others."""
+    axes = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
+    for node in graph.node:
+        if node.op_type in _WEIGHTS_AT:
+            place = _WEIGHTS_AT[node.op_type]
+            found = axes.get(node.input[place], 0) if len(node.input) > place else 0
+            if found < 3:
+                raise DamagedProgramError(
+                    f"{node.op_type} with weights that are no constant kernel: "
+                    f"{shown(list(node.input))}"
+                )
+        elif node.op_type == "Constant":
+            values = [a.t for a in node.attribute if a.name == "value"]
+            if values and node.output:
+                axes[node.output[0]] = len(values[0].dims)
+        elif (
+            node.op_type in _STORED
+            and node.output
+            and node.input
+            and all(name in axes for name in node.input)
+        ):
+            axes[node.output[0]] = max(axes[name] for name in node.input)
+
+
+def _declares(item: Any, tensor: Any) -> bool:
+    """Whether an input that has a constant for a default is declared like it."""
+    kind = item.type.tensor_type
+    sizes = [dim.dim_value for dim in kind.shape.dim]
+    same = len(sizes) == len(tensor.dims) and all(
+        declared in (0, real) for declared, real in zip(sizes, tensor.dims, strict=True)
+    )
+    return kind.elem_type == tensor.data_type and (same or not kind.HasField("shape"))
 
 
 def _check_info(item: Any) -> None:
@@ -221,7 +283,12 @@ def _check_sizes(model: Any, onnx: Any) -> None:
 
 def _check_operands(shapes: list[list[int] | None], group: int) -> None:
     x, weight = shapes[0], shapes[1]
-    if weight is None or 0 in weight:
+    if weight is None:
+        return
+    # ONNX Runtime reads beyond the sizes of weights of another number of axes.
+    if len(weight) < 3 or (x is not None and len(x) != len(weight)):
+        raise DamagedProgramError(f"Conv: weights {shown(weight)} over {shown(x)}")
+    if 0 in weight:
         return
     if weight[0] % group or (x is not None and x[1:2] not in ([0], [weight[1] * group])):
         raise DamagedProgramError(

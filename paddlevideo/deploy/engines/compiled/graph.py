@@ -115,7 +115,17 @@ def _graph_of(model: Any, path: Path) -> Graph:
 def _declared(item: Any, onnx: Any) -> tuple[tuple[int, ...], np.dtype]:
     kind = item.type.tensor_type
     sizes = tuple(dim.dim_value for dim in kind.shape.dim)
-    return sizes, np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
+    return sizes, _dtype_of(kind.elem_type, item.name, onnx)
+
+
+def _dtype_of(kind: int, name: str, onnx: Any) -> np.dtype:
+    """onnx itself calls all the small floats float32."""
+    kinds = onnx.TensorProto
+    known = {kinds.FLOAT: np.float32, kinds.UINT8: np.uint8, kinds.INT32: np.int32}
+    if kind not in known:
+        called = kinds.DataType.Name(kind) if kind in kinds.DataType.values() else kind
+        raise UnsupportedProgramError(f"{shown(name)} of dtype {called}")
+    return np.dtype(known[kind])
 
 
 def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
@@ -182,5 +192,4 @@ def _info_of(item: Any, path: Path, onnx: Any) -> TensorInfo:
         raise UnsupportedProgramError(
             f"input {shown(item.name)} of {path}, whose sizes are not fixed"
         )
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
-    return TensorInfo(sizes[1:], dtype)
+    return TensorInfo(sizes[1:], _dtype_of(kind.elem_type, item.name, onnx))

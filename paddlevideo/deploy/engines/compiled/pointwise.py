@@ -120,7 +120,12 @@ def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
     for place in range(count):
         value = values[place]
         if kind == _CLIP:
-            bounded = min(max(value * alpha + beta, low), high)
+            bounded = value * alpha + beta
+            # What is no number stays so: `min` and `max` would make a bound of it.
+            if bounded < low:
+                bounded = low
+            elif bounded > high:
+                bounded = high
             result[place] = bounded * value if multiply else bounded
         elif kind == _SIGMOID:
             result[place] = np.float32(1) / (np.float32(1) + np.float32(math.exp(-value)))

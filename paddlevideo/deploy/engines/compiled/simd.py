@@ -91,13 +91,13 @@ def multiply_add(builder: ir.IRBuilder, a: ir.Value, b: ir.Value, c: ir.Value) -
 
 
 def minimum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
-    """IR: the smaller of each pair."""
-    return builder.select(builder.fcmp_ordered("<", a, b), a, b)
+    """IR: the smaller of each pair; a where it is no number, so that what overflowed shows."""
+    return builder.select(builder.fcmp_ordered("<", b, a), b, a)
 
 
 def maximum(builder: ir.IRBuilder, a: ir.Value, b: ir.Value) -> ir.Value:
-    """IR: the larger of each pair."""
-    return builder.select(builder.fcmp_ordered(">", a, b), a, b)
+    """IR: the larger of each pair; a where it is no number, so that what overflowed shows."""
+    return builder.select(builder.fcmp_ordered(">", b, a), b, a)
 
 
 def load_integer(builder: ir.IRBuilder, address: ir.Value) -> ir.Value:

@@ -128,6 +128,9 @@ class _Validation:
                 raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
         for name, declared in self.graph.declared.items():
             self._check_declared(name, *declared)
+        for name, value in self.graph.constants.items():
+            if value.dtype.kind == "f" and not np.isfinite(value).all():
+                raise DamagedProgramError(f"the constant {shown(name)} has numbers not finite")
         if not self.graph.inputs or not self.graph.nodes:
             raise UnsupportedProgramError("a program without inputs or operations")
         return self.known
