@@ -1,5 +1,6 @@
 """How far a model is from another implementation on a golden's input."""
 
+import math
 import re
 from collections import OrderedDict
 from typing import Any
@@ -10,6 +11,7 @@ import paddle.nn.functional as F
 from paddle import Tensor, nn
 
 from paddlevideo.compat.golden import Golden, our_endpoint, our_state
+from paddlevideo.utils.damage import damage_of, shown
 from paddlevideo.utils.errors import WeightsError
 
 _STEP = re.compile(r"state_step(\d+)/")
@@ -30,6 +32,11 @@ def differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
     Raises:
         WeightsError: an array has another shape than the model's, or states are of another model.
     """
+    with damage_of(golden.path, "a golden of this model"):
+        return _differences(model, golden)
+
+
+def _differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
     model.eval()
     found: dict[str, float] = {}
     clip = paddle.to_tensor(golden.clip_BTCHW())
@@ -103,6 +110,9 @@ def _compare_clip_states(
     states = _first_states(model, clip)
     shapes = golden.part("state_init_shape/")
     if shapes:  # a state of another shape is an error
+        for name, shape in shapes.items():
+            if name in states and math.prod(shape.tolist()) > states[name].size:
+                raise WeightsError(f"the golden's state {shown(name)} is {shape.tolist()[:8]}")
         _states_difference(states, {name: np.zeros(shape) for name, shape in shapes.items()})
     after = golden.part("state_clip/")
     if after:

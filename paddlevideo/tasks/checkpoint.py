@@ -20,8 +20,11 @@ import paddle
 from paddle import nn
 
 from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights, write_weights
+from paddlevideo.modeling.weights.fit import unusable_arrays
+from paddlevideo.utils.damage import damage_of, read_bounded, shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import sha256_of, write_json
+from paddlevideo.utils.limits import limit
 
 logger = logging.getLogger(__name__)
 
@@ -91,7 +94,7 @@ class Checkpoints:
         if problem:
             raise WeightsError(f"cannot resume after epoch {epoch}: {problem}")
         folder, weights = self.state_folder_of(epoch), self.weights_of(epoch)
-        state = json.loads((folder / _STATE).read_text(encoding="utf-8"))
+        state = _read_state(folder / _STATE)
         written, ours = state.get("optimizer"), type(optimizer).__name__
         if written not in (None, ours):  # Paddle would start from zero without a word
             raise WeightsError(
@@ -132,9 +135,9 @@ class Checkpoints:
         """Why the checkpoint cannot be used; empty if it can."""
         path = self.state_folder_of(epoch) / _MANIFEST
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
+            manifest = json.loads(read_bounded(path, int(limit("config_bytes"))))
             facts = {name: (manifest[name]["size"], manifest[name]["sha256"]) for name in manifest}
-        except (OSError, ValueError, TypeError, LookupError):
+        except (WeightsError, ValueError, TypeError, LookupError, RecursionError):
             return f"{path} is missing or unreadable"
         files = self._files_of(epoch)
         if set(facts) != set(files):
@@ -142,9 +145,32 @@ class Checkpoints:
         for name, path in files.items():
             if not path.is_file():
                 return f"{path} is missing"
-            if (path.stat().st_size, sha256_of(path)) != facts[name]:
+            try:
+                found = (path.stat().st_size, sha256_of(path))
+            except OSError as error:
+                return f"{path} cannot be read: {error.strerror}"
+            if found != facts[name]:
                 return f"{path} is not the file that was written"
-        return ""
+        return self._problem_of_weights(epoch)
+
+    def _problem_of_weights(self, epoch: int) -> str:
+        """Why files that are as they were written are of no use: the run had diverged."""
+        path = self.weights_of(epoch)
+        try:
+            unusable = unusable_arrays(read_weights(path))
+        except WeightsError as error:
+            return str(error)
+        return f"{path}: {shown(unusable[0])} makes every result NaN" if unusable else ""
+
+
+def _read_state(path: Path) -> dict[str, Any]:
+    """The JSON of a training state, a table."""
+    text = read_bounded(path, int(limit("config_bytes")))
+    with damage_of(path, "a training state"):
+        state = json.loads(text)
+        if not isinstance(state, dict):
+            raise ValueError("it is no table")
+        return state
 
 
 def optimizer_arrays(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:
@@ -171,9 +197,12 @@ def load_optimizer_arrays(
     for key, array in arrays.items():
         name, _, accumulator = key.partition("/")
         if name not in generated:
-            raise WeightsError(f"{source}: the model has no parameter {name}")
+            raise WeightsError(f"{source}: the model has no parameter {shown(name)}")
+        if array.dtype.kind not in "fiu" or unusable_arrays({key: array}):
+            raise WeightsError(f"{source}: {shown(key)} is not of finite numbers")
         state[f"{generated[name]}_{accumulator}"] = paddle.to_tensor(array)
-    optimizer.set_state_dict(state)
+    with damage_of(source, "the state of this optimizer"):
+        optimizer.set_state_dict(state)
 
 
 def _owner_of(key: str, names: Mapping[str, str]) -> str | None:

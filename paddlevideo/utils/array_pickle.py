@@ -102,8 +102,8 @@ def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Array:
 
 
 def _scalar(dtype: Any, data: Any) -> Any:
-    array = _array_of(data, dtype, (), "C")
-    return array[()]
+    scalar: Any = _array_of(data, dtype, (), "C")[()]
+    return scalar
 
 
 def _array_of(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:

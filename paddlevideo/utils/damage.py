@@ -4,8 +4,8 @@ import contextlib
 import os
 import stat
 from collections.abc import Iterator
+from io import BufferedReader
 from pathlib import Path
-from typing import IO
 
 from paddlevideo.utils.errors import PaddleVideoError, WeightsError
 
@@ -45,7 +45,7 @@ def damage_of(path: str | Path, what: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def open_regular(path: str | Path) -> Iterator[tuple[IO[bytes], int]]:
+def open_regular(path: str | Path) -> Iterator[tuple[BufferedReader, int]]:
     """Open a file for reading, with its size; what has no size could be read for ever.
 
     Raises:

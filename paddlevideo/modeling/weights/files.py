@@ -4,12 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-import safetensors
 import safetensors.numpy
 
+from paddlevideo.modeling.weights.safetensors_file import read_safetensors
 from paddlevideo.utils.array_pickle import read_array_pickle, write_array_pickle
+from paddlevideo.utils.damage import shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import atomic_write
+from paddlevideo.utils.limits import how_to_raise, limit
 
 PDPARAMS = ".pdparams"
 SAFETENSORS = ".safetensors"
@@ -28,7 +30,7 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = Path(path)
     if path.suffix == SAFETENSORS:
-        return _read_safetensors(path)
+        return read_safetensors(path)
     if path.suffix != PDPARAMS:
         raise WeightsError(
             f"weights {path}: unknown format {path.suffix or '(no extension)'}; "
@@ -38,11 +40,16 @@ def read_weights(path: str | Path) -> dict[str, np.ndarray]:
     if not isinstance(content, dict):
         raise WeightsError(f"{path}: expected {{name: array}}, found {type(content).__name__}")
     content.pop(_PADDLE_NAME_TABLE, None)
-    wrong = [str(k) for k, v in content.items() if not isinstance(v, np.ndarray)]
+    wrong = [shown(k) for k, v in content.items() if not isinstance(v, np.ndarray)]
     if wrong:
         raise WeightsError(f"{path}: these entries are not arrays: {', '.join(wrong[:10])}")
     if not content:
         raise WeightsError(f"{path}: the file holds no weights")
+    if len(content) > limit("tensors"):
+        raise WeightsError(f"{path}: it has {len(content)} tensors; {how_to_raise('tensors')}")
+    names = {str(name) for name in content}
+    if len(names) != len(content):
+        raise WeightsError(f"{path}: two tensors have the same name")
     return {str(name): array for name, array in content.items()}
 
 
@@ -58,16 +65,3 @@ def write_weights(path: str | Path, arrays: Mapping[str, np.ndarray]) -> None:
         write_array_pickle(path, dict(arrays))
     else:
         raise WeightsError(f"cannot write {path}: expected {PDPARAMS} or {SAFETENSORS}")
-
-
-def _read_safetensors(path: Path) -> dict[str, np.ndarray]:
-    try:
-        return safetensors.numpy.load(path.read_bytes())
-    except OSError as error:
-        raise WeightsError(f"weights {path} cannot be read: {error.strerror}") from None
-    except KeyError as error:  # NumPy has no such number
-        raise WeightsError(
-            f"{path}: weights of type {error.args[0]} cannot be read; save them as float32"
-        ) from None
-    except (safetensors.SafetensorError, ValueError) as error:
-        raise WeightsError(f"{path}: damaged or not a safetensors file: {error}") from None

@@ -8,10 +8,14 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from paddlevideo.utils.damage import shown
 from paddlevideo.utils.errors import WeightsError
 
 logger = logging.getLogger(__name__)
 
+_VARIANCE = "_variance"  # how the name of a batch norm's running variance ends
+_SHOWN = 5
+_MOST_LISTED = 1000  # names of one kind in a message
 _NUMBER_KINDS = "fiu"  # NumPy's letters for float, signed and unsigned integer
 
 
@@ -113,8 +117,28 @@ def _set(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: 
         name: paddle.to_tensor(np.asarray(arrays[name], order="C"), dtype=tensor.dtype)
         for name, tensor in state.items()
     }
+    unusable = unusable_arrays({name: tensor.numpy() for name, tensor in values.items()})
+    if unusable:
+        some = ", ".join(unusable[:_SHOWN]) + (", ..." if len(unusable) > _SHOWN else "")
+        raise WeightsError(
+            f"{source}: {len(unusable)} tensors make every result NaN; nothing was loaded: {some}. "
+            "They were written by a run that had diverged, or the file is damaged: use another"
+        )
     for name, tensor in state.items():
         tensor.set_value(values[name])
+
+
+def unusable_arrays(arrays: Mapping[str, np.ndarray]) -> list[str]:
+    """Return the names of the weights that are not finite, and of variances below 0."""
+    return [
+        name
+        for name, array in arrays.items()
+        if array.dtype.kind == "f"
+        and not (
+            np.isfinite(array).all()
+            and (not name.endswith(_VARIANCE) or array.min(initial=0.0) >= 0)
+        )
+    ]
 
 
 def _mismatch(source: str, problems: Mapping[str, list[str]]) -> str:
@@ -122,6 +146,8 @@ def _mismatch(source: str, problems: Mapping[str, list[str]]) -> str:
     for title, names in problems.items():
         if names:
             lines.append(f"  {len(names)} {title}:")
-            lines += [f"    {name}" for name in names]
+            lines += [f"    {shown(name)}" for name in names[:_MOST_LISTED]]
+            if len(names) > _MOST_LISTED:
+                lines.append(f"    and {len(names) - _MOST_LISTED} more")
     lines.append("  Is it a checkpoint of another model, variant or number of classes?")
     return "\n".join(lines)

@@ -1,8 +1,6 @@
 """MoViNet's weights from a TensorFlow checkpoint, or from a table of its variables (``.npz``)."""
 
 import re
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +11,8 @@ from paddlevideo.modeling.weights.movinet_names import block_names, names_of
 from paddlevideo.modeling.weights.movinet_tensorflow import from_tensorflow, short_key
 from paddlevideo.modeling.weights.tensorflow import Bundle, find_prefix
 from paddlevideo.modeling.weights.tensorflow.object_graph import GRAPH_KEY, ObjectGraph
+from paddlevideo.utils.archives import read_npz
+from paddlevideo.utils.damage import damage_of, shown
 from paddlevideo.utils.errors import WeightsError
 
 _NPZ = ".npz"
@@ -43,14 +43,15 @@ def import_tensorflow(path: str | Path) -> ImportedWeights:
         return _import_table(path)
     bundle = Bundle(find_prefix(path))
     source = str(bundle.prefix)
-    network = find_network(_graph_of(bundle), source)
+    graph = _graph_of(bundle)
+    with damage_of(source, "a checkpoint of a network"):
+        network = find_network(graph, source)
+    used = set(network.keys.values())
     for key in bundle.entries:
-        if key not in network.keys.values():
+        if key not in used:
             bundle.verify(key)
     variables = {uniform: bundle.read(key) for uniform, key in network.keys.items()}
-    arrays, unplaced = from_tensorflow(
-        variables, names_of(network.block_names), network.block_names
-    )
+    arrays, unplaced = _in_our_layout(variables, network.block_names, source)
     assert not unplaced, unplaced  # the walk asks for names of the same grammar
     return _with_rest(source, arrays, network, bundle)
 
@@ -83,15 +84,18 @@ def _graph_of(bundle: Bundle) -> ObjectGraph:
             f"{bundle.index_path} has no graph of saved objects: it is a name-based checkpoint of "
             "TensorFlow 1; expected one of tf.train.Checkpoint, model.save_weights or a SavedModel"
         )
+    text = bundle.read_string(GRAPH_KEY)
     try:
-        return ObjectGraph(bundle.read_string(GRAPH_KEY))
+        return ObjectGraph(text)
     except ValueError as error:
-        raise WeightsError(f"{bundle.prefix}: damaged graph of saved objects: {error}") from None
+        raise WeightsError(
+            f"{bundle.prefix}: damaged graph of saved objects: {shown(error)}"
+        ) from None
 
 
 def _import_table(path: Path) -> ImportedWeights:
     variables = _read_table(path)
-    layers = {int(m[1]) for key in variables if (m := _BLOCK.match(short_key(key)))}
+    layers = {m[1] for key in variables if (m := _BLOCK.match(short_key(key)))}
     if not layers:
         raise WeightsError(
             f"{path} holds no MoViNet: no array {_TABLE_PREFIX}.../layer_with_weights-1/..."
@@ -103,11 +107,5 @@ def _import_table(path: Path) -> ImportedWeights:
 
 
 def _read_table(path: Path) -> dict[str, np.ndarray]:
-    try:
-        with np.load(path, allow_pickle=False) as content:
-            names = [name for name in content.files if name.startswith(_TABLE_PREFIX)]
-            return {name.removeprefix(_TABLE_PREFIX): content[name] for name in names}
-    except OSError as error:
-        raise WeightsError(f"{path} cannot be read: {error.strerror or error}") from None
-    except (ValueError, KeyError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-        raise WeightsError(f"{path}: damaged or not a {_NPZ} file: {error}") from None
+    arrays = read_npz(path, lambda name: name.startswith(_TABLE_PREFIX))
+    return {name.removeprefix(_TABLE_PREFIX): array for name, array in arrays.items()}

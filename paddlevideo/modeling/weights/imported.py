@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from paddlevideo.modeling.weights.movinet_names import describe
+from paddlevideo.utils.damage import shown
 from paddlevideo.utils.errors import WeightsError
 
 _SHOWN = 5
@@ -69,7 +70,9 @@ class ImportedWeights:
         for title, names in problems.items():
             if names:
                 more = ", ..." if len(names) > _SHOWN else ""
-                lines.append(f"  {len(names)} {title}: {', '.join(names[:_SHOWN])}{more}")
+                lines.append(
+                    f"  {len(names)} {title}: {', '.join(map(shown, names[:_SHOWN]))}{more}"
+                )
         return "\n".join(lines)
 
 

@@ -22,11 +22,14 @@ from paddlevideo.modeling.weights.tensorflow.protobuf import (
     read_varint,
 )
 from paddlevideo.modeling.weights.tensorflow.table import NotATableError, read_table
+from paddlevideo.utils.damage import damage_of, open_regular, read_bounded, shown
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.limits import how_to_raise, limit
 
 _HEADER_KEY = b""
 _STRING = 7
 _BFLOAT16 = 14
+_MOST_AXES = 32  # of an array, to NumPy
 # Numbers of TensorFlow's DataType as little-endian NumPy types.
 _DTYPES = {
     1: "<f4", 2: "<f8", 3: "<i4", 4: "u1", 5: "<i2", 6: "i1", 9: "<i8", 10: "?",
@@ -75,10 +78,7 @@ class Bundle:
     def __init__(self, prefix: Path) -> None:
         self.prefix = prefix
         self.index_path = prefix.with_name(prefix.name + INDEX)
-        try:
-            data = self.index_path.read_bytes()
-        except OSError as error:
-            raise WeightsError(f"{self.index_path} cannot be read: {error.strerror}") from None
+        data = read_bounded(self.index_path, int(limit("index_bytes")))
         with _damage_of(self.index_path):
             table = read_table(data)
             self.num_shards = _parse_header(table.pop(_HEADER_KEY, None))
@@ -92,7 +92,7 @@ class Bundle:
             WeightsError: absent, cut, with a wrong checksum, or of a type without numbers.
         """
         entry = self._entry(key)
-        where = f"{self._shard_path(entry.shard)}: {key}"
+        where = f"{self._shard_path(entry.shard)}: {shown(key)}"
         if entry.dtype not in _DTYPES or entry.is_sliced:
             what = "sliced" if entry.is_sliced else f"of TensorFlow's type {entry.dtype}"
             raise WeightsError(f"{where} is {what}, which is not supported")
@@ -100,16 +100,20 @@ class Bundle:
         expected = math.prod(entry.shape) * dtype.itemsize
         if entry.size != expected:
             raise WeightsError(
-                f"{self.index_path}: damaged: {key} {list(entry.shape)} needs {expected} bytes, "
+                f"{self.index_path}: damaged: {shown(key)} {shown(list(entry.shape))} needs "
+                f"{shown(expected)} bytes, "
                 f"{entry.size} are stored"
             )
+        if expected > limit("tensor_bytes") or len(entry.shape) > _MOST_AXES:
+            raise WeightsError(f"{where}: too large; {how_to_raise('tensor_bytes')}")
         raw = self._raw(key, entry)
         if mask(crc32c(raw)) != entry.checksum:
             raise WeightsError(f"{where}: damaged: the checksum of its {entry.size} bytes is wrong")
         array = np.frombuffer(raw, dtype)
         if entry.dtype == _BFLOAT16:  # the upper half of a float32
             array = (array.astype(np.uint32) << np.uint32(16)).view(np.float32)
-        return array.reshape(entry.shape)
+        with _damage_of(self.index_path):
+            return array.reshape(entry.shape)
 
     def read_string(self, key: str) -> bytes:
         """Return a scalar string tensor."""
@@ -140,7 +144,7 @@ class Bundle:
 
     def _entry(self, key: str) -> Entry:
         if key not in self.entries:
-            raise WeightsError(f"{self.index_path}: there is no tensor {key}")
+            raise WeightsError(f"{self.index_path}: there is no tensor {shown(key)}")
         return self.entries[key]
 
     def _shard_path(self, shard: int) -> Path:
@@ -150,24 +154,26 @@ class Bundle:
 
     def _raw(self, key: str, entry: Entry) -> bytes:
         path = self._shard_path(entry.shard)
-        try:
-            with path.open("rb") as file:
-                file.seek(entry.offset)
-                raw = file.read(entry.size)
-        except OSError as error:
-            raise WeightsError(f"{path} cannot be read: {error.strerror}") from None
+        with open_regular(path) as (file, size), damage_of(path, "the data of a checkpoint"):
+            file.seek(min(entry.offset, size))
+            raw = file.read(min(entry.size, size))
         if len(raw) != entry.size:
             raise WeightsError(
-                f"{path}: cut: {key} lies at bytes {entry.offset} to {entry.offset + entry.size}"
+                f"{path}: cut: {shown(key)} lies at bytes {entry.offset} to "
+                f"{entry.offset + entry.size}"
             )
         return raw
 
     def _check_data_files(self) -> None:
         """Before anything is read, every data file must be there, and long enough."""
         ends: dict[int, int] = {}
+        stored: dict[int, int] = {}
         for key, entry in self.entries.items():
             if not 0 <= entry.shard < self.num_shards:
-                raise WeightsError(f"{self.index_path}: damaged: {key} is in shard {entry.shard}")
+                raise WeightsError(
+                    f"{self.index_path}: damaged: {shown(key)} is in shard {entry.shard}"
+                )
+            stored[entry.shard] = stored.get(entry.shard, 0) + entry.size
             ends[entry.shard] = max(ends.get(entry.shard, 0), entry.offset + entry.size)
         for shard, end in sorted(ends.items()):
             path = self._shard_path(shard)
@@ -178,17 +184,20 @@ class Bundle:
             size = path.stat().st_size
             if size < end:
                 raise WeightsError(f"{path}: cut: it has {size} bytes, the index needs {end}")
+            if stored[shard] > size:  # each is read and summed: that must end
+                raise WeightsError(f"{self.index_path}: damaged: tensors share their bytes")
 
 
 @contextlib.contextmanager
 def _damage_of(path: Path) -> Iterator[None]:
     """Turn what a damaged file leads to into one message."""
-    try:
-        yield
-    except NotATableError as error:
-        raise WeightsError(f"{path}: not a checkpoint index, or cut: {error}") from None
-    except (ValueError, IndexError, struct.error) as error:
-        raise WeightsError(f"{path}: damaged: {error}") from None
+    with damage_of(path, "a file of a TensorFlow checkpoint"):
+        try:
+            yield
+        except NotATableError as error:
+            raise WeightsError(f"{path}: not a checkpoint index, or cut: {error}") from None
+        except (ValueError, IndexError, struct.error) as error:
+            raise WeightsError(f"{path}: damaged: {shown(error)}") from None
 
 
 def _parse_header(message: bytes | None) -> int:

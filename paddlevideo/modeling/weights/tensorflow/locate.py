@@ -3,11 +3,13 @@
 import re
 from pathlib import Path
 
+from paddlevideo.utils.damage import damage_of, read_bounded, shown
 from paddlevideo.utils.errors import WeightsError
 
 INDEX = ".index"
 _DATA_FILE = re.compile(r"\.data-\d{5}-of-\d{5}$")
 _STATE_FILE = "checkpoint"
+_LONGEST_STATE_BYTES = 1_000_000
 _SAVED_MODEL = Path("variables", "variables")
 
 
@@ -22,6 +24,11 @@ def find_prefix(path: str | Path) -> Path:
         WeightsError: there is none, or several and nothing says which.
     """
     path = Path(path)
+    with damage_of(path, "the place of a checkpoint"):
+        return _find(path)
+
+
+def _find(path: Path) -> Path:
     if path.is_dir():
         return _in_folder(path)
     name = _DATA_FILE.sub("", path.name.removesuffix(INDEX))
@@ -63,7 +70,7 @@ def _named_in_state_file(folder: Path) -> Path | None:
     state_file = folder / _STATE_FILE
     if not state_file.is_file():
         return None
-    text = state_file.read_text(encoding="utf-8", errors="replace")
+    text = read_bounded(state_file, _LONGEST_STATE_BYTES).decode("utf-8", errors="replace")
     named = re.search(r'^model_checkpoint_path:\s*"([^"]+)"', text, re.MULTILINE)
     if named is None:
         raise WeightsError(f"{state_file} names no model_checkpoint_path")
@@ -71,4 +78,4 @@ def _named_in_state_file(folder: Path) -> Path | None:
     for prefix in (folder / named[1], folder / Path(named[1]).name):
         if _index_of(prefix).is_file():
             return prefix
-    raise WeightsError(f"{state_file} names {named[1]}, which is not in {folder}")
+    raise WeightsError(f"{state_file} names {shown(named[1])}, which is not in {folder}")

@@ -10,10 +10,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from paddlevideo.modeling.weights.tensorflow.protobuf import as_bytes, as_int, read_fields
+from paddlevideo.utils.limits import how_to_raise, limit
 
 GRAPH_KEY = "_CHECKPOINTABLE_OBJECT_GRAPH"
 ROOT = 0
 _VALUE = "VARIABLE_VALUE"
+_DEEPEST = 50  # edges from the root: the path of every node is kept
 
 Path = Sequence[str]
 
@@ -41,6 +43,8 @@ class ObjectGraph:
     """
 
     def __init__(self, message: bytes) -> None:
+        if len(message) > limit("weights_header_bytes"):
+            raise ValueError(f"{len(message)} bytes; {how_to_raise('weights_header_bytes')}")
         self.nodes = [
             _parse_node(as_bytes(value)) for field, value in read_fields(message) if field == 1
         ]
@@ -67,6 +71,8 @@ class ObjectGraph:
         while waiting:
             number, path = waiting.popleft()
             yield number, path
+            if len(path) >= _DEEPEST:
+                raise ValueError(f"an object lies behind more than {_DEEPEST} edges")
             for edge, child in self.nodes[number].children.items():
                 if child not in seen:
                     seen.add(child)

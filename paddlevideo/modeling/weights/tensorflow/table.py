@@ -5,13 +5,20 @@ and a masked CRC-32C; an index block of the places of the data blocks; a footer 
 """
 
 import struct
+from collections.abc import Iterator
 
 from paddlevideo.modeling.weights.tensorflow.crc32c import crc32c, mask
 from paddlevideo.modeling.weights.tensorflow.protobuf import read_varint
+from paddlevideo.utils.limits import how_to_raise, limit
 
 _FOOTER_BYTES = 48
 _MAGIC = 0xDB4775248B80FB57
 _TRAILER_BYTES = 5  # type of compression, checksum
+# A key is stored as what differs from the one before: a short file can hold very long ones.
+_LONGEST_KEY_BYTES = 4096
+_KEYS_PER_FILE = 32  # bytes of all keys, written out, by those of the file
+_MOST_BLOCKS = 10_000
+_SHOWN_BYTES = 100
 _COMPRESSIONS = {1: "Snappy", 2: "Zstandard", 4: "Zstandard"}
 
 
@@ -32,11 +39,23 @@ def read_table(data: bytes) -> dict[bytes, bytes]:
     _, position = _read_handle(footer, 0)  # of the meta blocks, which TensorFlow leaves empty
     index, _ = _read_handle(footer, position)
     entries: dict[bytes, bytes] = {}
-    for _, handle in _read_block(data, *index):
+    bytes_left, key_bytes_left = len(data), _KEYS_PER_FILE * len(data)
+    handles = [handle for _, handle in _read_block(data, *index)]
+    if len(handles) > _MOST_BLOCKS:
+        raise ValueError(f"it has {len(handles)} blocks; at most {_MOST_BLOCKS} are read")
+    for handle in handles:
         block, _ = _read_handle(handle, 0)
+        bytes_left -= block[1] + _TRAILER_BYTES
+        if bytes_left < 0:
+            raise ValueError("its blocks overlap")
         for key, value in _read_block(data, *block):
+            key_bytes_left -= len(key)
+            if key_bytes_left < 0:
+                raise ValueError(f"its keys are over {_KEYS_PER_FILE} times as long as the file")
+            if len(entries) >= limit("tensors"):
+                raise ValueError(f"it has more entries; {how_to_raise('tensors')}")
             if key in entries:
-                raise ValueError(f"the key {key!r} comes twice")
+                raise ValueError(f"the key {key[:_SHOWN_BYTES]!r} comes twice")
             entries[key] = value
     return entries
 
@@ -59,11 +78,12 @@ def _read_block(data: bytes, offset: int, size: int) -> list[tuple[bytes, bytes]
     if kind != 0:
         raise ValueError(f"blocks are compressed ({_COMPRESSIONS.get(kind, kind)})")
     (num_restarts,) = struct.unpack_from("<I", raw, size - 4) if size >= 4 else (0,)
-    return _read_entries(raw[: max(size - 4 - 4 * num_restarts, 0)])
+    return list(_read_entries(raw[: max(size - 4 - 4 * num_restarts, 0)]))
 
 
-def _read_entries(content: bytes) -> list[tuple[bytes, bytes]]:
-    entries, key, position = [], b"", 0
+def _read_entries(content: bytes) -> Iterator[tuple[bytes, bytes]]:
+    key, position, num_entries, num_key_bytes = b"", 0, 0, 0
+    most_entries, most_key_bytes = limit("tensors"), _KEYS_PER_FILE * len(content)
     while position < len(content):
         shared, position = read_varint(content, position)
         unshared, position = read_varint(content, position)
@@ -71,7 +91,11 @@ def _read_entries(content: bytes) -> list[tuple[bytes, bytes]]:
         end = position + unshared + value_size
         if shared > len(key) or end > len(content):
             raise ValueError("an entry does not fit its block")
+        num_entries, num_key_bytes = num_entries + 1, num_key_bytes + shared + unshared
+        if shared + unshared > _LONGEST_KEY_BYTES or num_key_bytes > most_key_bytes:
+            raise ValueError("its keys are far longer than those of a checkpoint")
+        if num_entries > most_entries:
+            raise ValueError(f"it has more entries; {how_to_raise('tensors')}")
         key = key[:shared] + content[position : position + unshared]
-        entries.append((key, content[position + unshared : end]))
+        yield key, content[position + unshared : end]
         position = end
-    return entries
