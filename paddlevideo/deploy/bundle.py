@@ -6,113 +6,44 @@ bundle whose files were altered is refused.
 """
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import pydantic
 
 from paddlevideo.deploy.engines import ProgramFiles
-from paddlevideo.utils.config import parse_yaml, to_yaml
-from paddlevideo.utils.errors import BundleError
+from paddlevideo.deploy.manifest import (
+    FORMAT_VERSION,
+    QUEUE_RULE,
+    BundleManifest,
+    StateQueue,
+    StepManifest,
+    TensorSpec,
+)
+from paddlevideo.deploy.manifest_check import check_file_name, check_manifest
+from paddlevideo.utils.config import to_yaml
+from paddlevideo.utils.errors import BundleError, shown
 from paddlevideo.utils.files import sha256_of, write_text
+from paddlevideo.utils.safe_yaml import parse_yaml
+from paddlevideo.utils.text_files import read_text
 
 MANIFEST_NAME = "inference.yml"
-FORMAT_VERSION = 3  # 1 had clip programs only, 2 always Paddle's; both are read
 
-
-@dataclass(frozen=True)
-class TensorSpec:
-    """One input or output of a program; -1 in the shape is any size."""
-
-    name: str
-    shape: tuple[int, ...]
-    dtype: str
-    axes: str
-
-
-@dataclass(frozen=True)
-class StateQueue:
-    """One state of a step: a queue of tensors, the oldest first.
-
-    A step takes them all and gives the newest; then the oldest is dropped and the newest pushed.
-    All are zero where a stream begins.
-
-    Attributes:
-        length: number of tensors.
-        shape, dtype: of each; the batch comes first.
-        inputs: the program's inputs, from the oldest to the newest.
-        output: the program's output: the newest.
-    """
-
-    name: str
-    length: int
-    shape: tuple[int, ...]
-    dtype: str
-    inputs: tuple[str, ...]
-    output: str
-
-
-QUEUE_RULE = "zeros at first; after a step drop the oldest input and push the output as the newest"
-
-
-@dataclass(frozen=True)
-class StepManifest:
-    """The program of one frame: what ``inference.yml`` says of it under ``step``.
-
-    Attributes:
-        program, params, onnx: file names; a quantised bundle has the ``.onnx`` alone.
-        inputs: the frame; the states are listed under ``queues``.
-        outputs: the logits; then come the newest of each queue, in order.
-        frame_rate: frames a second that the network was made for.
-        queue_rule: what to do with the queues, for readers of the file.
-    """
-
-    program: str | None
-    params: str | None
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    queues: tuple[StateQueue, ...]
-    frame_rate: float
-    onnx: str | None = None
-    queue_rule: str = QUEUE_RULE
-
-
-@dataclass(frozen=True)
-class BundleManifest:
-    """What ``inference.yml`` says.
-
-    Attributes:
-        model_name: the recipe's name of the model.
-        mode: ``clip``: frames of a whole clip in, logits out; ``stream``: there is a program of
-            one frame too, of the same weights.
-        program, params, onnx: file names of the clip network, of its weights, and of both as ONNX;
-            None in a quantised bundle, whose clips go through the program of one frame.
-        inputs, outputs: of the clip network.
-        pipeline: description of the pipeline that makes an input from a video file.
-        labels: names of the classes, or None where they are not known.
-        versions: what the bundle was written with.
-        files: size and SHA-256 of every file.
-        format_version: of this file.
-        precision: of the weights: ``fp32``, ``fp16`` or ``int8``.
-        quantization: how an int8 bundle was made.
-    """
-
-    model_name: str
-    mode: str
-    program: str | None
-    params: str | None
-    inputs: tuple[TensorSpec, ...]
-    outputs: tuple[TensorSpec, ...]
-    pipeline: dict[str, Any]
-    labels: list[str] | None = None
-    versions: dict[str, str] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
-    format_version: int = FORMAT_VERSION
-    onnx: str | None = None
-    step: StepManifest | None = None
-    precision: Literal["fp32", "fp16", "int8"] = "fp32"
-    quantization: dict[str, Any] | None = None
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "QUEUE_RULE",
+    "Bundle",
+    "BundleManifest",
+    "StateQueue",
+    "StepManifest",
+    "TensorSpec",
+    "file_facts",
+    "read_bundle",
+    "replace_bundle",
+    "write_manifest",
+]
 
 
 @dataclass(frozen=True)
@@ -227,31 +158,34 @@ def read_bundle(folder: str | Path) -> Bundle:
     """
     folder = Path(folder)
     path = folder / MANIFEST_NAME
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        what = "is not a folder" if not folder.is_dir() else f"has no {MANIFEST_NAME}"
-        raise BundleError(
-            f"{folder} {what} ({error.strerror}); export a model with tools/export_model.py"
-        ) from None
-    content = parse_yaml(text, str(path))
+    if not path.is_file():
+        what = f"has no {MANIFEST_NAME}" if folder.is_dir() else "is not a folder"
+        raise BundleError(f"{folder} {what}; export a model with tools/export_model.py")
+    manifest = _parse_manifest(read_text(path, str(path), BundleError), path)
+    _check_programs(path, manifest)
+    for name in _named_files(manifest):
+        check_file_name(name, str(path))
+    _check_files(folder, manifest)
+    check_manifest(manifest, str(path))
+    return Bundle(folder, manifest)
+
+
+def _parse_manifest(text: str, path: Path) -> BundleManifest:
+    content = parse_yaml(text, str(path), BundleError)
     if not isinstance(content, Mapping):
         raise BundleError(f"{path}: expected a mapping")
     version = content.get("format_version")
-    if not isinstance(version, int) or version > FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise BundleError(
-            f"{path}: format_version is {version}, this program reads up to {FORMAT_VERSION}; "
-            "update paddlevideo, or export again"
+            f"{path}: format_version is {str(version)[:100]}, this program reads up to "
+            f"{FORMAT_VERSION}; update paddlevideo, or export again"
         )
     try:
-        manifest = pydantic.TypeAdapter(BundleManifest).validate_python(dict(content))
+        return pydantic.TypeAdapter(BundleManifest).validate_python(dict(content))
     except pydantic.ValidationError as error:
         first = error.errors()[0]
-        at = ".".join(str(part) for part in first["loc"])
-        raise BundleError(f"{path}: {at}: {first['msg']}") from None
-    _check_programs(path, manifest)
-    _check_files(folder, manifest)
-    return Bundle(folder, manifest)
+        at = ".".join(str(part)[:100] for part in first["loc"])
+        raise BundleError(f"{path}: {at}: {first['msg']}, got {shown(first['input'])}") from None
 
 
 def _check_programs(path: Path, manifest: BundleManifest) -> None:
@@ -272,8 +206,6 @@ def _named_files(manifest: BundleManifest) -> set[str]:
 
 def _check_files(folder: Path, manifest: BundleManifest) -> None:
     for name in sorted(_named_files(manifest)):
-        if Path(name).name != name:
-            raise BundleError(f"{folder / MANIFEST_NAME} names {name}, which is not a plain file")
         path = folder / name
         if not path.is_file():
             raise BundleError(f"{path} is missing; export the model again")

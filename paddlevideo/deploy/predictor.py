@@ -11,6 +11,7 @@ import numpy as np
 from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, read_bundle
 from paddlevideo.deploy.class_scores import BestClass, ClassScore, best_classes, softmax
 from paddlevideo.deploy.engines import Engine, EngineOptions, open_engine
+from paddlevideo.deploy.manifest_check import check_pipeline, check_step_size
 from paddlevideo.deploy.streams.pool import StreamPool
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_opener import LazyClipEngine, StreamOpener, stream_options
@@ -166,11 +167,14 @@ def load_predictor(
 def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     """Put together pipeline and engine of a bundle that was read."""
     manifest = bundle.manifest
-    pipeline = Pipeline(manifest.pipeline, f"{bundle.folder / MANIFEST_NAME}: pipeline")
+    where = str(bundle.folder / MANIFEST_NAME)
+    pipeline = Pipeline(manifest.pipeline, f"{where}: pipeline")
+    check_pipeline(manifest.inputs, pipeline.views, where)
     if manifest.step is None:
         engine: Engine = open_engine(bundle.clip_files, options)
         streams = None
     else:
+        check_step_size(manifest.step, pipeline.view, where)
         engine = LazyClipEngine(bundle, options)
         streams = StreamOpener(bundle, options, pipeline.view)
     names = _input_names(bundle, pipeline, engine)

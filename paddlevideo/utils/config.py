@@ -5,43 +5,21 @@ business of the recipe (`paddlevideo.tasks.recipe`); this file only reads, merge
 """
 
 import copy
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
+from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.safe_yaml import Dumper, parse_yaml
+from paddlevideo.utils.text_files import read_text
 
 BASE_KEY = "_base_"
-
-
-class _Loader(yaml.SafeLoader):
-    """SafeLoader that refuses a key given twice and reads ``1e-4`` as the number it looks like."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        """Build one mapping, after looking for a key that stands in it twice."""
-        seen: set[str] = set()
-        for key_node, _ in node.value:
-            key = str(key_node.value)
-            if key in seen and key_node.tag != "tag:yaml.org,2002:merge":
-                line = key_node.start_mark.line + 1
-                raise ConfigError(f'{self.name}, line {line}: key "{key}" is given twice')
-            seen.add(key)
-        return super().construct_mapping(node, deep)
-
-
-class _Dumper(yaml.SafeDumper):
-    """SafeDumper that quotes the text ``1e-4``, which `_Loader` would read as a number."""
-
-
-for _class in (_Loader, _Dumper):
-    _class.add_implicit_resolver(
-        "tag:yaml.org,2002:float",
-        re.compile(r"^[-+]?[0-9]+(\.[0-9]*)?[eE][-+]?[0-9]+$"),
-        list("-+0123456789"),
-    )
+_SHOWN_PATH = 300  # characters of a path in a message
+_SHOWN_FILES = 5
+_INDEX_DIGITS = 9
 
 
 def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
@@ -50,54 +28,77 @@ def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, An
     Raises:
         ConfigError: no such file, not YAML, a cycle of bases, or an override that fits nothing.
     """
-    config = _read_with_bases(Path(path), ())
+    config = copy.deepcopy(_BaseReader().read(Path(path)))
     for override in overrides:
         apply_override(config, override)
     return config
 
 
-def parse_yaml(text: str, name: str) -> Any:
-    """Parse YAML text safely; ``name`` (a file or option) stands in the error message."""
-    try:
-        loader = _Loader(text)
-    except yaml.reader.ReaderError as error:
-        raise ConfigError(f"{name}: not valid YAML: {error.reason}") from None
-    loader.name = name
-    try:
-        return loader.get_single_data()
-    except (ValueError, AttributeError) as error:  # a date or number that is none
-        raise ConfigError(f"{name}: not valid YAML: {error}") from None
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        line = f", line {mark.line + 1}" if mark else ""
-        problem = getattr(error, "problem", None) or str(error)
-        raise ConfigError(f"{name}{line}: not valid YAML: {problem}") from None
-    finally:
-        loader.dispose()
+class _BaseReader:
+    """Reads configs with their bases, each file once.
 
+    Attributes:
+        merged: what each file gives with its bases, by its resolved path.
+        num_values: of all bases that were laid on one another, with repeats.
+    """
 
-def _read_with_bases(path: Path, children: tuple[Path, ...]) -> dict[str, Any]:
-    resolved = path.resolve()
-    if resolved in children:
-        chain = " -> ".join(str(p) for p in (*children, resolved))
-        raise ConfigError(f"{path}: {BASE_KEY} refers back to itself: {chain}")
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "not UTF-8 text"
+    def __init__(self) -> None:
+        self.merged: dict[Path, dict[str, Any]] = {}
+        self.num_values = 0
+
+    def read(self, path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+        """Return the config in ``path``; ``children`` are the files that led to it."""
         via = f" (named as {BASE_KEY} in {children[-1]})" if children else ""
-        raise ConfigError(f"config {path}{via} cannot be read: {reason}") from None
-    config = parse_yaml(text, str(path))
-    if not isinstance(config, dict):
-        raise ConfigError(f"{path}: expected a mapping of sections at the top of the file")
-    bases = config.pop(BASE_KEY, [])
-    bases = [bases] if isinstance(bases, str) else bases
-    if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
-        raise ConfigError(f"{path}: {BASE_KEY} is {bases!r}; expected a path or a list of paths")
-    merged: dict[str, Any] = {}
-    for base in bases:
-        merged = merge(merged, _read_with_bases(path.parent / base, (*children, resolved)))
-    return merge(merged, config)
+        subject = f"config {str(path)[:_SHOWN_PATH]}{via}"
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError, ValueError) as error:  # a loop of links, a NUL
+            raise ConfigError(f"{subject} cannot be read: {error}") from None
+        if resolved in children:
+            chain = " -> ".join(str(p) for p in (*children[-_SHOWN_FILES:], resolved))
+            raise ConfigError(f"{path}: {BASE_KEY} refers back to itself: {chain}")
+        if resolved not in self.merged:
+            self._check_number(len(self.merged) + len(children) + 1, path)
+            self.merged[resolved] = self._read(path, subject, (*children, resolved))
+        return self.merged[resolved]
+
+    def _read(self, path: Path, subject: str, files: tuple[Path, ...]) -> dict[str, Any]:
+        config = parse_yaml(read_text(path, subject), str(path))
+        if not isinstance(config, dict):
+            raise ConfigError(f"{path}: expected a mapping of sections at the top of the file")
+        bases = config.pop(BASE_KEY, [])
+        bases = [bases] if isinstance(bases, str) else bases
+        if not isinstance(bases, list) or not all(isinstance(base, str) for base in bases):
+            raise ConfigError(
+                f"{path}: {BASE_KEY} is {shown(bases)}; expected a path or a list of paths"
+            )
+        self._check_number(len(bases), path)
+        merged: dict[str, Any] = {}
+        for base in bases:
+            found = self.read(path.parent / base, files)
+            self.num_values += _num_values(found)
+            if self.num_values > limit("config_nodes"):
+                raise ConfigError(
+                    f"{path}: too many values with those of its {BASE_KEY}; "
+                    f"{how_to_raise('config_nodes')}"
+                )
+            merged = merge(merged, found)
+        return merge(merged, config)
+
+    def _check_number(self, number: int, path: Path) -> None:
+        if number > limit("config_bases"):
+            raise ConfigError(
+                f"{path}: too many files through {BASE_KEY}; {how_to_raise('config_bases')}"
+            )
+
+
+def _num_values(value: Any) -> int:
+    """How many values a config holds, containers included."""
+    if isinstance(value, dict):
+        return 1 + sum(map(_num_values, value.values()))
+    if isinstance(value, list):
+        return 1 + sum(map(_num_values, value))
+    return 1
 
 
 def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -127,18 +128,22 @@ def apply_override(config: dict[str, Any], override: str) -> None:
         ConfigError: no ``=``, or a step of the path leads through something without that key.
     """
     dotted, separator, text = override.partition("=")
-    if not separator or not dotted.strip():
-        raise ConfigError(f'-o {override}: expected "KEY.KEY=VALUE"')
+    keys = dotted.strip().split(".")
+    if not separator or not all(keys):
+        raise ConfigError(f'-o {override[:100]}: expected "KEY.KEY=VALUE"')
+    dotted = dotted[:100]
+    if len(keys) > limit("config_depth"):
+        raise ConfigError(f"-o {dotted}: nested too deep; {how_to_raise('config_depth')}")
     value = parse_yaml(text, f"-o {dotted}")
-    *parents, last = dotted.strip().split(".")
+    *parents, last = keys
     node: Any = config
     for depth, part in enumerate(parents):
-        here = ".".join(parents[: depth + 1])
+        here = ".".join(parents[: depth + 1])[:100]
         if isinstance(node, dict) and (part not in node or node[part] is None):
             node[part] = {}
         node = _step(node, part, here)
         if not isinstance(node, (dict, list)):
-            raise ConfigError(f"-o {dotted}: {here} is {node!r}, which has no keys")
+            raise ConfigError(f"-o {dotted}: {here} is {shown(node)}, which has no keys")
     if isinstance(node, list):
         _step(node, last, dotted)
         node[int(last)] = value
@@ -148,15 +153,17 @@ def apply_override(config: dict[str, Any], override: str) -> None:
 
 def _step(node: Any, part: str, where: str) -> Any:
     if isinstance(node, list):
-        if not part.isdecimal() or int(part) >= len(node):
-            raise ConfigError(f"-o {where}: expected an index from 0 to {len(node) - 1}")
+        # The number of digits first: int() refuses thousands of them.
+        if not part.isdecimal() or len(part) > _INDEX_DIGITS or int(part) >= len(node):
+            known = f"an index from 0 to {len(node) - 1}" if node else "no index: the list is empty"
+            raise ConfigError(f"-o {where}: expected {known}")
         return node[int(part)]
     return node[part]
 
 
 def to_yaml(config: Mapping[str, Any]) -> str:
     """Write a config back as YAML text, sections in their order."""
-    return yaml.dump(_plain(config), Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(_plain(config), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
 def _plain(value: Any) -> Any:
@@ -170,5 +177,6 @@ def _plain(value: Any) -> Any:
 
 def unknown_key(where: str, key: str, known: Sequence[str]) -> ConfigError:
     """The error for a key that a section does not have."""
+    key = key[:100]
     at = f"{where}.{key}" if where else key
     return ConfigError(f'{at}: unknown key "{key}"; {nearest_hint(key, known)}')

@@ -5,7 +5,11 @@ Anything that is not a :class:`PaddleVideoError` is a defect of ours and keeps i
 """
 
 import difflib
+import reprlib
 from collections.abc import Iterable
+from typing import Any
+
+_SHOWN = 100  # characters of a value from a file in a message
 
 
 class PaddleVideoError(Exception):
@@ -32,10 +36,28 @@ class DeviceError(PaddleVideoError):
     """The requested device, precision or launch is not available on this machine."""
 
 
+class ArgumentError(ValueError):
+    """An argument of a component cannot be; the text names it.
+
+    What builds the component from a file (`Registry.build`) makes a `ConfigError` of it, with the
+    YAML path. Any other `ValueError` is a defect and keeps its traceback.
+    """
+
+
+def shown(value: Any) -> str:
+    """``repr`` of a value from a file, cut for a message; nothing large is written out."""
+    short = reprlib.Repr()
+    short.maxstring = short.maxother = short.maxlong = _SHOWN
+    text = short.repr(value)
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
+
+
 def nearest_hint(bad: str, good: Iterable[str]) -> str:
     """Return ``'did you mean "x"? '`` and the list of good names, for the end of a message."""
     names = sorted(good)
-    close = difflib.get_close_matches(bad.lower(), [n.lower() for n in names], n=1, cutoff=0.6)
+    close = difflib.get_close_matches(
+        bad[:_SHOWN].lower(), [n.lower() for n in names], n=1, cutoff=0.6
+    )
     by_lower = {n.lower(): n for n in names}
     hint = f'did you mean "{by_lower[close[0]]}"? ' if close else ""
     return f"{hint}known: {', '.join(names) if names else '(none)'}"

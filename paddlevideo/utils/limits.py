@@ -25,11 +25,12 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "read_seconds_per_megabyte": 30,
     "bad_packets": 250,  # damaged packets in a row before the rest of a video is given up
     "lost_share": 0.5,  # share of a video's frames that may be lost
-    "config_bytes": 4e6,  # a YAML or JSON file: a config or a manifest
+    "config_bytes": 2e6,  # a YAML or JSON file: a config or a manifest
     "config_depth": 50,  # nesting of mappings and lists in it
-    "config_nodes": 200_000,  # values in it, with its aliases written out
+    "config_nodes": 100_000,  # values in it, with its aliases written out
     "config_bases": 100,  # files that a config includes through _base_, each counted once
     "list_bytes": 512e6,  # a list of samples
+    "state_bytes": 1e9,  # all states of one stream, as a manifest lists them
     "tensor_bytes": 8e9,  # one tensor of a weights file or a program
     "map_bytes": 1e9,  # all maps of one stream in a program of the compiled engine
     "tensors": 20_000,  # tensors in one weights file

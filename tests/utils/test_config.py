@@ -1,5 +1,6 @@
 """Config files: bases, merging, overrides; nothing in them is ever evaluated."""
 
+import copy
 from pathlib import Path
 
 import pytest
@@ -320,3 +321,77 @@ def test_unknown_key():
     expected = 'DATASET.batch_sise: unknown key "batch_sise"; did you mean "batch_size"? '
     assert str(error) == expected + "known: batch_size, train"
     assert str(unknown_key("", "x", ["y"])).startswith('x: unknown key "x"')
+
+
+# Hostile bases and overrides
+
+
+def test_a_chain_of_bases_is_bounded(write):
+    for number in range(1200):
+        write(f"c{number}.yaml", f"_base_: c{number + 1}.yaml")
+    path = write("c1200.yaml", "a: 1").with_name("c0.yaml")
+    with pytest.raises(ConfigError, match="too many files through _base_; the limit config_bases"):
+        read_config(path)
+    assert read_config(path.with_name("c1150.yaml")) == {"a": 1}
+
+
+def test_doubled_bases_are_read_once(write):
+    for number in range(23):
+        write(f"c{number}.yaml", f"_base_: [c{number + 1}.yaml, ./c{number + 1}.yaml]")
+    path = write("c23.yaml", "a: {b: 1}").with_name("c0.yaml")
+    assert read_config(path) == {"a": {"b": 1}}
+
+
+@pytest.mark.parametrize("base", ['"a\\0b"', ".", "/dev/zero", "x" * 300, "loop"])
+def test_bases_that_are_no_file(write, tmp_path, base):
+    (tmp_path / "loop").symlink_to("loop")
+    with pytest.raises(ConfigError, match=r"cannot be read|NUL"):
+        read_config(write("config.yaml", f"_base_: {base}"))
+
+
+@pytest.mark.parametrize(
+    "override",
+    [
+        *("a..b=1", "=", "=1", ".a=1", "a.=1", "a", "s.b=1", "l.2=1", "l.x=1", "l.-1=1", "e.0=1"),
+        *(f"l.{'9' * 5000}=1", "a." * 100_000 + "b=1", "l.\u00b2=1"),
+    ],
+)
+def test_overrides_that_fit_nothing(override):
+    config = {"s": 1, "l": [1, 2], "e": []}
+    with pytest.raises(ConfigError, match="-o ") as caught:
+        apply_override(config, override)
+    assert len(str(caught.value)) < 500
+
+
+def leaves(value, path=()):
+    if isinstance(value, (dict, list)) and value:
+        items = value.items() if isinstance(value, dict) else enumerate(value)
+        for key, item in items:
+            yield from leaves(item, (*path, str(key)))
+    else:
+        yield ".".join(path), value
+
+
+PROJECT_CONFIGS = sorted(Path("configs").rglob("*.yaml"))
+
+
+@pytest.mark.parametrize("path", PROJECT_CONFIGS, ids=lambda path: path.name)
+def test_an_override_changes_one_leaf_alone(path):
+    before = read_config(path)
+    known = dict(leaves(before))
+    for place in known:
+        config = copy.deepcopy(before)
+        apply_override(config, f"{place}=another")
+        assert dict(leaves(config)) == {**known, place: "another"}
+    assert not {id(part) for part in containers(before)} & {
+        id(part) for part in containers(read_config(path))
+    }
+    parts = list(containers(before))
+    assert len({id(part) for part in parts}) == len(parts)
+
+
+def containers(value):
+    if isinstance(value, (dict, list)):
+        yield value
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from containers(item)

@@ -25,8 +25,11 @@ class PaddleEngine:
         program, params: the files.
         output_names: our names of the outputs, in the program's order.
 
+    Attributes:
+        declared: shape and dtype of each input, where the program file says them.
+
     Raises:
-        BundleError: the engine refuses the files.
+        BundleError: the engine refuses the files, or they have another number of outputs.
         DeviceError: a GPU or TensorRT is asked for and not there.
     """
 
@@ -44,11 +47,11 @@ class PaddleEngine:
         config.disable_glog_info()
         config.switch_ir_optim(options.ir_optim)
         self._place = paddle.CPUPlace()
-        self._declared = declared_inputs(program)
+        self.declared = declared_inputs(program)
         if _use_gpu(options):
             config.enable_use_gpu(options.gpu_memory_mb, 0)
             if options.use_tensorrt:
-                use_tensorrt(config, options, program, self._declared)
+                use_tensorrt(config, options, program, self.declared)
             self._place = paddle.CUDAPlace(0)
         else:
             _configure_cpu(config, options)
@@ -58,6 +61,12 @@ class PaddleEngine:
             raise BundleError(f"{program}: Paddle Inference refuses it: {error}") from None
         self._program = program
         self._output_names = list(output_names)
+        num_outputs = len(self._predictor.get_output_names())
+        if num_outputs != len(self._output_names):
+            raise BundleError(
+                f"{program} has {num_outputs} outputs where {len(self._output_names)} are named; "
+                "export the model again"
+            )
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Copy the inputs in, run, copy the outputs out.
@@ -67,7 +76,7 @@ class PaddleEngine:
         """
         given = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in inputs.items())
         for name in self._predictor.get_input_names():
-            declared = self._declared.get(name)
+            declared = self.declared.get(name)
             if declared is not None and not declared.fits(inputs[name]):
                 raise BundleError(
                     f"{self._program} cannot run on {given}: its input {name} is "

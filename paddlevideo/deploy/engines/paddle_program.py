@@ -39,7 +39,7 @@ def declared_inputs(program: Path) -> dict[str, DeclaredInput]:
             for item in found
             if {"name", "shape", "dtype"} <= set(item)
         }
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError):
         return {}  # the engine itself will say what is wrong with the file
 
 

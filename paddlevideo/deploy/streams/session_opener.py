@@ -9,6 +9,7 @@ import numpy as np
 
 from paddlevideo.deploy.bundle import Bundle
 from paddlevideo.deploy.engines import Engine, EngineOptions, TensorEngine, open_engine
+from paddlevideo.deploy.manifest_check import check_input_names
 from paddlevideo.deploy.streams.pool import StreamPool
 from paddlevideo.deploy.streams.session import Stepper, StreamSession
 from paddlevideo.deploy.streams.session_options import StreamOptions
@@ -135,7 +136,9 @@ class LazyClipEngine:
     def _engine(self) -> Engine:
         if self._bundle.manifest.program is None:
             return StepByStepEngine(self._bundle, self._options)
-        return open_engine(self._bundle.clip_files, self._options)
+        engine = open_engine(self._bundle.clip_files, self._options)
+        check_input_names(self.input_names, engine.input_names, str(self._bundle.program))
+        return engine
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Compute the outputs of one batch of clips, all by name."""

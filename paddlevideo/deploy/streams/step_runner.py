@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.bundle import Bundle, StateQueue
+from paddlevideo.deploy.bundle import MANIFEST_NAME, Bundle, StateQueue
 from paddlevideo.deploy.engines import EngineOptions, TensorEngine, open_engine
+from paddlevideo.deploy.manifest_check import check_declared, check_input_names
 from paddlevideo.utils.errors import BundleError, DataError
 
 
@@ -52,6 +53,13 @@ class StepRunner:
                 f"{bundle.folder} was exported for {frame.shape[0]} streams at a time, "
                 f"{batch_size} are asked for; export with --batch dynamic"
             )
+        stated = {frame.name: (frame.shape, frame.dtype)}
+        stated.update(
+            (n, (queue.shape, queue.dtype)) for queue in step.queues for n in queue.inputs
+        )
+        where = f"{bundle.folder / MANIFEST_NAME}: step"
+        check_input_names(stated, self._engine.input_names, where)
+        check_declared(stated, getattr(self._engine, "declared", {}), where)
         self.batch_size = batch_size
         self.frame_shape: tuple[int, int, int] = (3, frame.shape[2], frame.shape[3])
         self.frame_dtype: np.dtype = np.dtype(frame.dtype)
