@@ -56,7 +56,7 @@ def main() -> None:
     log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
     setup_logging(recipe.log_level, log_file, quiet=not is_main())
     if arguments.test:
-        test_model(recipe, model)
+        test_model(recipe, model, weights)
     else:
         precision = Precision(arguments.amp, arguments.amp_level)
         Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()

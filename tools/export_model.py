@@ -13,7 +13,7 @@ import _root  # noqa: F401
 from paddlevideo.deploy import Bundle, ExportOptions, export_model
 from paddlevideo.deploy.clip_length import with_frames
 from paddlevideo.entry import Weights, add_config_options, open_model, open_recipe, run_command
-from paddlevideo.tasks.build import class_names
+from paddlevideo.tasks.class_names import class_names
 from paddlevideo.utils.device import setup_device
 from paddlevideo.utils.errors import ConfigError
 
@@ -138,7 +138,8 @@ def main() -> None:
         )
     recipe = open_recipe(arguments.config, arguments.override)
     setup_device("cpu")
-    model = open_model(recipe, weights_of(arguments.pretrained_params))
+    weights = weights_of(arguments.pretrained_params)
+    model = open_model(recipe, weights)
     pipeline = recipe.inference_description()
     if arguments.frames is not None:
         pipeline = with_frames(pipeline, arguments.frames)
@@ -147,7 +148,7 @@ def main() -> None:
         pipeline,
         arguments.output_path,
         arguments.save_name or recipe.model_name,
-        class_names(recipe, model.num_classes),
+        class_names(recipe, model.num_classes, weights),
         ExportOptions(
             mode=arguments.mode,
             onnx="onnx" in arguments.format,

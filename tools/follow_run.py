@@ -77,7 +77,8 @@ def follow(folder: Path, pid: int | None, position: int) -> None:
                 bar.n = line["epoch"] * steps
                 bar.refresh()
             elif line["kind"] == "valid":
-                bar.set_postfix_str(f"validation top-1 {line['top1']:.3f}")
+                name = line.get("headline", "loss")
+                bar.set_postfix_str(f"validation {name} {line[name]:.3f}")
 
 
 def main() -> None:

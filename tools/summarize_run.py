@@ -11,6 +11,7 @@ from typing import Any
 import _root  # noqa: F401
 
 from paddlevideo.entry import run_command
+from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME
 from paddlevideo.utils.config import read_config
@@ -35,19 +36,28 @@ def summary(folder: Path) -> list[tuple[str, str]]:
     lines = read_metrics(folder / METRICS_NAME)
     config = read_config(folder / CONFIG_NAME)
     name = config["model_name"]
+    metric = METRICS.build(config["METRIC"], "METRIC")
     epochs = [line for line in lines if line["kind"] == "train_epoch"]
     seconds = sum(line["seconds"] for line in epochs)
     rows = [
         ("trained", f"{name}, {number_of_classes(config['MODEL'])} classes"),
         ("epochs", f"{len({line['epoch'] for line in epochs})}, {seconds / 60:.1f} minutes"),
     ]
-    valid = [line for line in lines if line["kind"] == "valid"]
+    valid = [line for line in lines if line["kind"] == "valid" and metric.headline in line]
     if valid:
-        best = max(valid, key=lambda line: line["top1"])
-        rows.append(("validation", f"top-1 {best['top1']:.4f} (best, epoch {best['epoch']})"))
+        best = valid[0]
+        for line in valid[1:]:
+            if metric.is_better(line[metric.headline], best[metric.headline]):
+                best = line
+        value = best[metric.headline]
+        text = f"{metric.headline} {value:.4f} (best, epoch {best['epoch']})"
+        rows.append(("validation", text))
     tested = last_of(lines, "test")
     if tested:
-        rows.append(("test", f"top-1 {tested['top1']:.4f} on {tested['samples']} videos"))
+        name_tested = tested.get("headline", metric.headline)
+        rows.append(
+            ("test", f"{name_tested} {tested[name_tested]:.4f} on {tested['samples']} videos")
+        )
     weights = sorted(folder.glob(f"{name}_best.pdparams"))
     rows += [("weights", str(path)) for path in weights]
     rows.append(("run", f"{folder}: {CONFIG_NAME}, {METRICS_NAME}, run.log"))

@@ -18,7 +18,7 @@ from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
 from paddlevideo.deploy.streams.step_runner import StepRunner
-from paddlevideo.loader.dataset.folder import class_names_of
+from paddlevideo.loader.dataset.class_folders import class_names_of
 from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.utils.errors import BundleError, DataError
 from paddlevideo.utils.progress import track

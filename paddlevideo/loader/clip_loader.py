@@ -81,13 +81,17 @@ class ClipLoader:
         """
         yield from self._read(Plan(self.index_sampler, epoch, epoch + 1, start_step))
 
-    def epochs(self, first: int, last: int) -> Generator[dict[str, paddle.Tensor], None, None]:
+    def epochs(
+        self, first: int, last: int, start_step: int = 0
+    ) -> Generator[dict[str, paddle.Tensor], None, None]:
         """Yield the batches of the epochs ``first`` up to, not including, ``last``.
+
+        The first of them begins with batch ``start_step``.
 
         The same as one `epoch` after the other, with one set of worker processes, which read
         ahead from one epoch into the next.
         """
-        yield from self._read(Plan(self.index_sampler, first, last))
+        yield from self._read(Plan(self.index_sampler, first, last, start_step))
 
     def _read(self, plan: Plan) -> Iterator[dict[str, paddle.Tensor]]:
         if self.num_workers and workers_are_possible():

@@ -1,10 +1,14 @@
 """Top-k accuracy and mean cross entropy as sums over samples."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import paddle
+from paddle import Tensor
 
 from paddlevideo.utils.distributed import all_reduce_sum
+from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.registry import Registry
 
 METRICS: Registry[Any] = Registry("metric")
@@ -22,13 +26,45 @@ class TopKAccuracy:
 
     Args:
         topk: the values of k.
+
+    Attributes:
+        headline: the key of the result by which models are compared, more being better: that of
+            the smallest k.
     """
 
     def __init__(self, topk: tuple[int, ...] = (1, 5)) -> None:
         if not topk or min(topk) < 1:
             raise ValueError(f"topk is {topk}, expected numbers above 0")
+        if len(set(topk)) < len(topk):
+            raise ValueError(f"topk is {topk}, which names a k twice")
         self.topk = topk
+        self.headline = f"top{min(topk)}"
         self.reset()
+
+    @staticmethod
+    def is_better(value: float, best: float) -> bool:
+        """Whether one headline value is better than another."""
+        return value > best
+
+    def check_classes(self, num_classes: int) -> None:
+        """Raise `ConfigError` if the headline would count every answer as right."""
+        least = min(self.topk)
+        if least > 1 and least >= num_classes:
+            raise ConfigError(
+                f"METRIC.topk: its smallest k is {least}, and the model has {num_classes} "
+                "classes: every answer would be right; add a smaller k, such as 1"
+            )
+
+    def batch_sums(self, logits_BN: Tensor, label_B: Tensor) -> dict[str, Tensor]:
+        """Right answers of a batch, on the device; a row that is not finite is wrong."""
+        own_B1 = logits_BN.take_along_axis(label_B.reshape([-1, 1]), axis=1)
+        rank_B = (logits_BN >= own_B1).astype("float32").sum(axis=1) - 1.0
+        finite_B = paddle.isfinite(logits_BN).all(axis=1)
+        return {f"top{k}": ((rank_B < k) & finite_B).astype("float32").sum() for k in self.topk}
+
+    def summary(self, result: Mapping[str, float]) -> str:
+        """The accuracies of `compute`, as PaddleVideo's last line of a test has them."""
+        return ", ".join(f"avg_acc{k}= {result[f'top{k}']:.5f}" for k in self.topk)
 
     def reset(self) -> None:
         """Forget all samples."""

@@ -22,7 +22,7 @@ from paddle import nn
 from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights, write_weights
 from paddlevideo.modeling.weights.fit import unusable_arrays
 from paddlevideo.utils.damage import damage_of, read_bounded, shown
-from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.errors import NonFiniteError, WeightsError
 from paddlevideo.utils.files import sha256_of, write_json
 from paddlevideo.utils.limits import limit
 
@@ -57,17 +57,32 @@ class Checkpoints:
         """The training state after ``epoch`` (from 1)."""
         return self.folder / f"{self.name}_epoch_{epoch:05d}.state"
 
+    def check_finite(self, model: nn.Layer, optimizer: Any) -> None:
+        """Raise `NonFiniteError` if a weight, a statistic or an optimizer value is not finite."""
+        _finite(model_arrays(model))
+        _finite(optimizer_arrays(optimizer, model))
+
     def save_best(self, model: nn.Layer) -> None:
-        """Write the weights as the best ones."""
-        write_weights(self.best_weights, model_arrays(model))
+        """Write the weights as the best ones.
+
+        Raises:
+            NonFiniteError: one of them is not finite; the best weights so far stay.
+        """
+        write_weights(self.best_weights, _finite(model_arrays(model)))
 
     def save(self, epoch: int, model: nn.Layer, optimizer: Any, state: Mapping[str, Any]) -> None:
-        """Write weights and training state after ``epoch``; drop the state of older epochs."""
+        """Write weights and training state after ``epoch``; drop the state of older epochs.
+
+        Raises:
+            NonFiniteError: a weight or a value of the optimizer is not finite; nothing is written.
+        """
+        model_state = _finite(model_arrays(model))
+        optimizer_state = _finite(optimizer_arrays(optimizer, model))
         weights, folder = self.weights_of(epoch), self.state_folder_of(epoch)
         folder.mkdir(parents=True, exist_ok=True)
         (folder / _MANIFEST).unlink(missing_ok=True)
-        write_weights(weights, model_arrays(model))
-        write_weights(folder / _OPTIMIZER, optimizer_arrays(optimizer, model))
+        write_weights(weights, model_state)
+        write_weights(folder / _OPTIMIZER, optimizer_state)
         kind = type(optimizer).__name__
         write_json(folder / _STATE, {"epoch": epoch, "optimizer": kind, **state})
         manifest = {
@@ -107,19 +122,45 @@ class Checkpoints:
                 f"{state.get('freeze')}, and now freeze is {freeze}; to go on from the weights "
                 "alone use -w"
             )
-        load_arrays(model, read_weights(weights), str(weights))
-        arrays = read_weights(folder / _OPTIMIZER)
+        try:
+            saved, arrays = (
+                _finite(read_weights(weights)),
+                _finite(read_weights(folder / _OPTIMIZER)),
+            )
+        except NonFiniteError as error:
+            raise WeightsError(f"cannot resume after epoch {epoch}: {folder}: {error}") from None
+        load_arrays(model, saved, str(weights))
         load_optimizer_arrays(optimizer, model, arrays, str(folder / _OPTIMIZER))
         return state
+
+    def last_good(self) -> Path | None:
+        """The newest weights to go on from: those of the last epoch, else the best; None: none."""
+        epoch = self.newest_valid()
+        if epoch:
+            return self.weights_of(epoch)
+        try:
+            _finite(read_weights(self.best_weights))
+        except (NonFiniteError, WeightsError):
+            return None
+        return self.best_weights
 
     def newest_valid(self) -> int:
         """The last epoch whose checkpoint is complete and unaltered; 0 if there is none."""
         for epoch in reversed(self._saved_epochs()):
-            problem = self._problem(epoch)
+            problem = self._problem(epoch) or self._non_finite(epoch)
             if not problem:
                 return epoch
             logger.warning("checkpoint of epoch %d is passed over: %s", epoch, problem)
         return 0
+
+    def _non_finite(self, epoch: int) -> str:
+        """Why a complete checkpoint is of no use: it was saved after training had diverged."""
+        try:
+            _finite(read_weights(self.weights_of(epoch)))
+            _finite(read_weights(self.state_folder_of(epoch) / _OPTIMIZER))
+        except (NonFiniteError, WeightsError) as error:
+            return str(error)
+        return ""
 
     def _saved_epochs(self) -> list[int]:
         found = self.folder.glob(f"{glob.escape(self.name)}_epoch_*.state")
@@ -171,6 +212,14 @@ def _read_state(path: Path) -> dict[str, Any]:
         if not isinstance(state, dict):
             raise ValueError("it is no table")
         return state
+
+
+def _finite(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Return ``arrays`` if every number in them is finite; else `NonFiniteError` names one."""
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            raise NonFiniteError(f"{name} holds numbers that are not finite")
+    return arrays
 
 
 def optimizer_arrays(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:

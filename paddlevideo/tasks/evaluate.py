@@ -1,12 +1,15 @@
 """Run a model over a split and add up its metric."""
 
+import math
 from typing import Any
 
+import numpy as np
 import paddle
 from paddle import nn
 
 from paddlevideo.loader import ClipLoader
-from paddlevideo.utils.distributed import is_main
+from paddlevideo.utils.distributed import all_reduce_sum, is_main
+from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
 
@@ -14,16 +17,32 @@ def evaluate(model: nn.Layer, loader: ClipLoader, metric: Any, label: str) -> di
     """Return the metric's result over every sample of the split, all processes together.
 
     The model is in evaluation mode during the call and left in the mode it had.
+
+    Raises:
+        NonFiniteError: logits or a value of the result are infinite or NaN; in every process alike.
     """
     was_training = model.training
     model.eval()
     metric.reset()
     inputs = list(model.input_specs())
     with paddle.no_grad():
+        num_bad = 0
         batches = loader.epoch(0)
         for batch in track(batches, len(loader), label, show=is_main()):
             logits = model(*(batch[name] for name in inputs)).astype("float32")
-            metric.update(logits.numpy(), batch["label"].numpy(), batch["readable"].numpy())
+            logits_BN, readable_B = logits.numpy(), batch["readable"].numpy().astype(bool)
+            metric.update(logits_BN, batch["label"].numpy(), readable_B)
+            num_bad += int((~np.isfinite(logits_BN).all(axis=1) & readable_B).sum())
     if was_training:
         model.train()
-    return metric.compute()
+    result: dict[str, float] = metric.compute()
+    num_bad_anywhere = int(all_reduce_sum(np.array([num_bad], np.float64))[0])
+    if num_bad_anywhere:
+        raise NonFiniteError(
+            f"{label}: the model's logits are not finite for {num_bad_anywhere} of "
+            f"{result['samples']} samples; its weights are of no use"
+        )
+    for name, value in result.items():
+        if not math.isfinite(value):
+            raise NonFiniteError(f"{label}: the {name} is {value}, which is not finite")
+    return result

@@ -2,18 +2,23 @@
 
 import contextlib
 import logging
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.utils.distributed import world_size
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.distributed import all_reduce_sum, world_size
+from paddlevideo.utils.errors import ConfigError, NonFiniteError
 from paddlevideo.utils.interrupts import interrupts_held
 
 logger = logging.getLogger(__name__)
+
+# Loss scaling begins at 2**16 and halves: more of them in a row are no matter of the scale.
+_MOST_SKIPPED_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -70,6 +75,8 @@ class TrainStep:
         self.scaler = paddle.amp.GradScaler(
             enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16
         )
+        self._bad_in_a_row = 0
+        self._parameters = [p for p in model.parameters() if not p.stop_gradient]
 
     def __call__(
         self, batch: Mapping[str, Tensor], learning_rate: float, group_size: int, update: bool
@@ -83,6 +90,9 @@ class TrainStep:
 
         Returns:
             ``loss`` and ``logits`` of the batch, detached.
+
+        Raises:
+            NonFiniteError: they are not finite, in any process; nothing was updated.
         """
         with interrupts_held():
             result = self._run(batch, learning_rate, group_size, update)
@@ -99,12 +109,34 @@ class TrainStep:
             ):
                 result = self.module(batch)
             self.scaler.scale(result["loss"] / group_size).backward()
+        self._judge(result, update)
         if update:
             self.optimizer.set_lr(learning_rate)
             self.scaler.step(self.optimizer)
             self.scaler.update()
             self.optimizer.clear_grad()
         return dict(result)
+
+    def _judge(self, result: Mapping[str, Tensor], update: bool) -> None:
+        """Raise before the optimizer moves if loss, logits or gradients are not finite anywhere.
+
+        The logits too: Paddle's cross entropy on the CPU gives ln(classes) for logits of NaN. Under
+        loss scaling, which halves the scale and leaves the step out, some in a row are allowed.
+        """
+        judged = [result["logits"], result["loss"]]
+        if update:
+            judged += [p.grad for p in self._parameters if p.grad is not None]
+        # A sum of float32 is finite only if every term is: one number to wait for.
+        total = paddle.stack([value.sum(dtype="float32") for value in judged]).sum()
+        is_bad = not math.isfinite(total.item())
+        num_bad = float(all_reduce_sum(np.array([is_bad], np.float64))[0])
+        self._bad_in_a_row = self._bad_in_a_row + 1 if num_bad else 0
+        allowed = _MOST_SKIPPED_STEPS if self.scaler.is_enable() else 0
+        if self._bad_in_a_row > allowed:
+            raise NonFiniteError(
+                "the loss, the model's logits or their gradients are not finite"
+                + (f", {self._bad_in_a_row} steps in a row" if allowed else "")
+            )
 
     def _without_exchange(self) -> Any:
         """Inside a group, gradients stay local; they are averaged over processes at its end."""

@@ -17,7 +17,16 @@ class TrainMeter:
     Values are of this process's share of the batches.
     """
 
-    def __init__(self, epoch: int, epochs: int, num_steps: int, log_interval: int) -> None:
+    def __init__(
+        self,
+        epoch: int,
+        epochs: int,
+        num_steps: int,
+        log_interval: int,
+        metric: Any,
+    ) -> None:
+        self.metric = metric
+        self._names: tuple[str, ...] = ("loss",)
         self.epoch, self.epochs = epoch, epochs
         self.num_steps = num_steps
         self.log_interval = log_interval
@@ -43,15 +52,11 @@ class TrainMeter:
 
     def add(self, result: Mapping[str, Tensor], label_B: Tensor, rate: float) -> None:
         """Add one batch without waiting for the device."""
-        logits_BN, label_B1 = result["logits"], label_B.reshape([-1, 1])
-        own = logits_BN.take_along_axis(label_B1, axis=1)
-        rank = (logits_BN >= own).astype("float32").sum(axis=1) - 1.0
-        top1 = (rank < 1).astype("float32").sum()
-        top5 = (rank < 5).astype("float32").sum()
+        right = self.metric.batch_sums(result["logits"], label_B)
+        self._names = ("loss", *right)
         count = label_B.shape[0]
-        self._pending.append(
-            paddle.stack([result["loss"].astype("float32").reshape([]) * count, top1, top5])
-        )
+        loss = result["loss"].astype("float32").reshape([]) * count
+        self._pending.append(paddle.stack([loss, *right.values()]))
         self._steps += 1
         self._samples += count
         self._rate = rate
@@ -71,15 +76,14 @@ class TrainMeter:
         values["reader_seconds"] = (self._reader_seconds - reader) / num_steps
         speed = (self._samples - samples) / max(seconds, 1e-9)
         logger.info(
-            "epoch:[%3d/%-3d] train step:%-4d loss: %.5f lr: %.6f top1: %.5f top5: %.5f "
+            "epoch:[%3d/%-3d] train step:%-4d loss: %.5f lr: %.6f %s "
             "batch_cost: %.5f sec, reader_cost: %.5f sec, ips: %.5f instance/sec, eta: %s",
             self.epoch + 1,
             self.epochs,
             self._steps - 1,
             values["loss"],
             self._rate,
-            values["top1"],
-            values["top5"],
+            self._shown(values),
             values["batch_seconds"],
             values["reader_seconds"],
             speed,
@@ -98,11 +102,10 @@ class TrainMeter:
         values = {key: total / samples for key, total in self._totals.items()}
         values.update(lr=self._rate, seconds=seconds, samples_per_second=samples / seconds)
         logger.info(
-            "END epoch:%-4d train loss: %.5f top1: %.5f top5: %.5f, %.1f sec, %.2f instance/sec",
+            "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec",
             self.epoch + 1,
             values["loss"],
-            values["top1"],
-            values["top5"],
+            self._shown(values),
             seconds,
             values["samples_per_second"],
         )
@@ -112,10 +115,13 @@ class TrainMeter:
         """Fetch what waits on the device, add it to the totals, return its means."""
         sums = paddle.stack(self._pending).sum(axis=0).numpy()
         self._pending = []
-        interval = dict(zip(("loss", "top1", "top5"), map(float, sums), strict=True))
+        interval = dict(zip(self._names, map(float, sums), strict=True))
         for key, value in interval.items():
             self._totals[key] = self._totals.get(key, 0.0) + value
         return {key: value / max(num_samples, 1) for key, value in interval.items()}
+
+    def _shown(self, values: Mapping[str, float]) -> str:
+        return " ".join(f"{name}: {values[name]:.5f}" for name in self._names[1:])
 
     def _eta(self) -> str:
         """Time to the end of training at this epoch's pace."""

@@ -32,6 +32,10 @@ class BundleError(PaddleVideoError):
     """An exported bundle is incomplete, altered, or not usable here."""
 
 
+class NonFiniteError(PaddleVideoError):
+    """A training or a test gives numbers that are no numbers: infinity or NaN."""
+
+
 class DeviceError(PaddleVideoError):
     """The requested device, precision or launch is not available on this machine."""
 

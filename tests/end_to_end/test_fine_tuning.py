@@ -54,7 +54,7 @@ def test_a_frozen_run_goes_on(main_here, config, best_weights, tmp_path):
     options = (*options, "-o", "freeze=block3", "-o", "OPTIMIZER.grad_clip=1.0")
     done = main_here(*options, "-o", "output_dir=whole")
     assert done.code == 0, done.stderr
-    parts = (*options, "-o", "output_dir=parts")
+    parts = (*options, "-o", "output_dir=parts", "-o", "OPTIMIZER.learning_rate.max_epoch=2")
     assert main_here(*parts, "-o", "epochs=1").code == 0
     resume = (*parts, "-o", "resume_epoch=latest", "-o", "epochs=2")
     done = main_here(*resume, "-o", "freeze=stem")

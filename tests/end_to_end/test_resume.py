@@ -14,6 +14,8 @@ from end_to_end.conftest import NAME, ROOT, metrics, write_config
 from paddlevideo.modeling.weights import read_weights
 
 LAST = f"{NAME}_epoch_00002.pdparams"
+# Without it, a schedule as long as the file's epochs would follow another number of them.
+LENGTH = "OPTIMIZER.learning_rate.max_epoch=2"
 
 
 def check_identical(folder, other, file=LAST):
@@ -51,7 +53,7 @@ def in_one_go(main_here, config, tmp_path):
 def test_one_epoch_and_another(num_workers, in_one_go, main_here, config, tmp_path):
     """Bit for bit, whatever the number of workers."""
     options = ("--validate", "-c", config, "-o", f"DATASET.num_workers={num_workers}")
-    options = (*options, "-o", "output_dir=parts")
+    options = (*options, "-o", "output_dir=parts", "-o", LENGTH)
     done = main_here(*options, "-o", "epochs=1")
     assert done.code == 0, done.stderr
     done = main_here(*options, "-o", "epochs=2", "-o", "resume_epoch=latest")

@@ -25,7 +25,7 @@ def test_a_run_leaves_its_files_and_log_lines(trained):
         [
             *(f"{NAME}_best.pdparams", f"{NAME}_epoch_00001.pdparams"),
             *(f"{NAME}_epoch_00002.pdparams", f"{NAME}_epoch_00001.state", state),
-            *("config.yaml", "environment.json", "metrics.jsonl", "run.log"),
+            *("class_names.json", "config.yaml", "environment.json", "metrics.jsonl", "run.log"),
         ]
     )
     assert sorted(path.name for path in (cwd / RUN / state).iterdir()) == [

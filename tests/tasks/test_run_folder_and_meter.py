@@ -9,6 +9,7 @@ import numpy as np
 import paddle
 import pytest
 
+from paddlevideo.metrics import TopKAccuracy
 from paddlevideo.tasks.recipe import parse_recipe
 from paddlevideo.tasks.run_folder import (
     MetricsLog,
@@ -87,7 +88,9 @@ def means(values):
 @pytest.mark.parametrize("interval", [1, 2, 4, 100])
 def test_means_over_samples(num_classes, interval, log):
     values = list(batches([4, 4, 4, 4, 4, 4, 1], num_classes))
-    meter = TrainMeter(epoch=1, epochs=3, num_steps=len(values), log_interval=interval)
+    meter = TrainMeter(
+        epoch=1, epochs=3, num_steps=len(values), log_interval=interval, metric=TopKAccuracy()
+    )
     read, start = [], 0
     for step, (logits, label, loss) in enumerate(values):
         result = {"loss": paddle.to_tensor(loss), "logits": paddle.to_tensor(logits)}
@@ -109,7 +112,7 @@ def test_means_over_samples(num_classes, interval, log):
 
 
 def test_paddlevideos_lines(log):
-    meter = TrainMeter(epoch=1, epochs=30, num_steps=9, log_interval=1)
+    meter = TrainMeter(epoch=1, epochs=30, num_steps=9, log_interval=1, metric=TopKAccuracy())
     for _ in range(3):
         result = {"loss": paddle.to_tensor(1.25), "logits": paddle.eye(3)}
         meter.add(result, paddle.arange(3), rate=0.5)
@@ -131,7 +134,7 @@ def test_waiting_for_batches_is_measured(log):
             time.sleep(0.02)
             yield number
 
-    meter = TrainMeter(epoch=0, epochs=1, num_steps=4, log_interval=3)
+    meter = TrainMeter(epoch=0, epochs=1, num_steps=4, log_interval=3, metric=TopKAccuracy())
     seen = []
     for number in meter.timed(slow()):
         time.sleep(0.01)

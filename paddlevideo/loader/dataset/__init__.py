@@ -2,7 +2,8 @@
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.build import build_dataset, check_dataset
-from paddlevideo.loader.dataset.folder import FolderDataset, class_names_of
+from paddlevideo.loader.dataset.class_folders import class_names_of
+from paddlevideo.loader.dataset.folder import FolderDataset
 from paddlevideo.loader.dataset.frame import FrameDataset
 from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.loader.dataset.video import VideoDataset

@@ -30,11 +30,15 @@ class ReadingContext:
         pipeline: turns a sample into a clip; it knows whether this is training.
         seed: of the run.
         bad_samples_path: JSON-lines file of the samples that could not be read, or None.
+        class_names: names that number the class folders; None: the data set numbers its own.
+        class_names_source: where they come from, for messages.
     """
 
     pipeline: Pipeline
     seed: int = 0
     bad_samples_path: Path | None = None
+    class_names: tuple[str, ...] | None = None
+    class_names_source: str = ""
 
 
 class ClipDataset:
@@ -126,6 +130,16 @@ class ClipDataset:
                     f"{record.where}: label {record.label} of {record.path} is outside "
                     f"0..{num_classes - 1} (num_classes is {num_classes})"
                 )
+
+    def check_files(self) -> None:
+        """Raise `DataError` if a listed file or folder is not there; none is opened."""
+        missing = [record for record in self.records if not Path(record.path).exists()]
+        if missing:
+            raise DataError(
+                f"{missing[0].where}: {len(missing)} of {len(self.records)} listed samples are not "
+                f"there, {missing[0].path}: no such file, the first; mend the list or data_prefix, "
+                "or set DATASET.on_unreadable: count_wrong"
+            )
 
     def _sample(self, epoch: int, index: int, attempt: int) -> Sample:
         record = self.records[index]

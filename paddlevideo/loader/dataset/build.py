@@ -1,6 +1,6 @@
 """Build or check a data set from its YAML node and its pipeline's description."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ def build_dataset(
     where: str = "DATASET",
     pipeline_where: str = "PIPELINE",
     bad_samples_path: str | Path | None = None,
+    class_names: Sequence[str] | None = None,
+    class_names_source: str = "",
 ) -> ClipDataset:
     """Build the data set of a node such as ``{format: VideoDataset, file_path: train.list}``.
 
@@ -30,6 +32,7 @@ def build_dataset(
         seed: of the run.
         where, pipeline_where: YAML paths, for messages.
         bad_samples_path: JSON-lines file of the samples that could not be read.
+        class_names, class_names_source: what numbers class folders, and where it comes from.
 
     Raises:
         ConfigError: an unknown format, step or argument; names the YAML path.
@@ -37,7 +40,8 @@ def build_dataset(
     """
     pipeline = Pipeline(pipeline_description, pipeline_where, training)
     path = None if bad_samples_path is None else Path(bad_samples_path)
-    context = ReadingContext(pipeline, seed, path)
+    names = None if class_names is None else tuple(class_names)
+    context = ReadingContext(pipeline, seed, path, names, class_names_source)
     return DATASETS.build(_registry_node(node, where), where, context=context)
 
 

@@ -2,27 +2,32 @@
 
 import logging
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
+from paddlevideo.loader.dataset.class_folders import (
+    check_named,
+    check_same_numbers,
+    class_folders_of,
+    class_names_of,
+    stated_class_names,
+)
 from paddlevideo.loader.sample import Record
+from paddlevideo.loader.video_files import VIDEO_EXTENSIONS, files_under, is_hidden
 from paddlevideo.utils.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-VIDEO_EXTENSIONS = (
-    *("3gp", "avi", "flv", "gif", "m4v", "mkv", "mov", "mp4"),
-    *("mpeg", "mpg", "mts", "ogv", "ts", "webm", "wmv"),
-)
-CLASSES_FILE = "classes.txt"
 
 
 @DATASETS.register
 class FolderDataset(ClipDataset):
     """Videos laid out as ``root/<class>/.../<video>``; the label is the class's number.
 
-    Classes are numbered in the order of ``classes.txt`` (one name per line) in ``root`` or, so that
-    train and val folders agree, in the folder above; without it, the sorted folder names.
+    Classes are numbered as the context says: with the names of the training data, for every split.
+    Where it says nothing, in the order of ``classes.txt`` (one name per line) in ``root`` or, so
+    that train and val folders agree, in the folder above; without it, the sorted folder names.
+    Names that start with a dot and ``__MACOSX`` are left out; links are followed.
 
     Args:
         root: the folder.
@@ -31,7 +36,8 @@ class FolderDataset(ClipDataset):
         num_retries: in training, how many others are tried in place of an unreadable video.
 
     Raises:
-        DataError: no such folder, no videos, or a class folder that ``classes.txt`` does not name.
+        DataError: no such folder, no videos, a class folder that is no known class, or a
+            ``classes.txt`` that numbers the classes in another way.
     """
 
     def __init__(
@@ -42,50 +48,60 @@ class FolderDataset(ClipDataset):
         num_retries: int = 5,
     ) -> None:
         folder = Path(root)
-        if not folder.is_dir():
-            raise DataError(f"{root}: no such folder of videos")
-        self.class_names = class_names_of(folder)
+        folders = class_folders_of(folder)
+        if context.class_names is None:
+            self.class_names = class_names_of(folder)
+        else:
+            self.class_names = list(context.class_names)
+            check_named(folders, self.class_names, folder, context.class_names_source)
+            stated = stated_class_names(folder)
+            if stated is not None:
+                source = context.class_names_source
+                check_same_numbers(stated[0], str(stated[1]), self.class_names, source)
         wanted = VIDEO_EXTENSIONS if extensions is None else extensions
         dotted = {f".{extension.lower().lstrip('.')}" for extension in wanted}
-        records = _find_records(folder, self.class_names, dotted)
+        records = _find_records(folder, folders, self.class_names, dotted)
         super().__init__(records, root, context, num_retries)
 
 
-def class_names_of(root: Path) -> list[str]:
-    """Return the class names of a folder of class folders, in label order.
-
-    Raises:
-        DataError: no class folders, or ``classes.txt`` leaves one out or repeats a name.
-    """
-    folders = sorted(p.name for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    if not folders:
-        raise DataError(f"{root}: holds no class folders; expected {root}/<class>/<video>")
-    for file in (root / CLASSES_FILE, root.resolve().parent / CLASSES_FILE):
-        if file.is_file():
-            lines = file.read_text(encoding="utf-8-sig").splitlines()
-            names = [line.strip() for line in lines if line.strip()]
-            unknown = sorted(set(folders) - set(names))
-            if unknown:
-                raise DataError(f"{file} does not name the class folder {unknown[0]} of {root}")
-            if len(set(names)) < len(names):
-                raise DataError(f"{file} names a class twice")
-            return names
-    return folders
-
-
-def _find_records(root: Path, class_names: list[str], extensions: set[str]) -> list[Record]:
+def _find_records(
+    root: Path,
+    folders: Mapping[str, Sequence[Path]],
+    class_names: Sequence[str],
+    extensions: set[str],
+) -> list[Record]:
     records = []
     left_out: Counter[str] = Counter()
     for label, name in enumerate(class_names):
-        files = sorted(p for p in (root / name).rglob("*") if p.is_file())
-        for file in files:
-            if file.suffix.lower() in extensions:
-                records.append(Record(str(file), label, str(root / name)))
-            elif not file.name.startswith("."):
-                left_out[file.suffix or "no extension"] += 1
+        for folder in folders.get(name, ()):
+            for file in files_under(folder):
+                if file.suffix.lower() in extensions:
+                    records.append(Record(str(file), label, str(folder)))
+                else:
+                    left_out[file.suffix or "no extension"] += 1
     if left_out:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(left_out.items()))
         logger.warning("%s: files that are not taken for videos are left out: %s", root, kinds)
+    stray = sum(
+        path.suffix.lower() in extensions and not is_hidden(path.name) and path.is_file()
+        for path in root.iterdir()
+    )
+    if stray:
+        logger.warning("%s: %d videos lie in no class folder and are left out", root, stray)
     if not records:
         raise DataError(f"{root}: holds no videos ({', '.join(sorted(extensions))})")
+    _warn_of_missing(root, class_names, {record.label for record in records})
     return records
+
+
+def _warn_of_missing(root: Path, class_names: Sequence[str], labels: set[int]) -> None:
+    missing = [name for label, name in enumerate(class_names) if label not in labels]
+    if missing:
+        logger.warning(
+            "%s: no videos of %d of %d classes: %s%s",
+            root,
+            len(missing),
+            len(class_names),
+            ", ".join(name[:100] for name in missing[:8]),
+            " ..." if len(missing) > 8 else "",
+        )
