@@ -9,12 +9,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-import numpy as np
-
 from paddlevideo.deploy.batches.results import StreamFile
 from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
 from paddlevideo.deploy.predictor import VideoPredictor
 from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
+from paddlevideo.deploy.streams import following
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError
@@ -116,7 +115,7 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
         for picture in pictures:  # whatever ends the stream, what was seen is drawn
             stack.callback(picture.finish)
         try:
-            follow(source, session, file, pictures)
+            follow(source, arguments.input_file, session, file, pictures)
         except KeyboardInterrupt:
             return
         except BrokenPipeError:  # who read our lines has enough
@@ -146,32 +145,20 @@ def source_title(source: str) -> str:
 
 def follow(
     source: FrameReader,
+    source_name: str,
     session: StreamSession,
     file: StreamFile | None,
     pictures: list[StreamPicture],
 ) -> None:
     """Show the model every frame that is due, and each answer at once."""
-    for frame in source:
-        # Where nothing is dropped, a frame's time in the buffer is no latency of the model.
-        arrived = frame.arrived if source.is_live else None
-        rgb = once(frame.rgb) if pictures else frame.rgb
-        result = session.push(rgb, frame.time_seconds, arrived)
-        if result is not None:
+    name = source_title(source_name)
+    for step in following.follow(session, source, lambda: source.is_live, name):
+        for result in step.results:
             write(result, file)
-        for picture in pictures:
-            picture.add(rgb, frame.time_seconds, result)
-
-
-def once(give: Callable[[], np.ndarray]) -> Callable[[], np.ndarray]:
-    """``give``, but called a single time: the model and the pictures share the frame."""
-    held: list[np.ndarray] = []
-
-    def shared() -> np.ndarray:
-        if not held:
-            held.append(give())
-        return held[0]
-
-    return shared
+        if step.frame is not None:
+            for picture in pictures:
+                newest = step.results[-1] if step.results else None
+                picture.add(step.frame.rgb, step.frame.time_seconds, newest)
 
 
 def write(result: StreamResult, file: StreamFile | None) -> None:

@@ -23,6 +23,7 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "open_seconds": 10,  # opening one local video file
     "read_seconds": 10,  # decoding one local video file, and the next line's for its size
     "read_seconds_per_megabyte": 30,
+    "gap_seconds": 600,  # a gap of a recording that a stream fills with the frame before it
     "bad_packets": 250,  # damaged packets in a row before the rest of a video is given up
     "lost_share": 0.5,  # share of a video's frames that may be lost
     "config_bytes": 2e6,  # a YAML or JSON file: a config or a manifest

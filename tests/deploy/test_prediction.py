@@ -38,6 +38,8 @@ def test_one_video(predictor, model, video):
         "predictions": [
             {"label": item.label, "index": item.index, "score": item.score} for item in result.top
         ],
+        "frames_read": 12,
+        "frames_lost": 0,
     }
 
 

@@ -168,8 +168,12 @@ def check_export(model, clip, folder):
         saved = paddle.jit.load(str(folder / f"program{number}"))
         with paddle.no_grad():
             wanted = arrays(Program(model, program.state_names)(inputs[0], inputs[1:]))
-            for one, other in zip(arrays(saved(*inputs)), wanted, strict=True):
-                assert relative_error(one, other) < TOLERANCE
+            found = arrays(saved(*inputs))
+            names = ["logits", *program.state_names]
+            for name, one, other in zip(names, found, wanted, strict=True):
+                # What a sum rounded off is judged by the sum it belongs to.
+                whole = names.index(name.replace("pool_rest", "pool_buffer"))
+                assert np.abs(one - other).max() <= TOLERANCE * np.abs(wanted[whole]).max(), name
 
 
 def test_export(model, clip, tmp_path):

@@ -87,9 +87,11 @@ def open_observed(
     outputs = bundle.step_files.outputs
     known = {*outputs, *(value.name for value in model.graph.input)}
     given = [name for name in tensors if name not in known]
-    for name in given:
-        kind = onnx.TensorProto.FLOAT
-        shown.graph.output.append(onnx.helper.make_tensor_value_info(name, kind, None))
+    # An output has to have a shape.
+    inferred = {
+        value.name: value for value in onnx.shape_inference.infer_shapes(model).graph.value_info
+    }
+    shown.graph.output.extend(inferred[name] for name in given)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "observed.onnx"
         onnx.save(shown, str(path))
