@@ -1,12 +1,15 @@
 """Read every listed sample of a config and say which cannot be used, before training starts.
 
 python tools/check_data.py -c CONFIG [--split train valid test] [--output bad.jsonl]
+
+Samples that are read, but not whole, are named too: damaged frames are left out of their clips.
 """
 
 import argparse
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +24,8 @@ from paddlevideo.tasks.recipe import SPLITS
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
 
+MOST_LINES = 100  # of samples on the console
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -28,25 +33,62 @@ def parse_arguments() -> argparse.Namespace:
     )
     add_config_options(parser, "-o", "--override")
     parser.add_argument("--split", nargs="+", choices=SPLITS, help="default: all in the config")
-    parser.add_argument("--output", type=Path, help="write what is wrong as JSON lines")
+    parser.add_argument(
+        "--output", type=Path, help="write the samples that are unusable or lost frames, JSON lines"
+    )
     return parser.parse_args()
 
 
-def check_split(dataset: Any, split: str, num_classes: int) -> list[dict[str, str]]:
-    """Return what is wrong with a split, one entry a sample; every sample is read once."""
-    wrong = []
-    for index in tqdm(range(len(dataset)), desc=split, leave=False, disable=None):
-        record = dataset.records[index]
-        try:
-            _ = dataset[0, index]
-            if not 0 <= record.label < num_classes:
-                raise DataError(f"label {record.label} is outside 0..{num_classes - 1}")
-        except DataError as error:
-            wrong.append({"where": record.where, "path": record.path, "reason": str(error)})
-    print(f"{split}: {len(dataset)} samples, {len(wrong)} unusable")
-    for entry in wrong:
-        print(f"  {entry['where']}: {entry['reason']}")
-    return wrong
+@dataclass
+class Finding:
+    """What is wrong with one sample.
+
+    Attributes:
+        reason: why it cannot be used; empty if it can be.
+        frames_read, frames_lost: None where it could not be read.
+    """
+
+    where: str
+    path: str
+    reason: str
+    frames_read: int | None = None
+    frames_lost: int | None = None
+
+    def __str__(self) -> str:
+        lost = f"{self.path}: {self.frames_lost} frames are damaged and left out, "
+        return f"{self.where}: {self.reason or f'{lost}{self.frames_read} are read'}"
+
+
+def check_sample(dataset: Any, index: int, num_classes: int) -> Finding | None:
+    """Read a sample once."""
+    record = dataset.records[index]
+    try:
+        if not 0 <= record.label < num_classes:
+            raise DataError(f"label {record.label} is outside 0..{num_classes - 1}")
+        if not dataset.is_there(record):
+            raise DataError(f"{record.path}: no such file or folder")
+        sample = dataset[0, index]
+    except DataError as error:
+        return Finding(record.where, record.path, str(error))
+    if not sample.frames_lost:
+        return None
+    return Finding(record.where, record.path, "", sample.num_frames, sample.frames_lost)
+
+
+def check_split(dataset: Any, split: str, num_classes: int) -> list[Finding]:
+    """Return what is wrong with a split; every sample is read once."""
+    places = tqdm(range(len(dataset)), desc=split, leave=False, disable=None)
+    found = [f for index in places if (f := check_sample(dataset, index, num_classes)) is not None]
+    unusable = [finding for finding in found if finding.reason]
+    damaged = [finding for finding in found if not finding.reason]
+    counts = f"{len(unusable)} unusable, {len(damaged)} with lost frames"
+    print(f"{split}: {len(dataset)} samples, {counts}")
+    for findings in (unusable, damaged):
+        for finding in findings[:MOST_LINES]:
+            print(f"  {finding}")
+        if len(findings) > MOST_LINES:
+            print(f"  ... and {len(findings) - MOST_LINES} more; --output FILE lists them all")
+    return found
 
 
 def class_table(
@@ -75,15 +117,17 @@ def main() -> None:
     datasets = {split: build_split(recipe, split, training=False) for split in splits}
     for line in class_table(datasets, names, num_classes):
         print(line)
-    wrong = [
-        entry
+    found = [
+        finding
         for split, dataset in datasets.items()
-        for entry in check_split(dataset, split, num_classes)
+        for finding in check_split(dataset, split, num_classes)
     ]
     if arguments.output:
-        write_text(arguments.output, "".join(json.dumps(entry) + "\n" for entry in wrong))
-    if wrong:
-        raise DataError(f"{len(wrong)} samples cannot be used; see above")
+        lines = (json.dumps(asdict(finding), ensure_ascii=False) for finding in found)
+        write_text(arguments.output, "".join(f"{line}\n" for line in lines))
+    num_unusable = sum(bool(finding.reason) for finding in found)
+    if num_unusable:
+        raise DataError(f"{num_unusable} samples cannot be used; see above")
 
 
 if __name__ == "__main__":

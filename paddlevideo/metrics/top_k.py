@@ -8,7 +8,7 @@ import paddle
 from paddle import Tensor
 
 from paddlevideo.utils.distributed import all_reduce_sum
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ArgumentError, ConfigError
 from paddlevideo.utils.registry import Registry
 
 METRICS: Registry[Any] = Registry("metric")
@@ -34,9 +34,9 @@ class TopKAccuracy:
 
     def __init__(self, topk: tuple[int, ...] = (1, 5)) -> None:
         if not topk or min(topk) < 1:
-            raise ValueError(f"topk is {topk}, expected numbers above 0")
+            raise ArgumentError(f"topk is {topk}, expected numbers above 0")
         if len(set(topk)) < len(topk):
-            raise ValueError(f"topk is {topk}, which names a k twice")
+            raise ArgumentError(f"topk is {topk}, which names a k twice")
         self.topk = topk
         self.headline = f"top{min(topk)}"
         self.reset()

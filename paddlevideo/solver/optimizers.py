@@ -18,7 +18,7 @@ from paddlevideo.solver.weight_decay import (
     is_number,
     parse_weight_decay,
 )
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
 from paddlevideo.utils.registry import bind_arguments
 
 _CLIPS = {
@@ -99,7 +99,7 @@ def _optimizer_class(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
     name = node.get("name")
     if not isinstance(name, str) or name not in known:
         raise ConfigError(
-            f'{where}.name: unknown optimizer "{name}"; {nearest_hint(str(name), known)}'
+            f'{where}.name: unknown optimizer "{str(name)[:100]}"; {nearest_hint(str(name), known)}'
         )
     return known[name]
 
@@ -122,7 +122,7 @@ def _grad_clip(node: Any, where: str) -> Any:
     if _is_named_number(node, _CLIPS):
         return _CLIPS[node["name"]](float(node["value"]))
     raise ConfigError(
-        f"{where}: expected {{name, value}} with name one of {', '.join(_CLIPS)}, got {node}"
+        f"{where}: expected {{name, value}} with name one of {', '.join(_CLIPS)}, got {shown(node)}"
     )
 
 

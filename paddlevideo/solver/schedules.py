@@ -9,7 +9,8 @@ from typing import Any, Protocol
 
 import paddle
 
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.solver.weight_decay import is_number
+from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
 from paddlevideo.utils.registry import Registry, bind_arguments
 
 
@@ -29,6 +30,8 @@ class ConstantRate:
     """The same rate throughout."""
 
     def __init__(self, learning_rate: float) -> None:
+        if learning_rate < 0:
+            raise ArgumentError(f"learning_rate is {learning_rate}, expected 0 or more")
         self.learning_rate = learning_rate
 
     def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
@@ -57,7 +60,9 @@ class CustomWarmupCosineDecay:
         iter_step: bool = True,
     ) -> None:
         if max_epoch <= 0 or not 0 <= warmup_epochs <= max_epoch:
-            raise ValueError("expected max_epoch above 0 and warmup_epochs from 0 to max_epoch")
+            raise ArgumentError("expected max_epoch above 0 and warmup_epochs from 0 to max_epoch")
+        if warmup_start_lr < 0 or cosine_base_lr < 0:
+            raise ArgumentError("warmup_start_lr and cosine_base_lr must not be negative")
         self.max_epoch = max_epoch
         self.warmup_epochs = warmup_epochs
         self.warmup_start_lr = warmup_start_lr
@@ -99,9 +104,10 @@ def build_schedule(node: float | Mapping[str, Any], where: str) -> Schedule:
         ConfigError: unknown schedule or argument.
     """
     if not isinstance(node, Mapping):
-        if isinstance(node, bool) or not isinstance(node, (int, float)):
-            raise ConfigError(f"{where}: expected a number or {{name: schedule, ...}}, got {node}")
-        return ConstantRate(float(node))
+        if not is_number(node):
+            expected = "expected a number or {name: schedule, ...}"
+            raise ConfigError(f"{where}: {expected}, got {shown(node)}")
+        return SCHEDULES.build({"name": "Constant", "learning_rate": node}, where)
     name = str(node.get("name"))
     if name in SCHEDULES:
         return SCHEDULES.build(node, where)

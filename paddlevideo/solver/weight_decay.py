@@ -5,6 +5,7 @@ with it: so TensorFlow trains MoViNet (spec sections 2.14 and 5). Paddle's own r
 PaddleVideo, add the same term after the clip. Both are here; without a clip they are one.
 """
 
+import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -13,7 +14,7 @@ import paddle
 from paddle import Tensor, nn
 from paddle.nn.clip import ClipGradBase
 
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, shown
 from paddlevideo.utils.registry import bind_arguments
 
 ParametersAndGradients = list[tuple[Tensor, Tensor]]
@@ -48,7 +49,7 @@ def parse_weight_decay(node: Any, where: str) -> WeightDecay | None:
         node = {"name": "L2", "value": node}
     if not isinstance(node, Mapping) or not is_number(node.get("value")):
         raise ConfigError(
-            f"{where}: expected a number or {{name: L1|L2, value: number}}, got {node}"
+            f"{where}: expected a number or {{name: L1|L2, value: number}}, got {shown(node)}"
         )
     decay = WeightDecay(**bind_arguments(WeightDecay, node, where))
     if decay.value < 0.0:
@@ -121,5 +122,6 @@ class DecayAndClip(ClipGradBase):
 
 
 def is_number(value: Any) -> bool:
-    """Whether ``value`` is a number of YAML; true and false are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    """Whether ``value`` is a finite number of YAML; true and false are none."""
+    is_plain = isinstance(value, (int, float)) and not isinstance(value, bool)
+    return is_plain and math.isfinite(value)

@@ -16,7 +16,16 @@ from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, shown
+from paddlevideo.utils.ranges import (
+    BatchSize,
+    Count,
+    EpochNumber,
+    FileName,
+    Seed,
+    ThreadCount,
+    WorkerCount,
+)
 
 Node = dict[str, Any]
 SPLITS = ("train", "valid", "test")
@@ -37,12 +46,12 @@ class _Section(pydantic.BaseModel):
 class DatasetSection(_Section):
     """DATASET: where the samples are and how they are batched (sizes are per process)."""
 
-    batch_size: pydantic.PositiveInt = 8
-    valid_batch_size: pydantic.PositiveInt | None = None
-    test_batch_size: pydantic.PositiveInt = 8
-    num_workers: pydantic.NonNegativeInt = 0
-    valid_num_workers: pydantic.NonNegativeInt | None = None
-    test_num_workers: pydantic.NonNegativeInt | None = None
+    batch_size: BatchSize = 8
+    valid_batch_size: BatchSize | None = None
+    test_batch_size: BatchSize = 8
+    num_workers: WorkerCount = 0
+    valid_num_workers: WorkerCount | None = None
+    test_num_workers: WorkerCount | None = None
     # Validation order; the result does not depend on it.
     shuffle_valid: bool = False
     # Names of the classes: a list, or a file with one a line. A folder of classes has its own.
@@ -77,7 +86,7 @@ class AccumulationSection(_Section):
     """GRADIENT_ACCUMULATION: one update from several batches."""
 
     # Clips per update over all processes; a multiple of batch_size x processes.
-    global_batch_size: pydantic.PositiveInt
+    global_batch_size: Count
 
 
 class Recipe(_Section):
@@ -92,23 +101,23 @@ class Recipe(_Section):
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
-    model_name: str = "model"
-    epochs: pydantic.PositiveInt = 1
-    log_interval: pydantic.PositiveInt = 10
-    save_interval: pydantic.PositiveInt = 1
-    val_interval: pydantic.PositiveInt = 1
+    model_name: FileName = "model"
+    epochs: Count = 1
+    log_interval: Count = 10
+    save_interval: Count = 1
+    val_interval: Count = 1
     output_dir: str | None = None
     # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
-    resume_epoch: pydantic.NonNegativeInt | Literal["latest"] = 0
+    resume_epoch: EpochNumber | Literal["latest"] = 0
     # Initial weights (.pdparams or .safetensors); the option -w comes before it. For an ensemble
     # also a file for each member: {member: file}.
     weights: dict[str, str] | str | None = None
     # Stages that training leaves as they are: a name of the model's `freezable_stages`.
     freeze: str | None = None
-    seed: pydantic.NonNegativeInt = 0
+    seed: Seed = 0
     device: str = "auto"
     # Threads of the math library on the CPU; default: the cores this process may use.
-    num_threads: pydantic.PositiveInt | None = None
+    num_threads: ThreadCount | None = None
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
 
     @property
@@ -219,4 +228,4 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
     at = ".".join((*parents, last))
     if first["type"] == "missing":
         return ConfigError(f"{at}: this section or key is missing")
-    return ConfigError(f"{at}: {first['msg']}, got {first['input']!r}")
+    return ConfigError(f"{at}: {first['msg']}, got {shown(first['input'])}")

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar, get_type_hints
 
 import pydantic
 
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
 
 Component = TypeVar("Component")
 Registrable = TypeVar("Registrable", bound=Callable[..., Any])
@@ -57,7 +57,7 @@ class Registry(Generic[Component]):
         if not isinstance(name, str) or name not in self._components:
             at = f"{where}: " if where else ""
             hint = nearest_hint(str(name), self._components)
-            raise ConfigError(f'{at}unknown {self.kind} "{name}"; {hint}')
+            raise ConfigError(f'{at}unknown {self.kind} "{str(name)[:100]}"; {hint}')
         return self._components[name]
 
     def check(
@@ -74,7 +74,9 @@ class Registry(Generic[Component]):
             ConfigError: no name, unknown name, unknown or missing argument, value of a wrong type.
         """
         if not isinstance(node, Mapping) or not isinstance(node.get("name"), str):
-            raise ConfigError(f'{where}: expected a mapping with "name: <{self.kind}>", got {node}')
+            raise ConfigError(
+                f'{where}: expected a mapping with "name: <{self.kind}>", got {shown(node)}'
+            )
         component = self.get(node["name"], f"{where}.name")
         arguments = {key: value for key, value in node.items() if key != "name"}
         return bind_arguments(component, arguments, where, {*context, WHERE})
@@ -92,7 +94,15 @@ class Registry(Generic[Component]):
         try:
             return component(**arguments, **context)
         except ValueError as error:
+            # Ours say by `ArgumentError` that an argument is wrong; another library has no such
+            # class. Any other ValueError is a defect and keeps its traceback.
+            if _is_ours(component) and not isinstance(error, ArgumentError):
+                raise
             raise ConfigError(f"{where} ({node['name']}): {error}") from error
+
+
+def _is_ours(component: Callable[..., Any]) -> bool:
+    return component.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def bind_arguments(
@@ -114,7 +124,9 @@ def bind_arguments(
     for key in arguments:
         known_key = key in known or (takes_any and key not in context)
         if not isinstance(key, str) or not known_key:
-            raise ConfigError(f'{where}: unknown argument "{key}"; {nearest_hint(str(key), known)}')
+            raise ConfigError(
+                f'{where}: unknown argument "{str(key)[:100]}"; {nearest_hint(str(key), known)}'
+            )
     missing = [n for n in known if fields[n][1] is inspect.Parameter.empty and n not in arguments]
     if missing:
         raise ConfigError(f"{where}: missing argument {', '.join(missing)}")
@@ -130,7 +142,7 @@ def _signature_fields(component: Callable[..., Any]) -> tuple[dict[str, tuple[An
     function = component.__init__ if inspect.isclass(component) else component
     parameters = inspect.signature(component).parameters
     try:
-        hints = get_type_hints(function)
+        hints = get_type_hints(function, include_extras=True)  # ranges too
     except (NameError, TypeError):  # a class of another library with unresolvable annotations
         hints = {n: type(p.default) for n, p in parameters.items() if type(p.default) in _PLAIN}
     fields: dict[str, tuple[Any, Any]] = {}
@@ -147,7 +159,7 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
     """Convert ``value`` to ``annotation`` with pydantic's rules; an error names ``where``."""
     if annotation is Any:
         return value
-    config = pydantic.ConfigDict(arbitrary_types_allowed=True)
+    config = pydantic.ConfigDict(arbitrary_types_allowed=True, allow_inf_nan=False)
     try:
         adapter = pydantic.TypeAdapter(annotation, config=config)
     except pydantic.errors.PydanticUserError:  # the annotation is a model or dataclass itself
@@ -157,4 +169,4 @@ def _convert(value: Any, annotation: Any, where: str) -> Any:
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         inside = "".join(f".{part}" for part in first["loc"] if isinstance(part, int))
-        raise ConfigError(f"{where}{inside}: {first['msg']}, got {first['input']!r}") from None
+        raise ConfigError(f"{where}{inside}: {first['msg']}, got {shown(first['input'])}") from None

@@ -1,7 +1,9 @@
 """Accuracy is that of the right classes, whatever class folders a split lacks."""
 
+import json
 import shutil
 
+import av
 import pytest
 
 from .conftest import CLASSES, NAME, metrics, run, write_config
@@ -61,6 +63,32 @@ def test_as_many_classes_as_folders(main_here, tiny, tmp_path, num_classes):
     config["MODEL"]["head"]["num_classes"] = num_classes
     path = write_config(tmp_path / "c.yaml", config)
     assert f"names 3 classes, the model has {num_classes}" in main_here("-c", path).error()
+
+
+def test_check_data_names_lost_frames_and_missing_files(tiny, tmp_path):
+    """A damaged video can be used, and is named; each missing file is looked at once."""
+    good = next((tiny.root / "train").rglob("*.mp4"))
+    data = bytearray(good.read_bytes())
+    with av.open(str(good)) as container:
+        packet = [packet for packet in container.demux(video=0) if packet.size][3]
+    data[packet.pos : packet.pos + packet.size] = b"\xff" * packet.size
+    (tmp_path / "damaged.mp4").write_bytes(data)
+    missing = [f"missing_{number}.mp4 0\n" for number in range(200)]
+    (tmp_path / "t.list").write_text(f"{good} 0\ndamaged.mp4 1\n{''.join(missing)}")
+    config = tiny.config("VideoDataset")
+    config["DATASET"] |= {"train": {"format": "VideoDataset", "file_path": "t.list"}}
+    path = write_config(tmp_path / "c.yaml", config)
+    done = run(
+        *("tools/check_data.py", "-c", path, "--split", "train", "--output", "o.jsonl"),
+        cwd=tmp_path,
+    )
+    assert "200 samples cannot be used" in done.error()
+    assert "202 samples, 200 unusable, 1 with lost frames" in done.stdout
+    assert len(done.stdout.splitlines()) < 120 and "... and 100 more" in done.stdout
+    entries = [json.loads(line) for line in (tmp_path / "o.jsonl").read_text().splitlines()]
+    assert len(entries) == 201
+    (damaged,) = (entry for entry in entries if entry["path"] == "damaged.mp4")
+    assert not damaged["reason"] and damaged["frames_lost"] >= 1 and damaged["frames_read"] >= 1
 
 
 def test_check_data_prints_classes_by_splits(tiny, tmp_path):

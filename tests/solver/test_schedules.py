@@ -161,7 +161,7 @@ def test_resuming_at_a_later_position(node, iter_step):
         ({**MOVINET, "warmup_epochs": 161}, r"warmup_epochs from 0 to max_epoch"),
         ({**MOVINET, "warmup_epochs": -1}, r"warmup_epochs from 0 to max_epoch"),
         (None, r"OPTIMIZER.learning_rate: expected a number or {name: schedule, ...}, got None"),
-        ("fast", r"expected a number or {name: schedule, ...}, got fast"),
+        ("fast", r"expected a number or {name: schedule, ...}, got 'fast'"),
         (True, r"expected a number"),
         ([0.1], r"expected a number"),
     ],

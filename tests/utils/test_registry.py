@@ -3,7 +3,7 @@
 import paddle
 import pytest
 
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint
 from paddlevideo.utils.registry import Registry, bind_arguments
 
 
@@ -96,6 +96,25 @@ def test_a_file_cannot_give_what_the_program_gives(shapes, name, key):
 def test_any_argument_where_the_component_takes_any(shapes):
     built = build(shapes, name="Whatever", colour="red", channels=4)
     assert (built.channels, built.rest) == (4, {"colour": "red"})
+
+
+class Defective:
+    def __init__(self) -> None:
+        raise ValueError("a defect")
+
+
+def test_a_defect_of_ours_is_no_error_of_the_user(monkeypatch):
+    registry: Registry = Registry("shape")
+    registry.register(Defective)
+    with pytest.raises(ConfigError, match="a defect"):  # of another library: its way to say so
+        registry.build({"name": "Defective"}, "MODEL")
+    monkeypatch.setattr(Defective, "__module__", "paddlevideo.shapes")
+    with pytest.raises(ValueError, match="a defect"):
+        registry.build({"name": "Defective"}, "MODEL")
+    error = ArgumentError("the size is wrong")
+    monkeypatch.setattr(Defective, "__init__", lambda self: (_ for _ in ()).throw(error))
+    with pytest.raises(ConfigError, match=r"MODEL \(Defective\): the size is wrong"):
+        registry.build({"name": "Defective"}, "MODEL")
 
 
 def test_registering(shapes):

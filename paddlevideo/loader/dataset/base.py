@@ -6,6 +6,7 @@
 """
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from paddlevideo.loader.dataset.bad_samples import BadSampleLog
 from paddlevideo.loader.decoders.base import Kind
 from paddlevideo.loader.pipelines.pipeline import Pipeline
 from paddlevideo.loader.sample import Record, Sample
-from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.utils.registry import Registry
 
@@ -83,7 +84,7 @@ class ClipDataset:
         if not records:
             raise DataError(f"{source}: lists no samples")
         if num_retries < 0:
-            raise ValueError(f"num_retries must not be negative, got {num_retries}")
+            raise ArgumentError(f"num_retries must not be negative, got {num_retries}")
         if context.pipeline.decoder.kind != self.kind:
             right = "FrameDecoder" if self.kind == "frames" else "VideoDecoder"
             raise ConfigError(
@@ -133,13 +134,17 @@ class ClipDataset:
 
     def check_files(self) -> None:
         """Raise `DataError` if a listed file or folder is not there; none is opened."""
-        missing = [record for record in self.records if not Path(record.path).exists()]
+        missing = [record for record in self.records if not self.is_there(record)]
         if missing:
             raise DataError(
                 f"{missing[0].where}: {len(missing)} of {len(self.records)} listed samples are not "
                 f"there, {missing[0].path}: no such file, the first; mend the list or data_prefix, "
                 "or set DATASET.on_unreadable: count_wrong"
             )
+
+    def is_there(self, record: Record) -> bool:
+        """Whether the record's file or folder exists; it is not opened."""
+        return os.path.exists(record.path)  # noqa: PTH110 - a third of the time, for 10^6 files
 
     def _sample(self, epoch: int, index: int, attempt: int) -> Sample:
         record = self.records[index]

@@ -3,6 +3,7 @@
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.loader.decoders.frames import DEFAULT_SUFFIX
+from paddlevideo.utils.errors import ArgumentError
 
 
 @DATASETS.register
@@ -18,7 +19,7 @@ class FrameDataset(ClipDataset):
 
     Raises:
         DataError: the list cannot be read or is malformed; names file and line.
-        ValueError: ``suffix`` is no pattern for a number.
+        ArgumentError: ``suffix`` is no pattern for a number.
     """
 
     kind = "frames"
@@ -37,11 +38,11 @@ class FrameDataset(ClipDataset):
         except (IndexError, KeyError, ValueError):
             differs = False
         if not differs:
-            raise ValueError(
+            raise ArgumentError(
                 f'suffix "{suffix}" must hold a place for the number, as img_{{:05}}.jpg'
             )
         if start_index < 0:
-            raise ValueError(f"start_index is {start_index}, expected 0 or more")
+            raise ArgumentError(f"start_index is {start_index}, expected 0 or more")
         self.frame_suffix = suffix
         self.frame_start_index = start_index
         records = read_list(file_path, data_prefix, counts_frames=True)

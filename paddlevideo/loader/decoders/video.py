@@ -9,6 +9,7 @@ from paddlevideo.loader.decoders.base import DECODERS, Decoder, FrameSource
 from paddlevideo.loader.decoders.decord import DecordSource
 from paddlevideo.loader.decoders.opencv import OpenCVSource
 from paddlevideo.loader.decoders.pyav import PyAVSource
+from paddlevideo.utils.errors import ArgumentError
 
 if TYPE_CHECKING:
     from paddlevideo.loader.sample import Sample
@@ -34,7 +35,7 @@ class VideoDecoder(Decoder):
 
     def __init__(self, backend: Literal["pyav", "cv2", "opencv", "decord"] = "pyav") -> None:
         if backend not in _SOURCES:
-            raise ValueError(f'unknown backend "{backend}"; known: {", ".join(_SOURCES)}')
+            raise ArgumentError(f'unknown backend "{backend}"; known: {", ".join(_SOURCES)}')
         self.backend = backend
 
     def open(self, sample: Sample) -> FrameSource:

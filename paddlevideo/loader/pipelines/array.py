@@ -5,6 +5,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Transform
+from paddlevideo.utils.errors import ArgumentError
 
 _AXES = {"tchw": (0, 3, 1, 2), "cthw": (3, 0, 1, 2)}
 _LAYOUT_OF_SHAPE = {
@@ -48,7 +49,7 @@ class Normalization(Transform):
             [1, 1, 1, 3] for THWC.
 
     Raises:
-        ValueError: not three numbers each, a zero in std, or another shape.
+        ArgumentError: not three numbers each, a zero in std, or another shape.
     """
 
     dtype_out: ClassVar[str | None] = "float32"
@@ -59,9 +60,9 @@ class Normalization(Transform):
         shape = tuple(tensor_shape or (3, 1, 1))
         if shape not in _LAYOUT_OF_SHAPE:
             known = ", ".join(str(list(s)) for s in _LAYOUT_OF_SHAPE)
-            raise ValueError(f"tensor_shape {list(shape)} fits no layout; known: {known}")
+            raise ArgumentError(f"tensor_shape {list(shape)} fits no layout; known: {known}")
         if len(mean) != 3 or len(std) != 3 or not all(std):
-            raise ValueError("mean and std must be three numbers each, and std not zero")
+            raise ArgumentError("mean and std must be three numbers each, and std not zero")
         self.layout_in = self.layout_out = _LAYOUT_OF_SHAPE[shape]
         self.mean = np.array(mean, np.float32).reshape(shape)
         self.std = np.array(std, np.float32).reshape(shape)

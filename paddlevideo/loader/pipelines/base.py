@@ -8,6 +8,7 @@ from typing import ClassVar
 import numpy as np
 
 from paddlevideo.loader.decoders.base import Kind
+from paddlevideo.utils.errors import ArgumentError
 from paddlevideo.utils.registry import Registry
 
 Size = tuple[int | None, int | None]
@@ -92,7 +93,7 @@ TRANSFORMS: Registry[Transform] = Registry("transform")
 
 
 def check_positive(**values: int) -> None:
-    """Raise `ValueError` naming the first argument that is not at least 1."""
+    """Raise `ArgumentError` naming the first argument that is not at least 1."""
     for name, value in values.items():
         if value < 1:
-            raise ValueError(f"{name} must be at least 1, got {value}")
+            raise ArgumentError(f"{name} must be at least 1, got {value}")

@@ -4,6 +4,7 @@ import cv2
 import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Transform
+from paddlevideo.utils.errors import ArgumentError
 
 # RGB to YIQ (NTSC): the luma, and two axes of colour in which a hue is an angle.
 _YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
@@ -41,7 +42,7 @@ class ColorJitter(Transform):
         }
         for name, (value, largest) in amounts.items():
             if not 0.0 <= value <= largest:
-                raise ValueError(f"{name} must be from 0 to {largest}, got {value}")
+                raise ArgumentError(f"{name} must be from 0 to {largest}, got {value}")
         self.brightness, self.contrast, self.saturation = brightness, contrast, saturation
         self.hue, self.p_gray = hue, p_gray
 

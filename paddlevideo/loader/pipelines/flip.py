@@ -3,6 +3,7 @@
 import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Transform
+from paddlevideo.utils.errors import ArgumentError
 
 
 @TRANSFORMS.register
@@ -11,7 +12,7 @@ class RandomFlip(Transform):
 
     def __init__(self, p: float = 0.5) -> None:
         if not 0 <= p <= 1:
-            raise ValueError(f"p must be a probability, got {p}")
+            raise ArgumentError(f"p must be a probability, got {p}")
         self.p = p
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:

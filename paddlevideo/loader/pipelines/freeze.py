@@ -3,6 +3,7 @@
 import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Transform
+from paddlevideo.utils.errors import ArgumentError
 
 
 @TRANSFORMS.register
@@ -17,7 +18,7 @@ class FreezeFrame(Transform):
 
     def __init__(self, position: float = 0.5) -> None:
         if not 0 <= position <= 1:
-            raise ValueError(f"position must be a fraction from 0 to 1, got {position}")
+            raise ArgumentError(f"position must be a fraction from 0 to 1, got {position}")
         self.position = position
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:

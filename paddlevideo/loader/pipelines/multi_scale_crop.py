@@ -6,6 +6,7 @@ import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Size, Transform, check_positive
 from paddlevideo.loader.pipelines.resizing import Backend, resize_clip
+from paddlevideo.utils.errors import ArgumentError
 
 _SNAP_PIXELS = 2
 
@@ -42,9 +43,9 @@ class MultiScaleCrop(Transform):
     ) -> None:
         check_positive(target_size=target_size)
         if not scales or not all(0 < scale <= 1 for scale in scales):
-            raise ValueError(f"scales must be fractions in (0, 1], got {list(scales)}")
+            raise ArgumentError(f"scales must be fractions in (0, 1], got {list(scales)}")
         if max_distort < 0:
-            raise ValueError(f"max_distort must not be negative, got {max_distort}")
+            raise ArgumentError(f"max_distort must not be negative, got {max_distort}")
         self.target_size = target_size
         self.scales = tuple(scales)
         self.max_distort = max_distort

@@ -6,6 +6,7 @@ import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Size, Transform, check_positive
 from paddlevideo.loader.pipelines.resizing import resize_clip
+from paddlevideo.utils.errors import ArgumentError
 
 _MAX_ATTEMPTS = 100
 
@@ -33,9 +34,11 @@ class RandomResizedCrop(Transform):
     ) -> None:
         check_positive(target_size=target_size)
         if not 0 < area[0] <= area[1] <= 1:
-            raise ValueError(f"area must be two increasing fractions in (0, 1], got {list(area)}")
+            raise ArgumentError(
+                f"area must be two increasing fractions in (0, 1], got {list(area)}"
+            )
         if not 0 < aspect[0] <= aspect[1]:
-            raise ValueError(f"aspect must be two increasing ratios, got {list(aspect)}")
+            raise ArgumentError(f"aspect must be two increasing ratios, got {list(aspect)}")
         self.target_size = target_size
         self.area = area
         self.aspect = aspect

@@ -7,6 +7,7 @@ import numpy as np
 
 from paddlevideo.loader.decoders.base import Kind
 from paddlevideo.loader.pipelines.base import SAMPLERS, FrameSampler, check_positive
+from paddlevideo.utils.errors import ArgumentError
 
 _DENSE_SPAN_FRAMES = 64
 _DENSE_VIEWS = 10
@@ -37,7 +38,7 @@ class Sampler(FrameSampler):
         linspace_sample: S frames evenly from the first to the last.
 
     Raises:
-        ValueError: arguments that exclude one another.
+        ArgumentError: arguments that exclude one another.
     """
 
     def __init__(
@@ -63,11 +64,11 @@ class Sampler(FrameSampler):
         }
         chosen = [name for name, given in rules.items() if given]
         if len(chosen) > 1:
-            raise ValueError(f"{' and '.join(chosen)} exclude one another; give one")
+            raise ArgumentError(f"{' and '.join(chosen)} exclude one another; give one")
         if seg_len != 1 and chosen and chosen != ["frame_interval"]:
-            raise ValueError(f"{chosen[0]} takes one frame per segment; seg_len must be 1")
+            raise ArgumentError(f"{chosen[0]} takes one frame per segment; seg_len must be 1")
         if dense_sample and num_seg > _DENSE_SPAN_FRAMES:
-            raise ValueError(f"dense_sample takes at most {_DENSE_SPAN_FRAMES} segments")
+            raise ArgumentError(f"dense_sample takes at most {_DENSE_SPAN_FRAMES} segments")
         self.num_seg = num_seg
         self.seg_len = seg_len
         self.frame_interval = frame_interval

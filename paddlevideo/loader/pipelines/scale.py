@@ -7,6 +7,7 @@ import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Size, Transform, check_positive
 from paddlevideo.loader.pipelines.resizing import Backend, resize_clip
+from paddlevideo.utils.errors import ArgumentError
 
 
 @TRANSFORMS.register
@@ -25,7 +26,7 @@ class Scale(Transform):
         backend: ``pillow`` (antialiased bilinear) or ``cv2`` (plain bilinear).
 
     Raises:
-        ValueError: ``fixed_ratio`` together with ``keep_ratio``.
+        ArgumentError: ``fixed_ratio`` together with ``keep_ratio``.
     """
 
     def __init__(
@@ -38,7 +39,7 @@ class Scale(Transform):
     ) -> None:
         check_positive(short_size=short_size)
         if fixed_ratio and keep_ratio is not None:
-            raise ValueError(
+            raise ArgumentError(
                 "fixed_ratio and keep_ratio exclude one another; set fixed_ratio: False"
             )
         self.short_size = short_size

@@ -3,6 +3,7 @@
 import numpy as np
 
 from paddlevideo.loader.pipelines.base import TRANSFORMS, Transform
+from paddlevideo.utils.errors import ArgumentError
 
 
 @TRANSFORMS.register
@@ -17,7 +18,7 @@ class RandomShift(Transform):
 
     def __init__(self, max_shift_pixels: int) -> None:
         if max_shift_pixels < 0:
-            raise ValueError(f"max_shift_pixels must not be negative, got {max_shift_pixels}")
+            raise ArgumentError(f"max_shift_pixels must not be negative, got {max_shift_pixels}")
         self.max_shift_pixels = max_shift_pixels
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:

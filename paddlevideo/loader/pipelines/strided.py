@@ -7,7 +7,7 @@ import numpy as np
 from paddlevideo.loader.decoders.base import Kind
 from paddlevideo.loader.pipelines.base import SAMPLERS, FrameSampler, check_positive
 from paddlevideo.loader.pipelines.times import duration_seconds, nearest_frames
-from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.errors import ArgumentError, DataError
 
 _MAX_LENGTH = 2**40  # frames: a thousand years at 30 frames/s
 
@@ -40,7 +40,7 @@ class StridedSampler(FrameSampler):
         stride_fps: frames per second of the video that the stride counts the frames of.
 
     Raises:
-        ValueError: a number below 1 (``random_stride_range``: below 0).
+        ArgumentError: a number below 1 (``random_stride_range``: below 0).
     """
 
     def __init__(
@@ -52,9 +52,11 @@ class StridedSampler(FrameSampler):
     ) -> None:
         check_positive(num_frames=num_frames, stride=stride)
         if random_stride_range < 0:
-            raise ValueError(f"random_stride_range must not be negative, got {random_stride_range}")
+            raise ArgumentError(
+                f"random_stride_range must not be negative, got {random_stride_range}"
+            )
         if stride_fps is not None and not 0 < stride_fps < math.inf:
-            raise ValueError(f"stride_fps must be above 0, got {stride_fps}")
+            raise ArgumentError(f"stride_fps must be above 0, got {stride_fps}")
         self.num_frames = num_frames
         self.stride = stride
         self.random_stride_range = random_stride_range

@@ -6,6 +6,7 @@ import numpy as np
 
 from paddlevideo.loader.decoders.base import Kind
 from paddlevideo.loader.pipelines.base import SAMPLERS, FrameSampler, check_positive
+from paddlevideo.utils.errors import ArgumentError
 
 
 @SAMPLERS.register
@@ -27,7 +28,7 @@ class UniformSampler(FrameSampler):
     ) -> None:
         check_positive(num_frames=num_frames)
         if jitter not in ("segment", "clip", "none"):
-            raise ValueError(f'jitter must be segment, clip or none, got "{jitter}"')
+            raise ArgumentError(f'jitter must be segment, clip or none, got "{jitter}"')
         self.num_frames = num_frames
         self.jitter = jitter
 

@@ -8,6 +8,7 @@ from paddlevideo.modeling.layers.folding import dense_as_convolution
 from paddlevideo.modeling.layers.initializers import he_normal, normal
 from paddlevideo.modeling.registry import HEADS
 from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.ranges import ClassCount, DropRate, LayerWidth
 
 _CLASSIFIER_STD = 0.01
 
@@ -30,10 +31,10 @@ class MoViNetHead(nn.Layer):
     def __init__(
         self,
         in_channels: int,
-        num_classes: int = 400,
-        hidden_dim: int = 2048,
+        num_classes: ClassCount = 400,
+        hidden_dim: LayerWidth = 2048,
         activation: str = "swish",
-        dropout: float = 0.2,
+        dropout: DropRate = 0.2,
         in_axes: str = "BC",
     ) -> None:
         super().__init__()

@@ -1,6 +1,7 @@
 """Lists, folders, and what happens to samples that cannot be read."""
 
 import json
+import logging
 import multiprocessing
 import pickle
 
@@ -56,11 +57,18 @@ class TestLists:
         ("line", "counts_frames", "message"),
         [
             ("a.mp4", False, r':2: expected "path label"'),
-            ("a.mp4 cat", False, r':2: expected "path label".*got "a.mp4 cat"'),
+            ("a.mp4 cat", False, r':2: expected "path label".*got \'a.mp4 cat\''),
             ("a.mp4 1.5", False, r':2: expected "path label"'),
             ("dir 3", True, r':2: expected "folder num_frames label"'),
             ("dir x 3", True, r':2: expected "folder num_frames label"'),
             ("dir 0 3", True, r":2: 0 frames"),
+            ("a.mp4 1_0", False, r':2: expected "path label"'),
+            ("a.mp4 ١", False, r':2: expected "path label"'),
+            ("a.mp4 " + "9" * 5000, False, r':2: expected "path label"'),
+            ("x" * 300 + ".mp4 1", False, r":2: the path .* is too long"),
+            ("é" * 130 + ".mp4 1", False, r":2: the path .* is too long"),
+            ("x/" * 3000 + "a.mp4 1", False, r":2: the path .* is too long"),
+            ("a\0b.mp4 1", False, r":2: the path .* has a control character"),
         ],
     )
     def test_bad_line(self, tmp_path, line, counts_frames, message):
@@ -68,6 +76,33 @@ class TestLists:
         file = self.write(tmp_path, f"{good}\n{line}\n")
         with pytest.raises(DataError, match=r"train\.list" + message):
             read_list(file, None, counts_frames=counts_frames)
+
+    def test_comments(self, tmp_path, caplog):
+        lines = ["# old.mp4 0", "#", "## part 1", "#no entry", "#shorts dance.mp4 0", "a.mp4 1"]
+        file = self.write(tmp_path, "\n".join(lines))
+        with caplog.at_level(logging.INFO):
+            records = read_list(file, None)
+        assert [(r.path, r.label, r.where) for r in records] == [
+            ("#shorts dance.mp4", 0, f"{file}:5"),
+            ("a.mp4", 1, f"{file}:6"),
+        ]
+        assert "4 lines are comments" in caplog.text
+
+    def test_only_newlines_end_a_line(self, tmp_path):
+        names = ["a\u2028b.mp4", "a\x85b.mp4", "a\vb.mp4"]
+        file = self.write(tmp_path, "".join(f"{name} 0\r\n" for name in names))
+        assert [record.path for record in read_list(file, None)] == names
+
+    def test_longest_names(self, tmp_path):
+        name = "é" * 127  # 254 bytes
+        (tmp_path / name).touch()
+        file = self.write(tmp_path, f"{name} 0\n")
+        assert read_list(file, str(tmp_path))[0].path == str(tmp_path / name)
+
+    def test_too_large(self, tmp_path, monkeypatch):
+        monkeypatch.setenv("PADDLEVIDEO_LIMITS", "list_bytes=10")
+        with pytest.raises(DataError, match=r"too large.*list_bytes"):
+            read_list(self.write(tmp_path, "a_long_name.mp4 0\n"), None)
 
     def test_no_samples(self, tmp_path):
         with pytest.raises(DataError, match=r"train\.list lists no samples"):
