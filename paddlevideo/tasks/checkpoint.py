@@ -19,8 +19,15 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights, write_weights
+from paddlevideo.modeling.weights import (
+    check_arrays,
+    load_arrays,
+    model_arrays,
+    read_weights,
+    write_weights,
+)
 from paddlevideo.modeling.weights.fit import unusable_arrays
+from paddlevideo.tasks.training_state import TrainingState, read_state
 from paddlevideo.utils.damage import damage_of, read_bounded, shown
 from paddlevideo.utils.errors import NonFiniteError, WeightsError
 from paddlevideo.utils.files import sha256_of, write_json
@@ -95,7 +102,7 @@ class Checkpoints:
 
     def load(
         self, epoch: int, model: nn.Layer, optimizer: Any, freeze: str | None = None
-    ) -> dict[str, Any]:
+    ) -> TrainingState:
         """Restore ``model`` and ``optimizer`` as they were after ``epoch``; return the state.
 
         Args:
@@ -109,17 +116,17 @@ class Checkpoints:
         if problem:
             raise WeightsError(f"cannot resume after epoch {epoch}: {problem}")
         folder, weights = self.state_folder_of(epoch), self.weights_of(epoch)
-        state = _read_state(folder / _STATE)
-        written, ours = state.get("optimizer"), type(optimizer).__name__
+        state = read_state(folder / _STATE, epoch)
+        written, ours = state.optimizer, type(optimizer).__name__
         if written not in (None, ours):  # Paddle would start from zero without a word
             raise WeightsError(
                 f"cannot resume after epoch {epoch}: {folder} has the state of another optimizer, "
                 f"{written}, and OPTIMIZER is {ours}; to go on from the weights alone use -w"
             )
-        if state.get("freeze") != freeze:
+        if state.freeze != freeze:
             raise WeightsError(
                 f"cannot resume after epoch {epoch}: it was trained with freeze: "
-                f"{state.get('freeze')}, and now freeze is {freeze}; to go on from the weights "
+                f"{state.freeze}, and now freeze is {freeze}; to go on from the weights "
                 "alone use -w"
             )
         try:
@@ -129,8 +136,12 @@ class Checkpoints:
             )
         except NonFiniteError as error:
             raise WeightsError(f"cannot resume after epoch {epoch}: {folder}: {error}") from None
+        source = str(folder / _OPTIMIZER)
+        check_arrays(model, saved, str(weights))  # all is checked before anything is changed
+        optimizer_state = optimizer_state_of(model, arrays, source)
         load_arrays(model, saved, str(weights))
-        load_optimizer_arrays(optimizer, model, arrays, str(folder / _OPTIMIZER))
+        with damage_of(source, "the state of this optimizer"):
+            optimizer.set_state_dict(optimizer_state)
         return state
 
     def last_good(self) -> Path | None:
@@ -204,16 +215,6 @@ class Checkpoints:
         return f"{path}: {shown(unusable[0])} makes every result NaN" if unusable else ""
 
 
-def _read_state(path: Path) -> dict[str, Any]:
-    """The JSON of a training state, a table."""
-    text = read_bounded(path, int(limit("config_bytes")))
-    with damage_of(path, "a training state"):
-        state = json.loads(text)
-        if not isinstance(state, dict):
-            raise ValueError("it is no table")
-        return state
-
-
 def _finite(arrays: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Return ``arrays`` if every number in them is finite; else `NonFiniteError` names one."""
     for name, array in arrays.items():
@@ -233,15 +234,16 @@ def optimizer_arrays(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:
     return arrays
 
 
-def load_optimizer_arrays(
-    optimizer: Any, model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str
-) -> None:
-    """Give the optimizer the accumulators that `optimizer_arrays` took.
+def optimizer_state_of(
+    model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str
+) -> dict[str, Any]:
+    """The state for ``optimizer.set_state_dict`` from what `optimizer_arrays` took.
 
     Raises:
-        WeightsError: an entry belongs to no parameter of the model.
+        WeightsError: an entry belongs to no parameter of the model, has another shape, or holds
+            what is no finite number.
     """
-    generated = {name: parameter.name for name, parameter in model.named_parameters()}
+    generated = dict(model.named_parameters())
     state = {}
     for key, array in arrays.items():
         name, _, accumulator = key.partition("/")
@@ -249,9 +251,11 @@ def load_optimizer_arrays(
             raise WeightsError(f"{source}: the model has no parameter {shown(name)}")
         if array.dtype.kind not in "fiu" or unusable_arrays({key: array}):
             raise WeightsError(f"{source}: {shown(key)} is not of finite numbers")
-        state[f"{generated[name]}_{accumulator}"] = paddle.to_tensor(array)
-    with damage_of(source, "the state of this optimizer"):
-        optimizer.set_state_dict(state)
+        # One number for each of the parameter's, or one for the whole (a power of Adam's betas).
+        if list(array.shape) != generated[name].shape and array.size != 1:
+            raise WeightsError(f"{source}: {shown(key)} has the shape {shown(array.shape)}")
+        state[f"{generated[name].name}_{accumulator}"] = paddle.to_tensor(array)
+    return state
 
 
 def _owner_of(key: str, names: Mapping[str, str]) -> str | None:

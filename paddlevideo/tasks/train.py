@@ -216,8 +216,13 @@ class Trainer:
             return 0
         state = self.checkpoints.load(epoch, self.model, self.step.optimizer, self.recipe.freeze)
         self.resumed = True
-        self.best, self.iterations = state["best"], state["iterations"]
-        self.first_step = int(state.get("next_step", 0))
+        self.best, self.iterations = state.best, state.iterations
+        self.first_step = state.next_step
+        if self.first_step >= len(self.train_loader):
+            raise ConfigError(
+                f"cannot resume in epoch {epoch}, before step {self.first_step}: an epoch has "
+                f"{len(self.train_loader)} steps now; give the data and the batch size of the run"
+            )
         if self.first_step:
             logger.info("resumed in epoch %d, before step %d", epoch, self.first_step)
             return int(epoch) - 1

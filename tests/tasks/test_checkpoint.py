@@ -10,7 +10,8 @@ from paddle import nn
 
 from paddlevideo.modeling.weights import model_arrays, read_weights
 from paddlevideo.solver import build_optimizer
-from paddlevideo.tasks.checkpoint import Checkpoints, load_optimizer_arrays, optimizer_arrays
+from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays, optimizer_state_of
+from paddlevideo.tasks.training_state import TrainingState
 from paddlevideo.utils.errors import WeightsError
 
 OPTIMIZERS = {
@@ -83,7 +84,7 @@ def test_goes_on_as_if_it_had_never_stopped(checkpoints, name):
     resumed.train(7, 9)  # whatever was in it is replaced
     state = checkpoints.load(3, resumed.net, resumed.optimizer)
     kind = OPTIMIZERS[name]["name"]
-    assert state == {"epoch": 3, "optimizer": kind, "best": {"top1": 0.5}}
+    assert state == TrainingState(epoch=3, optimizer=kind, best={"top1": 0.5})
     assert_same(resumed, through)
     through.train(3, 6)
     resumed.train(3, 6)
@@ -109,7 +110,7 @@ def test_state_of_an_unknown_parameter():
     run = Run(OPTIMIZERS["Adam"]).train(0, 1)
     arrays = {**optimizer_arrays(run.optimizer, run.net), "old.weight/moment1_0": np.zeros(1)}
     with pytest.raises(WeightsError, match=r"file: the model has no parameter old.weight"):
-        load_optimizer_arrays(run.optimizer, run.net, arrays, "file")
+        optimizer_state_of(run.net, arrays, "file")
 
 
 def test_state_of_another_optimizer(checkpoints):
@@ -155,7 +156,7 @@ def test_names_of_models(tmp_path, name):
     assert checkpoints.newest_valid() == 0
     checkpoints.save(2, run.net, run.optimizer, {})
     assert checkpoints.newest_valid() == 2
-    assert checkpoints.load(2, run.net, run.optimizer)["epoch"] == 2
+    assert checkpoints.load(2, run.net, run.optimizer).epoch == 2
 
 
 def flip_a_byte(path):

@@ -36,6 +36,11 @@ def load_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) 
     _set(model.state_dict(), arrays, source)
 
 
+def check_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) -> None:
+    """Raise what `load_arrays` would; nothing is changed."""
+    _fitted(model.state_dict(), arrays, source)
+
+
 def load_initial_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str) -> None:
     """As `load_arrays`, for training: the file's model may have had another number of classes.
 
@@ -92,6 +97,15 @@ def _alike_but_for_classes(
 
 def _set(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: str) -> None:
     """Set every tensor of ``state``, or none."""
+    values = _fitted(state, arrays, source)
+    for name, tensor in state.items():
+        tensor.set_value(values[name])
+
+
+def _fitted(
+    state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: str
+) -> dict[str, Tensor]:
+    """The values of every tensor of ``state``; all are converted before the first is set."""
     missing = [name for name in state if name not in arrays]
     unexpected = [name for name in arrays if name not in state]
     misshapen = [
@@ -112,7 +126,6 @@ def _set(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: 
     }
     if any(problems.values()):
         raise WeightsError(_mismatch(source, problems))
-    # All are converted before the first is set.
     values = {
         name: paddle.to_tensor(np.asarray(arrays[name], order="C"), dtype=tensor.dtype)
         for name, tensor in state.items()
@@ -124,8 +137,7 @@ def _set(state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], source: 
             f"{source}: {len(unusable)} tensors make every result NaN; nothing was loaded: {some}. "
             "They were written by a run that had diverged, or the file is damaged: use another"
         )
-    for name, tensor in state.items():
-        tensor.set_value(values[name])
+    return values
 
 
 def unusable_arrays(arrays: Mapping[str, np.ndarray]) -> list[str]:

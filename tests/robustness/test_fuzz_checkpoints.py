@@ -1,0 +1,116 @@
+"""Mutants of a checkpoint: resumed from, passed over, or one error of ours; never half of it."""
+
+from __future__ import annotations
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from tasks.test_checkpoint import OPTIMIZERS, Run, assert_same
+
+from paddlevideo.modeling.weights import model_arrays
+from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays
+from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.files import sha256_of
+from robustness.documents import structured_mutants
+from robustness.guarded import failures, outcomes
+from robustness.mutations import mutants
+
+NODE = OPTIMIZERS["Adam"]
+WEIGHTS, FOLDER = "Net_epoch_00002.pdparams", "Net_epoch_00002.state"
+FILES = (WEIGHTS, *(f"{FOLDER}/{name}" for name in ("optimizer.safetensors", "state.json")))
+MANIFEST = f"{FOLDER}/manifest.json"
+
+
+@pytest.fixture
+def saved(tmp_path):
+    """A folder with the checkpoint of two steps."""
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    run = Run(NODE).train(0, 2)
+    state = {"best": {"top1": 0.5, "epoch": 1}, "iterations": 2, "seed": 0, "freeze": None}
+    Checkpoints(folder, "Net").save(2, run.net, run.optimizer, state)
+    return folder
+
+
+def checker(saved, work):
+    """Resume from a checkpoint of which one file is replaced; ``signed``: the manifest vouches."""
+
+    def check(case) -> str:
+        name, data, signed = case
+        shutil.rmtree(work, ignore_errors=True)
+        shutil.copytree(saved, work)
+        (work / name).write_bytes(data)
+        if signed:
+            manifest = json.loads((work / MANIFEST).read_text())
+            for listed in manifest:
+                path = work / (listed if listed == WEIGHTS else f"{FOLDER}/{listed}")
+                manifest[listed] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+            (work / MANIFEST).write_text(json.dumps(manifest))
+        checkpoints = Checkpoints(work, "Net")
+        epoch = checkpoints.newest_valid()
+        if not epoch:
+            return "passed over"
+        run, fresh = Run(NODE), Run(NODE)
+        try:
+            state = checkpoints.load(epoch, run.net, run.optimizer)
+        except WeightsError:
+            assert_same(run, fresh)  # nothing of it was taken
+            raise
+        if not signed:
+            original = Run(NODE)
+            Checkpoints(saved, "Net").load(2, original.net, original.optimizer)
+            assert_same(run, original)
+        assert state.epoch == 2 and state.iterations >= 0 and state.next_step >= 0
+        run.train(2, 3)
+        arrays = model_arrays(run.net) | optimizer_arrays(run.optimizer, run.net)
+        if signed:
+            return "resumed"
+        assert all(np.isfinite(array).all() for array in arrays.values())
+        return "resumed"
+
+    return check
+
+
+def cases_of(saved, count, seed):
+    share = count // 8
+    for number, name in enumerate((*FILES, MANIFEST)):
+        data = (saved / name).read_bytes()
+        for signed in (False, True):
+            for _, mutant in mutants(data, share, seed * 100 + number * 2 + signed):
+                yield name, mutant, signed and name != MANIFEST
+    for name in (FILES[2], MANIFEST):
+        document = json.loads((saved / name).read_text())
+        for _, mutant in structured_mutants(document, share * 2, seed):
+            yield name, json.dumps(mutant).encode(), name != MANIFEST
+
+
+def run_cases(saved, work, count, seed):
+    cases = list(cases_of(saved, count, seed))
+    results = outcomes(checker(saved, work), cases, seconds=5, memory_mb=500)
+    names = [
+        f"seed {seed}: {name}, signed {signed}: {data[:200]!r}" for name, data, signed in cases
+    ]
+    failed = failures(results, names)
+    assert not failed, f"{len(failed)} of {len(cases)}:\n" + "\n".join(failed[:10])
+    texts = {result.text for result in results}
+    assert {"'passed over'", "'resumed'"} <= texts
+    assert any(result.kind == "refused" for result in results)
+
+
+def test_mutants(saved, tmp_path):
+    run_cases(saved, tmp_path / "work", 160, seed=1)
+
+
+def test_nothing_is_taken_where_the_optimizer_does_not_fit(saved, tmp_path):
+    """A whole file that names a parameter of another network."""
+    data = (saved / FILES[1]).read_bytes().replace(b"dense.weight/", b"dens3.weight/")
+    (result,) = outcomes(checker(saved, tmp_path / "work"), [(FILES[1], data, True)])
+    assert result.kind == "refused" and "no parameter" in result.text, result
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", [2, 3])
+def test_many_mutants(saved, tmp_path, seed):
+    run_cases(saved, tmp_path / "work", 400, seed)
