@@ -5,10 +5,12 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.modeling import RECOGNIZERS
+from paddlevideo.utils.errors import ConfigError, nearest_hint
 
 logger = logging.getLogger(__name__)
 
+_MOVINET = "MoViNetRecognizerFrame"
 # Switches of PaddleVideo that change nothing when off; on, they ask for what is not here.
 _OFF_SWITCHES = ("use_npu", "use_xpu", "use_mlu", "to_static", "is_distributed")
 _IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
@@ -47,7 +49,8 @@ def _model(config: dict[str, Any], notes: list[str]) -> None:
     if not isinstance(model, dict) or not isinstance(model.get("backbone"), dict):
         return
     backbone = model["backbone"]
-    is_paddlevideo = model.get("framework") == "MoViNetRecognizerFrame"
+    is_paddlevideo = model.get("framework") == _MOVINET
+    _refuse_other_models(model.get("framework"))
     if is_paddlevideo:
         model.setdefault("head", {"name": "MoViNetHead"})
     for key in ("num_classes", "hidden_dim"):
@@ -68,6 +71,16 @@ def _model(config: dict[str, Any], notes: list[str]) -> None:
         if _lists_normalization(config):
             model.setdefault("scaling", {"scale": 1.0})
             notes.append("values are scaled by the pipeline's Normalization, not by the model")
+
+
+def _refuse_other_models(framework: Any) -> None:
+    """Of PaddleVideo's models one is served; a file of another is told so."""
+    known = (*RECOGNIZERS, _MOVINET)
+    if isinstance(framework, str) and framework not in known:
+        raise ConfigError(
+            f"MODEL.framework: {framework[:100]} is no recognizer here. Of PaddleVideo's models "
+            f"MoViNet is served ({_MOVINET}); {nearest_hint(framework, known)}"
+        )
 
 
 def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:

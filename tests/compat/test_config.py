@@ -319,3 +319,10 @@ def test_decay_and_clip_keep_paddlevideos_order(caplog, decay):
     assert "weight decay is added after grad_clip" in caplog.text
     ours = {"MODEL": {"preset": "movinet_a0_base"}, "OPTIMIZER": clipped}
     assert translate_config(ours)["OPTIMIZER"] == clipped
+
+
+@pytest.mark.parametrize("framework", ["Recognizer2D", "RecognizerTransformer", "BMNLocalizer"])
+def test_other_models_are_told_what_is_served(framework):
+    config = {"MODEL": {"framework": framework, "backbone": {"name": "ResNet", "pretrained": ""}}}
+    with pytest.raises(ConfigError, match=rf"MODEL.framework: {framework} .*MoViNet is served"):
+        translate_config(config)
