@@ -2,7 +2,13 @@
 
 import argparse
 
-from paddlevideo.entry import add_config_options, open_model, open_recipe, run_command
+from paddlevideo.entry import (
+    add_config_options,
+    no_effect,
+    open_model,
+    open_recipe,
+    run_command,
+)
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.test import test_model
@@ -28,7 +34,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="seed of the whole run (config key: seed)")
     parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
     parser.add_argument("--amp", action="store_true", help="mixed precision")
-    parser.add_argument("--amp_level", choices=("O1", "O2"), default="O1")
+    parser.add_argument("--amp_level", choices=("O1", "O2"), help="default: O1")
     parser.add_argument(
         "--fleet", action="store_true", help="accepted: every launch is collective data parallel"
     )
@@ -38,11 +44,25 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    arguments = parse_arguments()
+def check_options(arguments: argparse.Namespace) -> None:
+    """Refuse an option that is not available, or that would do nothing beside the others.
+
+    Raises:
+        ConfigError: the message names it.
+    """
     for flag, reason in NOT_SERVED.items():
         if getattr(arguments, flag):
             raise ConfigError(f"--{flag}: {reason}")
+    for flag in ("validate", "max_iters", "amp"):
+        if arguments.test and getattr(arguments, flag):
+            raise no_effect(flag, "training, without --test")
+    if arguments.amp_level is not None and not arguments.amp:
+        raise no_effect("amp_level", "--amp")
+
+
+def main() -> None:
+    arguments = parse_arguments()
+    check_options(arguments)
     overrides = list(arguments.override)
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
@@ -58,7 +78,7 @@ def main() -> None:
     if arguments.test:
         test_model(recipe, model, weights)
     else:
-        precision = Precision(arguments.amp, arguments.amp_level)
+        precision = Precision(arguments.amp, arguments.amp_level or "O1")
         Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()
 
 

@@ -23,7 +23,7 @@ from paddlevideo.tasks.schedule_length import follow_the_run
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.distributed import is_main
-from paddlevideo.utils.errors import PaddleVideoError, WeightsError
+from paddlevideo.utils.errors import ConfigError, PaddleVideoError, WeightsError
 from paddlevideo.utils.logging import setup_logging
 
 EXIT_USER_ERROR = 1
@@ -46,6 +46,11 @@ def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) ->
     parser.add_argument(
         *override_flags, action="append", default=[], metavar="KEY.KEY=VALUE", help="change a key"
     )
+
+
+def no_effect(option: str, belongs_to: str) -> ConfigError:
+    """The error for an option that would do nothing beside the others."""
+    return ConfigError(f"--{option} has no effect here: it belongs to {belongs_to}; leave one out")
 
 
 Weights = str | Path | Mapping[str, str | Path]

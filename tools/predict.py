@@ -28,7 +28,7 @@ from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.engines.base import ENGINE_NAMES
 from paddlevideo.deploy.locate import locate_bundle
 from paddlevideo.deploy.predictor import VideoResult, open_predictor
-from paddlevideo.entry import open_recipe, run_command
+from paddlevideo.entry import no_effect, open_recipe, run_command
 from paddlevideo.utils.device import keep_freed_memory
 from paddlevideo.utils.errors import ConfigError, DataError
 
@@ -123,9 +123,7 @@ def check_options(parser: argparse.ArgumentParser, arguments: argparse.Namespace
     }
     for needed, names in without_effect.items():
         if names:
-            raise ConfigError(
-                f"--{min(names)} has no effect here: it belongs to {needed}; leave one out"
-            )
+            raise no_effect(min(names), needed)
 
 
 def engine_options(arguments: argparse.Namespace) -> EngineOptions:

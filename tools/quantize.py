@@ -16,7 +16,7 @@ import _root  # noqa: F401
 from paddlevideo.deploy import read_bundle
 from paddlevideo.deploy.batches.prediction import find_videos
 from paddlevideo.deploy.quantization import Quantized, QuantizeOptions, quantize_bundle
-from paddlevideo.entry import run_command
+from paddlevideo.entry import no_effect, run_command
 
 _DEFAULT = QuantizeOptions()
 
@@ -56,7 +56,6 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--range_method",
         choices=("minmax", "percentile", "mse"),
-        default=_DEFAULT.range_method,
         help=f"how ranges of activations are chosen (default: {_DEFAULT.range_method})",
     )
     parser.add_argument(
@@ -103,12 +102,14 @@ def summary(result: Quantized, before: int) -> str:
 
 def main() -> None:
     arguments = parse_arguments()
+    if arguments.weights_only and arguments.range_method is not None:
+        raise no_effect("range_method", "integer arithmetic, without --weights_only")
     options = QuantizeOptions(
         num_videos=arguments.num_videos,
         weights_only=arguments.weights_only,
         keep_float=arguments.keep_float,
         max_error=arguments.max_error,
-        range_method=arguments.range_method,
+        range_method=arguments.range_method or _DEFAULT.range_method,
         search_videos=arguments.search_videos,
     )
     bundle = read_bundle(arguments.model_dir)

@@ -30,6 +30,7 @@ from paddlevideo.loader import ClipView, Pipeline
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.ranges import check_file_name
 
 logger = logging.getLogger(__name__)
 
@@ -96,13 +97,14 @@ def export_model(
             frame rate of its clips is held against that of the stream.
 
     Raises:
-        ConfigError: the pipeline does not give clips of one size, or not the model's inputs or
-            layout; the labels are not as many as the classes; or the model cannot run frame by
-            frame and mode is ``stream``.
+        ConfigError: ``name`` is no part of file names; the pipeline does not give clips of one
+            size, or not the model's inputs or layout; the labels are not as many as the classes;
+            or the model cannot run frame by frame and mode is ``stream``.
         BundleError: the folder cannot be written, or what was exported does not compute what the
             model does.
         DeviceError: ONNX is asked for and a package that writes it is missing.
     """
+    check_file_name(name, "the name of the bundle's files")
     folder, options = Path(folder), options or ExportOptions()
     views = Pipeline(pipeline, "INFERENCE").views
     inputs = _inputs(model, views, options.batch_size or _ANY)

@@ -228,4 +228,5 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
     at = ".".join((*parents, last))
     if first["type"] == "missing":
         return ConfigError(f"{at}: this section or key is missing")
-    return ConfigError(f"{at}: {first['msg']}, got {shown(first['input'])}")
+    what = first["msg"].removeprefix("Value error, ")
+    return ConfigError(f"{at}: {what}, got {shown(first['input'])}")

@@ -8,6 +8,8 @@ from typing import Annotated
 
 import pydantic
 
+from paddlevideo.utils.errors import ConfigError, shown
+
 _LONGEST_NAME_BYTES = 100  # a file system takes 255, and suffixes follow
 
 # Sizes are bounded so that a slip of the keyboard does not ask for all memory of a machine.
@@ -29,6 +31,14 @@ def _is_file_name(name: str) -> str:
     if len(name.encode("utf-8", "surrogatepass")) > _LONGEST_NAME_BYTES:
         raise ValueError(f"it is part of file names: at most {_LONGEST_NAME_BYTES} bytes")
     return name
+
+
+def check_file_name(name: str, where: str) -> None:
+    """Raise `ConfigError` if ``name`` cannot be part of file names."""
+    try:
+        _is_file_name(name)
+    except ValueError as error:
+        raise ConfigError(f"{where}: {error}, got {shown(name)}") from None
 
 
 FileName = Annotated[str, pydantic.AfterValidator(_is_file_name)]

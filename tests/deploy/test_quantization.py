@@ -387,6 +387,11 @@ def test_the_tool(whole, videos, tmp_path):
     assert load_predictor(tmp_path / "mine_int8", device="cpu")(videos[0]).label in LABELS
     done = run("quantize.py", "--model_dir", bundle, "--calibration", "none", cwd=tmp_path)
     assert done.returncode == 1 and done.stderr == "error: none: no such file or folder\n"
+    bad = ["--weights_only", "--range_method", "mse"]
+    done = run(
+        "quantize.py", "--model_dir", bundle, "--calibration", videos[0].parent, *bad, cwd=tmp_path
+    )
+    assert done.returncode == 1 and "--range_method has no effect here" in done.stderr
 
 
 @pytest.mark.slow

@@ -29,9 +29,14 @@ def run(*arguments: str) -> subprocess.CompletedProcess:
         ),
         (["-c", "none.yaml"], "error: config none.yaml cannot be read: No such file"),
         (["-c", CONFIG, "-o", "epoch=3"], 'error: epoch: unknown key "epoch"; did you mean "epo'),
+        (["-c", CONFIG, "--test", "--validate"], "error: --validate has no effect here"),
+        (["-c", CONFIG, "--amp_level", "O2"], "error: --amp_level has no effect here"),
         (["-c", CONFIG, "--test"], "error: --test needs weights: -w FILE, or the config's key wei"),
     ],
-    ids=["train_dali", "missing config", "unknown key", "test without weights"],
+    ids=[
+        *("train_dali", "missing config", "unknown key", "validate in a test", "level without amp"),
+        "test without weights",
+    ],
 )
 def test_one_message(arguments, message):
     done = run(*arguments)
