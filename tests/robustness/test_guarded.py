@@ -7,8 +7,8 @@ import time
 import numpy as np
 
 from paddlevideo.utils.errors import DataError
-from tests.robustness.guarded import failures, outcomes
-from tests.robustness.mutations import mutants
+from robustness.guarded import failures, outcomes
+from robustness.mutations import mutants
 
 
 def _behave(case: str) -> str:
