@@ -4,6 +4,7 @@ from paddlevideo.deploy.bundle import Bundle, read_bundle
 from paddlevideo.deploy.export import ExportOptions, export_clip_model, export_model
 from paddlevideo.deploy.predictor import ClassScore, VideoPredictor, VideoResult, load_predictor
 from paddlevideo.deploy.sources.open_source import SourceOptions, open_source
+from paddlevideo.deploy.streams.following import follow
 from paddlevideo.deploy.streams.pool import StreamPool
 from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_track import StreamResult
@@ -20,6 +21,7 @@ __all__ = [
     "VideoResult",
     "export_clip_model",
     "export_model",
+    "follow",
     "load_predictor",
     "open_source",
     "read_bundle",

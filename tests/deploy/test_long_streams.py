@@ -8,8 +8,9 @@ from modeling.conftest import randomise
 from deploy.conftest import LABELS, NUM_CLASSES, PIPELINE
 from paddlevideo.deploy.engines import EngineOptions
 from paddlevideo.deploy.export import ExportOptions, export_model
-from paddlevideo.deploy.streams.step_runner import StepRunner
+from paddlevideo.deploy.streams.step_runner import MOST_FRAMES, StepRunner
 from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.utils.errors import DataError
 
 pytest.importorskip("onnxruntime")
 pytest.importorskip("paddle2onnx")
@@ -74,3 +75,24 @@ def test_sums_go_on_after_many_frames(bundle, engine, frames_before):
 def _held(states: dict[str, np.ndarray]) -> np.ndarray:
     parts = (states[SUM], states["state_head_pool_rest"])
     return sum(part.reshape(-1).astype(np.float64) for part in parts)
+
+
+def test_the_end_of_the_counter_is_said(bundle):
+    """Not a negative mean: the stream has to begin anew."""
+    runner = StepRunner(bundle, EngineOptions(device="cpu", cpu_threads=1, engine="onnxruntime"))
+    frame = np.zeros((1, 3, SIDE, SIDE), np.uint8)
+    runner.step(frame)
+    states = runner.snapshot()
+    states["frame_count"][...] = MOST_FRAMES - 2
+    runner.restore(states)
+    runner.step(frame)
+    runner.step(frame)
+    with pytest.raises(DataError, match=r"2147483647 frames.*begin anew"):
+        runner.step(frame)
+    for count in (-1, MOST_FRAMES):
+        states["frame_count"][...] = count
+        with pytest.raises(DataError, match=r"negative|begin anew"):
+            runner.restore(states)
+    runner.reset(rows=[0])
+    assert np.isfinite(runner.step(frame)).all()
+    assert int(runner.snapshot()["frame_count"].reshape(-1)[0]) == 1

@@ -11,6 +11,9 @@ from paddlevideo.deploy.engines import EngineOptions, TensorEngine, open_engine
 from paddlevideo.deploy.manifest_check import check_declared, check_input_names
 from paddlevideo.utils.errors import BundleError, DataError
 
+_INTEGERS = ("int32", "int64")
+MOST_FRAMES = 2**31 - 1  # that a counter of 32 bits holds: 13 years at 5 frames/s
+
 
 class StepRunner:
     """``batch_size`` streams that go on together, frame by frame.
@@ -69,6 +72,8 @@ class StepRunner:
         self._frame, self._logits = frame, logits.name
         self._specs = step.queues
         self._queues: dict[str, deque[Any]] = {}
+        self._counter_names = [n for q in step.queues if q.dtype in _INTEGERS for n in q.inputs]
+        self._counted = 0  # no counter among the states is above it
         self.reset()
 
     @property
@@ -84,9 +89,14 @@ class StepRunner:
                 the pipeline scales the values).
 
         Raises:
-            DataError: frames of another shape or dtype.
+            DataError: frames of another shape or dtype; or a stream has had as many frames as its
+                counter can hold.
         """
         self._check(frames_BCHW)
+        if self._counted >= MOST_FRAMES:
+            self._counted = _largest_count(self.snapshot(), self._counter_names)
+            _check_counters(self._counted)
+        self._counted += 1
         inputs = {self._frame.name: self._engine.tensor(frames_BCHW)}
         for spec in self._specs:
             inputs.update(zip(spec.inputs, self._queues[spec.name], strict=True))
@@ -102,6 +112,7 @@ class StepRunner:
                 # Nothing writes into a state, so one tensor of zeros does for a whole queue.
                 zeros = self._engine.tensor(np.zeros(self._shape(spec), spec.dtype))
                 self._queues[spec.name] = deque([zeros] * spec.length, maxlen=spec.length)
+            self._counted = 0
             return
         wrong = [row for row in rows if not 0 <= row < self.batch_size]
         if wrong:
@@ -123,7 +134,8 @@ class StepRunner:
         """Go on from what `snapshot` gave; the arrays are copied.
 
         Raises:
-            DataError: the states are of another model, batch or frame size.
+            DataError: the states are of another model, batch or frame size, or a counter among
+                them is negative or at its end.
         """
         expected = {name: spec for spec in self._specs for name in spec.inputs}
         if set(states) != set(expected):
@@ -136,6 +148,9 @@ class StepRunner:
                     f"state {name} is {list(found.shape)} {found.dtype}, expected "
                     f"{list(self._shape(spec))} {spec.dtype}; it is of another batch or frame size"
                 )
+        counted = _largest_count(states, self._counter_names)
+        _check_counters(counted)
+        self._counted = counted
         for spec in self._specs:
             tensors = [self._engine.tensor(np.array(states[name])) for name in spec.inputs]
             self._queues[spec.name] = deque(tensors, maxlen=spec.length)
@@ -150,3 +165,21 @@ class StepRunner:
                 f"a step takes frames {list(shape)} {dtype}, got {list(frames_BCHW.shape)} "
                 f"{frames_BCHW.dtype}"
             )
+
+
+def _largest_count(states: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
+    """The largest frame counter among the states; -1 if one is negative."""
+    counts = [np.asarray(states[name]) for name in names]
+    if any((count < 0).any() for count in counts):
+        return -1
+    return max((int(count.max()) for count in counts if count.size), default=0)
+
+
+def _check_counters(largest: int) -> None:
+    if largest < 0:
+        raise DataError("a frame counter among the states is negative; they are damaged")
+    if largest >= MOST_FRAMES:
+        raise DataError(
+            f"a stream has had {MOST_FRAMES} frames, more than its counter holds; let it begin "
+            "anew: reset() or a window"
+        )
