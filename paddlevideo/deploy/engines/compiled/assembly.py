@@ -5,6 +5,7 @@ rest in an arena in which maps that are not needed at the same time share their 
 """
 
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import numpy as np
 
@@ -33,6 +34,7 @@ class Assembly:
         fixed: addresses by slot of what never moves, 0 of the others.
         inputs, outputs: slots by name.
         maps: those of the arena.
+        slots, shapes: of all maps by name, those of outputs as ``output:NAME``.
         keep: arrays whose addresses are in the table.
     """
 
@@ -45,6 +47,8 @@ class Assembly:
     inputs: dict[str, int]
     outputs: dict[str, int]
     maps: tuple[ArenaMap, ...]
+    slots: dict[str, int]
+    shapes: dict[str, Shape]
     keep: tuple[np.ndarray, ...]
 
     def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
@@ -58,13 +62,21 @@ class Assembly:
         return arena, addresses
 
 
-def assemble(program: CompiledProgram) -> Assembly:
-    """Lay ``program`` out."""
-    return _Assembler(program).assembly()
+class Pool(Protocol):
+    """Memory that begins with a cache line."""
+
+    def zeros(self, count: int) -> np.ndarray:
+        """An array of ``count`` floats."""
+        ...
+
+
+def assemble(program: CompiledProgram, pool: Pool | None = None) -> Assembly:
+    """Lay ``program`` out; its operands lie in ``pool``."""
+    return _Assembler(program, pool or FloatPool()).assembly()
 
 
 class _Assembler:
-    def __init__(self, program: CompiledProgram) -> None:
+    def __init__(self, program: CompiledProgram, pool: Pool) -> None:
         self.program = program
         self.operations, self.shapes = _with_copies(program)
         self.slots: dict[str, int] = {}
@@ -73,7 +85,7 @@ class _Assembler:
         self.lists: list[int] = []
         self.keep: list[np.ndarray] = []
         self.kept_bytes: dict[int, int] = {}
-        self.pool = FloatPool()
+        self.pool = pool
         self.lives: dict[int, list[int]] = {}
         self.sizes: dict[int, int] = {}
 
@@ -110,6 +122,8 @@ class _Assembler:
             inputs=inputs,
             outputs={name.removeprefix("output:"): slot for name, slot in outputs.items()},
             maps=tuple(maps),
+            slots=self.slots,
+            shapes=self.shapes,
             keep=tuple(self.keep),
         )
 

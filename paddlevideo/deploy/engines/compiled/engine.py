@@ -184,9 +184,15 @@ class CompiledEngine:
                 f"{path} has {len(program.outputs)} outputs where {len(output_names)} are named; "
                 "export the model again"
             )
+        from paddlevideo.deploy.engines.compiled.checked import CheckedRun, guarded_pool
+
+        guarded = guarded_pool()
         with refusing_damage(path):
-            self._assembly = assemble(program)
+            self._assembly = assemble(program, guarded)
         self._run = run_program
+        self._checked: CheckedRun | None = None
+        if guarded is not None:
+            self._checked = CheckedRun(program, self._assembly, guarded, run_program)
         self._slack = SLACK // 4
         self._path = path
         self._inputs = program.inputs
@@ -233,7 +239,11 @@ class CompiledEngine:
     def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
         results, places, batch = self._bind(inputs)
-        if batch == 1:
+        if self._checked is not None:
+            for first in range(0, batch, _STREAMS_TOGETHER):
+                streams = min(_STREAMS_TOGETHER, batch - first)
+                self._checked.run(places + first * self._moves, streams)
+        elif batch == 1:
             self._run_range(places, 0, 1)
         else:
             self._threads.share_out(batch, partial(self._run_range, places))
