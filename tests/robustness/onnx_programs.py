@@ -196,7 +196,7 @@ class RandomProgram:
         self.nodes.append(helper.make_node("Add", ["count", "one"], ["next"]))
         self.extra.append(("next", shape, TensorProto.INT32))
         number = self._node("Cast", ["count"], shape, to=TensorProto.FLOAT)
-        self._node(self._pick("Sin", "Cos"), [number], shape)
+        self._node(self._pick("Sin", "Cos", "Floor"), [number], shape)
 
     def _finish(self) -> Any:
         ends = [n for n in self.maps if n not in self.read and n not in self.inputs]

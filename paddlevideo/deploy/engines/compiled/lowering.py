@@ -25,7 +25,13 @@ from paddlevideo.deploy.engines.compiled.table import LARGEST_KERNEL, MOST_MAPS
 _WIDE_ROW = 16
 _PRODUCTS = ("dense", "convolution", "depthwise", "weighted_sum")
 _WITH_SHORTCUT = ("dense", "depthwise")
-_FUNCTIONS = {"Sin": "sine", "Cos": "cosine", "Reciprocal": "reciprocal", "Sigmoid": "sigmoid"}
+_FUNCTIONS = {
+    "Sin": "sine",
+    "Cos": "cosine",
+    "Floor": "floor",
+    "Reciprocal": "reciprocal",
+    "Sigmoid": "sigmoid",
+}
 
 
 def lower(graph: Graph) -> CompiledProgram:

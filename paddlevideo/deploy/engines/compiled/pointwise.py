@@ -23,8 +23,8 @@ from paddlevideo.deploy.engines.compiled.simd import (
     vstore,
 )
 
-FUNCTIONS = ("clip", "sigmoid", "silu", "sine", "cosine", "reciprocal")
-_CLIP, _SIGMOID, _SILU, _SINE, _COSINE = range(5)
+FUNCTIONS = ("clip", "sigmoid", "silu", "sine", "cosine", "floor", "reciprocal")
+_CLIP, _SIGMOID, _SILU, _SINE, _COSINE, _FLOOR = range(6)
 
 
 @compiled
@@ -135,5 +135,7 @@ def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
             result[place] = np.float32(math.sin(value))
         elif kind == _COSINE:
             result[place] = np.float32(math.cos(value))
+        elif kind == _FLOOR:
+            result[place] = np.floor(value)
         else:
             result[place] = np.float32(1) / value

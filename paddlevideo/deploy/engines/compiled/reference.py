@@ -129,6 +129,7 @@ _FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "silu": lambda x: x * _sigmoid(x),
     "sine": np.sin,
     "cosine": np.cos,
+    "floor": np.floor,
     "reciprocal": lambda x: 1.0 / x,
 }
 

@@ -30,6 +30,7 @@ _ATTRIBUTES: dict[str, dict[str, type]] = {
     "Cast": {"to": int, "saturate": int},
     "Reshape": {"allowzero": int},
 }
+_FUNCTIONS = ("Sin", "Cos", "Floor", "Reciprocal", "Sigmoid")
 _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat": (1, 10_000),
            "Reshape": (2, 2)}  # fmt: skip
 
@@ -112,10 +113,7 @@ class _Validation:
             "Concat": self._concat,
             "Cast": self._cast,
             "Reshape": self._reshape,
-            **dict.fromkeys(
-                ("Relu", "HardSigmoid", "HardSwish", "Sin", "Cos", "Reciprocal", "Sigmoid"),
-                self._same,
-            ),
+            **dict.fromkeys(("Relu", "HardSigmoid", "HardSwish", *_FUNCTIONS), self._same),
         }
         for node in self.graph.nodes:
             rule = rules.get(node.kind)

@@ -5,6 +5,7 @@ from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.options import MoViNetOptions
 from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
+from paddlevideo.modeling.backbones.movinet.positions import angles, digits_of, rates_of_digits
 from paddlevideo.modeling.backbones.movinet.specs import make_divisible
 from paddlevideo.modeling.layers.activations import activation
 from paddlevideo.modeling.layers.initializers import constant, he_normal
@@ -20,9 +21,9 @@ class PositionalEncoding(nn.Layer):
         super().__init__()
         self.count_name = f"{state_prefix}_pos_enc_frame_count"
         self.scale = self.create_parameter([1], attr=constant(0.0))
-        pair = paddle.arange(0, channels, 2, dtype="int32").astype("float32")
-        rate = paddle.pow(paddle.full([1], 10000.0), -pair / channels)
-        self.register_buffer("rate", rate.reshape([1, -1, 1]), persistable=False)
+        self.channels = channels
+        digit_rates = paddle.to_tensor(rates_of_digits(channels)[:, None, :, None])
+        self.register_buffer("digit_rates", digit_rates, persistable=False)
 
     def state_specs(self) -> list[StateSpec]:
         """The frame counter [B]."""
@@ -36,8 +37,9 @@ class PositionalEncoding(nn.Layer):
             count = exchange.take(self.count_name)
             position = position + count.reshape([-1, 1, 1])
             exchange.put(self.count_name, count + paddle.full([1], num_frames, "int32"))
-        angle = position.astype(y_BCT.dtype) * self.rate
-        return y_BCT + self.scale * paddle.concat([paddle.sin(angle), paddle.cos(angle)], axis=1)
+        angle = angles(digits_of(position.astype("float32")), paddle.unbind(self.digit_rates))
+        encoding = paddle.concat([paddle.sin(angle), paddle.cos(angle)], axis=1)
+        return y_BCT + self.scale * encoding.astype(y_BCT.dtype)
 
 
 class SqueezeExcitation(nn.Layer):

@@ -23,6 +23,7 @@ from paddlevideo.modeling.backbones.movinet.folded_layers import (
     padding_of,
 )
 from paddlevideo.modeling.backbones.movinet.multiply_adds import output_size
+from paddlevideo.modeling.backbones.movinet.positions import rates
 from paddlevideo.modeling.layers.activations import Activation, activation, as_one_operation
 from paddlevideo.modeling.layers.folding import affine_of, dense_as_convolution, fixed
 from paddlevideo.utils.errors import ConfigError
@@ -222,7 +223,7 @@ def _weights_over_time(num_frames: int, per_frame: bool) -> np.ndarray:
 
 def _positions(encoding: PositionalEncoding, num_frames: int) -> np.ndarray:
     """The encoding of a clip's frames, [1, T, D]."""
-    angle = np.arange(num_frames)[:, None] * encoding.rate.numpy().reshape(1, -1)
+    angle = np.arange(num_frames)[:, None] * rates(encoding.channels)
     return encoding.scale.numpy() * np.concatenate([np.sin(angle), np.cos(angle)], axis=1)[None]
 
 

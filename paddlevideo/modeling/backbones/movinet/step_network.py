@@ -18,6 +18,7 @@ from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
 from paddlevideo.modeling.backbones.movinet.conv import same_padding
 from paddlevideo.modeling.backbones.movinet.folded_layers import FoldedConvolution, FoldedShortcut
 from paddlevideo.modeling.backbones.movinet.pooling import compensated_sum
+from paddlevideo.modeling.backbones.movinet.positions import angles, digits_of, rates_of_digits
 from paddlevideo.modeling.layers.activations import activation, as_one_operation
 from paddlevideo.modeling.layers.folding import affine_of, dense_as_convolution, fixed
 from paddlevideo.modeling.states import QueueSpec
@@ -37,9 +38,15 @@ class StepContext:
     def __init__(self, old: dict[str, list[Tensor]], count_B111: Tensor) -> None:
         self.old = old
         self.new: dict[str, Tensor] = {}
-        self.position = count_B111.astype("float32")
+        self._position = count_B111.astype("float32")
+        self._digits: list[Tensor] = []
         # Not 1 / x: Paddle asks for the batch size there, which Paddle2ONNX cannot convert.
-        self.inverse_count = paddle.reciprocal(self.position + 1.0)
+        self.inverse_count = paddle.reciprocal(self._position + 1.0)
+
+    def digits(self) -> list[Tensor]:
+        """Those of the frame's number, made once."""
+        self._digits = self._digits or digits_of(self._position)
+        return self._digits
 
     def add(self, sum_name: str, rest_name: str, frame: Tensor) -> Tensor:
         """Add this frame to a running sum and return it; see `RunningMean`."""
@@ -116,7 +123,7 @@ class FoldedAttention(nn.Layer):
             both = self.se_type == "2plus3d"
             pooled = paddle.concat([over_time, pooled], axis=1) if both else over_time
         if self.positions is not None:
-            pooled = pooled + self.positions(context.position)
+            pooled = pooled + self.positions(context.digits())
         hidden = self._activation(F.conv2d(pooled, self.reduce, self.reduce_bias))
         return x_BCHW * self._gate(F.conv2d(hidden, self.expand, self.expand_bias))
 
@@ -126,12 +133,13 @@ class FoldedPositions(nn.Layer):
 
     def __init__(self, encoding: PositionalEncoding) -> None:
         super().__init__()
-        self.rate = fixed(encoding.rate.numpy().reshape(1, -1, 1, 1))
+        low, middle, high = rates_of_digits(encoding.channels)[:, None, :, None, None]
+        self.low, self.middle, self.high = fixed(low), fixed(middle), fixed(high)
         self.scale = fixed(encoding.scale.numpy().reshape(1, 1, 1, 1))
 
-    def forward(self, position_B111: Tensor) -> Tensor:
+    def forward(self, digits_B111: Sequence[Tensor]) -> Tensor:
         """Sines, then cosines."""
-        angle = position_B111 * self.rate
+        angle = angles(digits_B111, (self.low, self.middle, self.high))
         return paddle.concat([paddle.sin(angle), paddle.cos(angle)], axis=1) * self.scale
 
 
