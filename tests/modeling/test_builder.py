@@ -53,8 +53,8 @@ def test_unknown_name():
     ("options", "message"),
     [
         ({"causual": True}, r'backbone: unknown argument "causual"; did you mean "causal"'),
-        ({"num_classes": 1}, "num_classes is 1; a classifier needs at least 2"),
-        ({"dropout": 1.0}, r"dropout is 1.0, expected \[0, 1\)"),
+        ({"num_classes": 1}, r"head\.num_classes: .*greater than or equal to 2, got 1"),
+        ({"dropout": 1.0}, r"head\.dropout: .*less than 1, got 1.0"),
         ({"classifier_activation": "swisch"}, 'unknown activation "swisch"'),
         ({"se_type": "4d"}, r"backbone\.se_type: .*'4d'"),
         ({"causal": "perhaps"}, r"backbone\.causal: "),
