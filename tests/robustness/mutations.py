@@ -9,19 +9,28 @@ import numpy as np
 _EXTREMES = (b"\x00", b"\xff", b"\x7f\xff\xff\xff", b"\x80\x00\x00\x00", b"\xff" * 8, b"\x00" * 8)
 
 
-def mutants(data: bytes, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield ``count`` (name, bytes): flips, runs of zeros and noise, cuts, copies, extremes."""
-    kinds = (_flip, _zeros, _noise, _cut, _remove, _double, _extreme, _swap)
+def mutants(
+    data: bytes, count: int, seed: int, in_body: bool = False
+) -> Iterator[tuple[str, bytes]]:
+    """Yield ``count`` (name, bytes): flips, runs of zeros and noise, cuts, copies, extremes.
+
+    Args:
+        in_body: leave the length, and the first and last eighth, where headers and indices are: a
+            container is then still opened, and it is the decoder that meets the damage.
+    """
+    kinds = _IN_PLACE if in_body else (*_IN_PLACE, _cut, _remove, _double)
     for number in range(count):
         rng = np.random.default_rng([seed, number])
-        mutant = bytearray(data)
+        first, last = (len(data) // 8, len(data) - len(data) // 8) if in_body else (0, len(data))
+        mutant = bytearray(data[first:last])
         names = []
         for _ in range(int(rng.integers(1, 4))):
             kind = kinds[int(rng.integers(len(kinds)))]
             names.append(kind.__name__.lstrip("_"))
             if mutant:
                 mutant = kind(mutant, rng)
-        yield f"seed {seed}, number {number}: {', '.join(names)}", bytes(mutant)
+        name = f"seed {seed}, number {number}: {', '.join(names)}{' in the body' * in_body}"
+        yield name, data[:first] + bytes(mutant) + data[last:]
 
 
 def _place(data: bytearray, rng: np.random.Generator) -> int:
@@ -83,3 +92,6 @@ def _swap(data: bytearray, rng: np.random.Generator) -> bytearray:
     a, b = first.start, second.start
     data[a : a + length], data[b : b + length] = data[b : b + length], data[a : a + length]
     return data
+
+
+_IN_PLACE = (_flip, _zeros, _noise, _extreme, _swap)
