@@ -74,7 +74,7 @@ def run(bundle, video, work, count, seed):
 
 
 def test_mutants(bundle, video, tmp_path):
-    run(bundle, video, tmp_path / "b", 120, seed=1)
+    run(bundle, video, tmp_path / "b", 140, seed=1)
 
 
 @pytest.mark.slow

@@ -13,9 +13,9 @@ pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
-from tests.robustness.guarded import failures, outcomes  # noqa: E402
-from tests.robustness.mutations import mutants  # noqa: E402
-from tests.robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
+from robustness.guarded import failures, outcomes  # noqa: E402
+from robustness.mutations import mutants  # noqa: E402
+from robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
 
 _NUMBERS = (-(2**63), -9999998, -1, 0, 1, 2, 3, 7, 16, 17, 10**7, 2**31, 2**62)
 

@@ -16,9 +16,9 @@ from paddlevideo.modeling.weights import read_weights
 from paddlevideo.modeling.weights.tensorflow.crc32c import crc32c, mask
 from paddlevideo.modeling.weights.torch_file import read_torch_file
 from paddlevideo.utils.errors import WeightsError
-from tests.robustness.guarded import failures, outcomes
-from tests.robustness.mutations import mutants
-from tests.robustness.weights_files import file_bytes, read, zip_of
+from robustness.guarded import failures, outcomes
+from robustness.mutations import mutants
+from robustness.weights_files import file_bytes, read, zip_of
 
 KINDS = ("pickle2", "pickle4", "pickle5", "pt", "safetensors", "npz", "golden", "index", "data")
 SECONDS, MEGABYTES = 5, 500

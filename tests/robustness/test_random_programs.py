@@ -6,8 +6,8 @@ pytest.importorskip("numba")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
-from tests.robustness.guarded import failures, outcomes  # noqa: E402
-from tests.robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
+from robustness.guarded import failures, outcomes  # noqa: E402
+from robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -1,5 +1,8 @@
 """Limits: one table, one variable."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from paddlevideo.utils.errors import ConfigError
@@ -33,3 +36,12 @@ def test_what_is_no_limit(monkeypatch, text, message):
     monkeypatch.setenv(LIMITS_VARIABLE, text)
     with pytest.raises(ConfigError, match=message):
         limit("frame_pixels")
+
+
+def test_the_page_lists_every_limit():
+    page = Path(__file__).parents[2] / "docs" / "reliability.md"
+    rows = re.findall(
+        r"^\| `(\w+)` \| ([\d.,]+) \|", page.read_text(encoding="utf-8"), re.MULTILINE
+    )
+    stated = {name: float(value.replace(",", "")) for name, value in rows}
+    assert stated == dict(DEFAULT_LIMITS)
