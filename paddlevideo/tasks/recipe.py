@@ -106,6 +106,8 @@ class Recipe(_Section):
     log_interval: Count = 10
     save_interval: Count = 1
     val_interval: Count = 1
+    # Validations in a row without a better result after which training ends; null: it goes on.
+    patience: Count | None = None
     output_dir: str | None = None
     # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
     resume_epoch: EpochNumber | Literal["latest"] = 0

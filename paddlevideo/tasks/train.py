@@ -115,6 +115,19 @@ class Trainer:
             with self._told_where(epoch):
                 self._train_epoch(epoch, batches)
                 self._end_epoch(epoch + 1)
+            if self._is_stale(epoch + 1):
+                logger.info(
+                    "no better result in %d validations (patience): training ends after epoch %d",
+                    self.recipe.patience, epoch + 1,
+                )  # fmt: skip
+                break
+
+    def _is_stale(self, done: int) -> bool:
+        """Whether the best result is as many validations ago as ``patience`` allows."""
+        patience = self.recipe.patience
+        if patience is None or not self.best or self.valid_loader is None:
+            return False
+        return done - self.best["epoch"] >= patience * self.recipe.val_interval
 
     def _end_epoch(self, done: int) -> None:
         """Validate and save, where it is time."""
@@ -127,7 +140,7 @@ class Trainer:
             self.checkpoints.check_finite(self.model, self.step.optimizer)
         if validate:
             self._validate(done)
-        if save:
+        if save or self._is_stale(done):
             self._save(done)
 
     @contextlib.contextmanager

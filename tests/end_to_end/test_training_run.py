@@ -130,3 +130,17 @@ def scores_of(config, weights, video) -> np.ndarray:
     clip = Pipeline(recipe.inference_description()).load(str(video))
     with paddle.no_grad():
         return model.predict({"clip": paddle.to_tensor(clip[None])})[0].numpy()
+
+
+def test_patience_ends_a_training_that_gets_no_better(main_here, tiny, tmp_path):
+    """Without a step of learning the first validation stays the best."""
+    config = tiny.config(epochs=9, patience=2, save_interval=9)
+    config["OPTIMIZER"] = {"name": "SGD", "learning_rate": 0.0}
+    config["MODEL"]["backbone"]["bn_momentum"] = 1.0
+    done = main_here("--validate", "-c", write_config(tmp_path / "c.yaml", config))
+    assert done.code == 0, done.stderr
+    assert [line["epoch"] for line in metrics(tmp_path / RUN, "valid")] == [1, 2, 3]
+    assert (
+        "no better result in 2 validations (patience): training ends after epoch 3" in done.stderr
+    )
+    assert (tmp_path / RUN / f"{NAME}_epoch_00003.state" / "manifest.json").is_file()  # it is saved
