@@ -106,6 +106,19 @@ def combine(
 ) -> None:
     """Sum or product of two short rows of floats; one that has a single number lends it to all."""
     left, right, result = floats_at(a, a_count), floats_at(b, b_count), floats_at(y, count)
+    if a_count == count and b_count == count:  # without a choice in the loop it is vectorised
+        if is_product:
+            for place in range(count):
+                result[place] = left[place] * right[place]
+        else:
+            for place in range(count):
+                result[place] = left[place] + right[place]
+        return
+    if a_count == count and b_count == 1 and is_product:
+        factor = right[0]
+        for place in range(count):
+            result[place] = left[place] * factor
+        return
     for place in range(count):
         one = left[place if a_count > 1 else 0]
         other = right[place if b_count > 1 else 0]
