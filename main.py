@@ -29,7 +29,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser, "-o", "--override")
     parser.add_argument("--test", action="store_true", help="test instead of training")
-    parser.add_argument("-w", "--weights", help="weights to test, or to start training from")
+    parser.add_argument(
+        "-w", "--weights", help="weights to test or to start from: a file or a name"
+    )
     parser.add_argument("--validate", action="store_true", help="validate while training")
     parser.add_argument("--seed", type=int, help="seed of the whole run (config key: seed)")
     parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
