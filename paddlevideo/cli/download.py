@@ -4,8 +4,8 @@ paddlevideo download --list
 paddlevideo download movinet_a0_stream_k600
 paddlevideo download movinet_a0_stream_k600 --from movinet_a0_stream.tar.gz
 
-The cache is the folder PADDLEVIDEO_HOME, by default one in the user's cache folder. What is in it is
-found by name: main.py -w NAME, weights: NAME in a config, create_model(..., weights=NAME).
+The cache is the folder PADDLEVIDEO_HOME, by default one in the user's cache folder. What is in
+it is found by name: main.py -w NAME, weights: NAME in a config, create_model(..., weights=NAME).
 """
 
 import argparse
@@ -58,9 +58,7 @@ def _list() -> None:
     say_table([header, *(_row(entry) for entry in PRETRAINED.values())])
     say("")
     say("top-1 / top-5: per cent, as published. proof: ours where we have run the file, publisher")
-    say(
-        "where everything is taken from its page. All are Apache-2.0. docs/pretrained.md says more."
-    )
+    say("where all is taken from its page. All are Apache-2.0. docs/pretrained.md says more.")
     say(f"The cache is {home()} (PADDLEVIDEO_HOME names another).")
 
 

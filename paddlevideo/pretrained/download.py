@@ -6,6 +6,7 @@ certificates of the environment). Plain HTTP is not spoken, so a redirect to it 
 
 import logging
 import os
+import re
 import shutil
 import sys
 import time
@@ -223,7 +224,7 @@ def _innermost(error: BaseException) -> str:
     inner: Any = error.args[0] if error.args else error
     inner = getattr(inner, "reason", inner)
     text = str(inner.args[-1]) if isinstance(inner, BaseException) and inner.args else str(inner)
-    return text.rpartition(">: ")[2]
+    return re.sub(r"^.*?(>|Connection\([^)]*\)): ", "", text)
 
 
 def _not_the_file() -> DownloadError:

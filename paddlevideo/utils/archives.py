@@ -81,7 +81,10 @@ class _Bounded:
 
     def read(self, num_bytes: int) -> bytes:
         """Read as the stream does."""
-        content = self._stream.read(num_bytes)
+        try:
+            content = self._stream.read(num_bytes)
+        except gzip.BadGzipFile as error:  # an OSError, but no trouble of the disk
+            raise ValueError(str(error)) from None
         self._left -= len(content)
         if self._left < 0:
             raise ValueError(f"unpacked it is too large; {how_to_raise('archive_bytes')}")
