@@ -1,4 +1,4 @@
-"""The table of released weights agrees with itself, with the registered models and with the docs."""
+"""The table of released weights agrees with itself, the registered models and the docs."""
 
 import dataclasses
 import re
@@ -47,8 +47,8 @@ def test_an_entry(entry):
 
 @ENTRIES
 def test_the_clip_is_the_models_native_one(entry):
-    spec = SPECS[entry.model.split("_")[1].upper()].clip
-    assert (entry.num_frames, entry.pixels) == (spec.num_frames, spec.height)
+    spec = SPECS[entry.model.split("_")[1].upper()]
+    assert (entry.num_frames, entry.pixels) == (spec.num_frames, spec.size)
     assert entry.short_side == spec.short_side
     if entry.frame_rate is not None:
         assert entry.frame_rate == pytest.approx(25 / spec.stride_frames)
