@@ -8,6 +8,7 @@ from paddlevideo.entry import (
     open_model,
     open_recipe,
     run_command,
+    weights_files,
 )
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.step import Precision
@@ -78,7 +79,7 @@ def main() -> None:
     log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
     setup_logging(recipe.log_level, log_file, quiet=not is_main())
     if arguments.test:
-        test_model(recipe, model, weights)
+        test_model(recipe, model, weights_files(weights))
     else:
         precision = Precision(arguments.amp, arguments.amp_level or "O1")
         Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()

@@ -85,6 +85,17 @@ def _translated(path: str | Path) -> dict[str, np.ndarray]:
     return translate_weights(read_weights(resolve(path)), str(path))
 
 
+def weights_files(weights: Weights | None) -> Weights | None:
+    """Return the files of ``weights`` that may be names: beside them lie the names of the classes.
+
+    Raises:
+        DownloadError, WeightsError: as `load_weights`.
+    """
+    if isinstance(weights, Mapping):
+        return {member: resolve(path) for member, path in weights.items()}
+    return None if weights is None else resolve(weights)
+
+
 def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:
     """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given.
 

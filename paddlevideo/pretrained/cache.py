@@ -42,12 +42,17 @@ def downloaded_file(entry: PretrainedEntry) -> Path:
 
 def converted_file(entry: PretrainedEntry) -> Path:
     """The file that a name stands for."""
-    return home() / "weights" / f"{entry.name}.safetensors"
+    return home() / "weights" / entry.name / f"{entry.name}.safetensors"
 
 
 def record_file(entry: PretrainedEntry) -> Path:
     """What is known of the converted file and where it came from (JSON), beside it."""
     return converted_file(entry).with_suffix(".json")
+
+
+def names_file(entry: PretrainedEntry) -> Path:
+    """The names of its classes, as a run leaves them beside its weights (JSON)."""
+    return converted_file(entry).with_name("class_names.json")
 
 
 def read_record(entry: PretrainedEntry) -> Mapping[str, Any] | None:

@@ -12,7 +12,8 @@ import paddle
 from paddlevideo.compat.import_weights import import_weights
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.weights import load_arrays, model_arrays, write_weights
-from paddlevideo.pretrained.cache import RECORD_FORMAT, converted_file, record_file
+from paddlevideo.pretrained.cache import RECORD_FORMAT, converted_file, names_file, record_file
+from paddlevideo.pretrained.classes import class_names
 from paddlevideo.pretrained.entry import PretrainedEntry
 from paddlevideo.utils.archives import unpack_tar
 from paddlevideo.utils.errors import DownloadError, WeightsError
@@ -43,11 +44,12 @@ def convert(entry: PretrainedEntry, file: Path) -> dict[str, Any]:
             "file_sha256": sha256_of(file),
             "converted_bytes": output.stat().st_size,
             "model": entry.model,
-            "options": options,
+            "options": {key: value for key, value in options.items() if key != "num_classes"},
             "num_classes": entry.num_classes,
             "class_list": entry.class_list,
         }
-        write_json(record_file(entry), record)
+        write_json(names_file(entry), {"class_names": class_names(entry.class_list)})
+        write_json(record_file(entry), record)  # last: it says that all is there
     except OSError as error:
         raise DownloadError(
             f"{output.parent} cannot be written: {error.strerror or error}; PADDLEVIDEO_HOME names "
@@ -63,7 +65,7 @@ def _read(entry: PretrainedEntry, file: Path) -> tuple[dict[str, Any], dict[str,
         imported = import_weights(entry.source, content)
     found: Mapping[str, Any] = getattr(imported, "options", None) or {}
     options = dict(found if entry.options is None else entry.options)
-    section = model_section(entry.model, num_classes=entry.num_classes, **options)
+    section = model_section(entry.model, **{**options, "num_classes": entry.num_classes})
     with _random_state_kept():
         model = build_recognizer(section, entry.model)
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}

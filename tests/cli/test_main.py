@@ -103,4 +103,4 @@ def test_a_file_of_another_network(capsys, tmp_path):
     code, said = fails(capsys, "download", "paddlevideo_a0_k400", "--from", str(file))
     assert code == 1
     assert "weights paddlevideo_a0_k400: " in said
-    assert "does not fit" in said
+    assert "fit no MoViNet" in said

@@ -13,10 +13,11 @@ import paddle
 import pytest
 
 from paddlevideo.modeling.weights import read_weights, write_weights
-from paddlevideo.pretrained import find_entry
+from paddlevideo.pretrained import class_names, find_entry
 from paddlevideo.pretrained import table as table_module
 from paddlevideo.pretrained.cache import converted_file, only_process, read_record
 from paddlevideo.pretrained.resolve import fetch, resolve, take_file
+from paddlevideo.tasks.class_names import RECORD_NAME
 from paddlevideo.utils.errors import DownloadError, WeightsError
 from pretrained.conftest import content
 
@@ -44,12 +45,15 @@ def test_fetched_and_converted_once(server, entry, released, cache):
     record = json.loads(path.with_suffix(".json").read_text())
     assert record["address"] == wanted.address
     assert record["licence"] == "Apache-2.0"
+    names = json.loads(path.with_name(RECORD_NAME).read_text())["class_names"]
+    assert names == class_names("kinetics_600")
     assert record["file_bytes"] == file.stat().st_size
     assert files_of(cache) == [
         "downloads/movinet_t0_stream.tar.gz",
         "locks/movinet_a0_stream_k600.lock",
-        "weights/movinet_a0_stream_k600.json",
-        "weights/movinet_a0_stream_k600.safetensors",
+        "weights/movinet_a0_stream_k600/class_names.json",
+        "weights/movinet_a0_stream_k600/movinet_a0_stream_k600.json",
+        "weights/movinet_a0_stream_k600/movinet_a0_stream_k600.safetensors",
     ]
 
 
@@ -161,7 +165,8 @@ def test_two_processes_download_once(server, released, cache):
     ]
     said = [process.communicate(timeout=120)[0].strip() for process in running]
     assert [process.returncode for process in running] == [0, 0]
-    assert said == [str(cache / "weights" / "movinet_a0_stream_k600.safetensors")] * 2
+    name = "movinet_a0_stream_k600"
+    assert said == [str(cache / "weights" / name / f"{name}.safetensors")] * 2
     assert len(server.asked) == 1
 
 
