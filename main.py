@@ -8,6 +8,7 @@ from paddlevideo.entry import (
     open_model,
     open_recipe,
     run_command,
+    weights_files,
 )
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.step import Precision
@@ -29,7 +30,9 @@ def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     add_config_options(parser, "-o", "--override")
     parser.add_argument("--test", action="store_true", help="test instead of training")
-    parser.add_argument("-w", "--weights", help="weights to test, or to start training from")
+    parser.add_argument(
+        "-w", "--weights", help="weights to test or to start from: a file or a name"
+    )
     parser.add_argument("--validate", action="store_true", help="validate while training")
     parser.add_argument("--seed", type=int, help="seed of the whole run (config key: seed)")
     parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
@@ -76,7 +79,7 @@ def main() -> None:
     log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
     setup_logging(recipe.log_level, log_file, quiet=not is_main())
     if arguments.test:
-        test_model(recipe, model, weights)
+        test_model(recipe, model, weights_files(weights))
     else:
         precision = Precision(arguments.amp, arguments.amp_level or "O1")
         Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()

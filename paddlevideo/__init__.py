@@ -11,9 +11,9 @@ import importlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-with warnings.catch_warnings():  # Paddle's notice about a compiler cache concerns nobody here
-    warnings.filterwarnings("ignore", message="No ccache found")
-    import paddle  # noqa: F401
+# Paddle's notice about a compiler cache concerns nobody here. Paddle itself is imported by what
+# needs it: `paddlevideo --help` does not.
+warnings.filterwarnings("ignore", message="No ccache found")
 
 if TYPE_CHECKING:
     from paddlevideo.api import create_model, list_models, load_predictor

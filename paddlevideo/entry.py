@@ -4,10 +4,7 @@ Commands are `main.py` and `tools/`; this file stands above the packages they pu
 """
 
 import argparse
-import contextlib
-import logging
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +14,18 @@ from paddle import nn
 from paddlevideo.compat import translate_config, translate_weights
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
+from paddlevideo.pretrained import find_entry, is_pretrained
+from paddlevideo.pretrained.fit import require_options
+from paddlevideo.pretrained.resolve import resolve
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.schedule_length import follow_the_run
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.distributed import is_main
-from paddlevideo.utils.errors import ConfigError, PaddleVideoError, WeightsError
+from paddlevideo.utils.errors import ConfigError, WeightsError
 from paddlevideo.utils.logging import setup_logging
-
-EXIT_USER_ERROR = 1
-EXIT_INTERRUPTED = 130
+from paddlevideo.utils.user_errors import user_errors
 
 
 def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
@@ -57,15 +55,17 @@ Weights = str | Path | Mapping[str, str | Path]
 
 
 def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
-    """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing.
+    """Load weights (ours, PaddleVideo's, or released ones) into ``model``, all of them or nothing.
 
     Args:
-        weights: a file of the whole model; of an ensemble also one for each member, by its name.
+        weights: a file of the whole model, or the name of released weights
+            (`paddlevideo.pretrained`); of an ensemble also one for each member, by its name.
         initial: the weights are what training starts from: they may be those of another number
             of classes, whose classifier is then left out.
 
     Raises:
         WeightsError: a file cannot be read or does not fit.
+        DownloadError: released weights cannot be fetched.
     """
     load = load_initial_arrays if initial else load_arrays
     if not isinstance(weights, Mapping):
@@ -82,7 +82,18 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
 
 
 def _translated(path: str | Path) -> dict[str, np.ndarray]:
-    return translate_weights(read_weights(path), str(path))
+    return translate_weights(read_weights(resolve(path)), str(path))
+
+
+def weights_files(weights: Weights | None) -> Weights | None:
+    """Return the files of ``weights`` that may be names: beside them lie the names of the classes.
+
+    Raises:
+        DownloadError, WeightsError: as `load_weights`.
+    """
+    if isinstance(weights, Mapping):
+        return {member: resolve(path) for member, path in weights.items()}
+    return None if weights is None else resolve(weights)
 
 
 def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:
@@ -96,22 +107,9 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
     frozen_layers(model, recipe.freeze)  # an unknown name is told before anything is read
     if weights is not None:
         load_weights(model, weights, initial)
+        if isinstance(weights, str) and is_pretrained(weights):
+            require_options(find_entry(weights), recipe.MODEL)
     return model
-
-
-@contextlib.contextmanager
-def user_errors() -> Iterator[None]:
-    """Turn an error that a user can mend into one message on stderr and exit code 1."""
-    try:
-        yield
-    except PaddleVideoError as error:
-        for handler in logging.getLogger("paddlevideo").handlers:
-            handler.flush()
-        sys.stderr.write(f"error: {error}\n")
-        raise SystemExit(EXIT_USER_ERROR) from None
-    except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
-        raise SystemExit(EXIT_INTERRUPTED) from None
 
 
 def run_command(command: Callable[[], None]) -> None:

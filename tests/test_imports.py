@@ -25,8 +25,11 @@ ALLOWED = {
     "tasks": _PARTS,
     "deploy": _PARTS,
     "compat": _PARTS,
-    "entry": _PARTS | {"tasks", "deploy", "compat"},
-    "api": _PARTS | {"tasks", "deploy", "compat", "entry"},
+    "pretrained": _UTILS | {"modeling", "compat"},
+    "entry": _PARTS | {"tasks", "deploy", "compat", "pretrained"},
+    "api": _PARTS | {"tasks", "deploy", "compat", "pretrained", "entry"},
+    "cli": _PARTS | {"tasks", "deploy", "compat", "pretrained", "entry", "api"},
+    "__main__": {"cli"},
     "__init__": {"api"},
 }
 

@@ -12,7 +12,14 @@ import _root  # noqa: F401
 
 from paddlevideo.deploy import Bundle, ExportOptions, export_model
 from paddlevideo.deploy.clip_length import with_frames
-from paddlevideo.entry import Weights, add_config_options, open_model, open_recipe, run_command
+from paddlevideo.entry import (
+    Weights,
+    add_config_options,
+    open_model,
+    open_recipe,
+    run_command,
+    weights_files,
+)
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.utils.device import setup_device
 from paddlevideo.utils.errors import ConfigError
@@ -66,7 +73,8 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         nargs="+",
         metavar="FILE",
-        help="weights: .pdparams or .safetensors; of an ensemble also MEMBER=FILE for each member",
+        help="weights: .pdparams or .safetensors, or a name of `paddlevideo download --list`; of an "
+        "ensemble also MEMBER=FILE for each member",
     )
     parser.add_argument("-o", "--output_path", default="./inference", help="folder of the bundle")
     parser.add_argument("--save_name", help="name of the files (default: the config's model_name)")
@@ -148,7 +156,7 @@ def main() -> None:
         pipeline,
         arguments.output_path,
         arguments.save_name or recipe.model_name,
-        class_names(recipe, model.num_classes, weights),
+        class_names(recipe, model.num_classes, weights_files(weights)),
         ExportOptions(
             mode=arguments.mode,
             onnx="onnx" in arguments.format,

@@ -111,8 +111,8 @@ class Recipe(_Section):
     output_dir: str | None = None
     # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
     resume_epoch: EpochNumber | Literal["latest"] = 0
-    # Initial weights (.pdparams or .safetensors); the option -w comes before it. For an ensemble
-    # also a file for each member: {member: file}.
+    # Initial weights: a name of `paddlevideo download --list`, or a .pdparams or .safetensors file;
+    # the option -w comes before it. For an ensemble also one for each member: {member: file}.
     weights: dict[str, str] | str | None = None
     # Stages that training leaves as they are: a name of the model's `freezable_stages`.
     freeze: str | None = None

@@ -1,12 +1,15 @@
-"""Zip archives of arrays (``.npz``, ``.pt``): what unpacking costs is known before it begins."""
+"""Archives: zips of arrays (``.npz``, ``.pt``) and tars of checkpoints, unpacked within limits."""
 
 import ast
 import contextlib
+import gzip
 import math
+import shutil
 import struct
+import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import IO, Any
 
 import numpy as np
@@ -67,6 +70,56 @@ def read_npz(path: Path, wanted: Callable[[str], bool]) -> dict[str, np.ndarray]
             with archive.open(member) as content:
                 arrays[name] = _read_npy(content, member.file_size)
         return arrays
+
+
+class _Bounded:
+    """A stream that ends with an error where an archive of ``num_bytes`` has unpacked too much."""
+
+    def __init__(self, stream: gzip.GzipFile, num_bytes: int) -> None:
+        self._stream = stream
+        self._left = max(limit("archive_bytes"), _RATIO * num_bytes)
+
+    def read(self, num_bytes: int) -> bytes:
+        """Read as the stream does."""
+        try:
+            content = self._stream.read(num_bytes)
+        except gzip.BadGzipFile as error:  # an OSError, but no trouble of the disk
+            raise ValueError(str(error)) from None
+        self._left -= len(content)
+        if self._left < 0:
+            raise ValueError(f"unpacked it is too large; {how_to_raise('archive_bytes')}")
+        return content
+
+
+def _open_tar(stream: Any) -> tarfile.TarFile:
+    return tarfile.open(fileobj=stream, mode="r|")
+
+
+def unpack_tar(path: Path, folder: Path) -> None:
+    """Unpack the regular files of a ``.tar.gz`` below ``folder``; links and devices are left out.
+
+    Raises:
+        WeightsError: missing, damaged, larger than the limits, or with a name that leads elsewhere.
+    """
+    with (
+        open_regular(path) as (file, size),
+        damage_of(path, "a .tar.gz file"),
+        gzip.GzipFile(fileobj=file) as unpacked,
+        _open_tar(_Bounded(unpacked, size)) as archive,
+    ):
+        for number, member in enumerate(archive):
+            if number >= limit("tensors"):
+                raise ValueError(f"it has more than {number} members; {how_to_raise('tensors')}")
+            content = archive.extractfile(member) if member.isreg() else None
+            if content is None:
+                continue
+            name = PurePosixPath(member.name)
+            if name.is_absolute() or ".." in name.parts or "\0" in member.name:
+                raise ValueError(f"the name {shown(member.name)} leads elsewhere")
+            target = folder.joinpath(*name.parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("xb") as output:
+                shutil.copyfileobj(content, output)
 
 
 def _read_npy(file: IO[bytes], num_bytes: int) -> np.ndarray:

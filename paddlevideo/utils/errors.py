@@ -28,6 +28,10 @@ class WeightsError(PaddleVideoError):
     """A weights file or checkpoint cannot be read or does not fit the model."""
 
 
+class DownloadError(PaddleVideoError):
+    """A released file cannot be fetched, or what came is not that file."""
+
+
 class BundleError(PaddleVideoError):
     """An exported bundle is incomplete, altered, or not usable here."""
 

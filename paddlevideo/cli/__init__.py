@@ -1,0 +1,1 @@
+"""The command `paddlevideo`: one module for each subcommand (`main.COMMANDS` lists them)."""
