@@ -19,7 +19,9 @@ def create_model(
     Args:
         name: one of `list_models`.
         num_classes: number of logits.
-        weights: a ``.pdparams`` or ``.safetensors`` file, ours or PaddleVideo's. If it is of
+        weights: a ``.pdparams`` or ``.safetensors`` file, ours or PaddleVideo's, or a ``.tflite``
+            of a MoViNet stream (the options must be those of its network, or the error names them;
+            see docs/weights.md for what training from it needs). If it is of
             another number of classes, all but the classifier's last layer is loaded, and a
             warning in the log says so. For an ensemble also a file for each member, by its name:
             ``{"a4": FILE, "a5": FILE}``.

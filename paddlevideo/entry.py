@@ -17,6 +17,8 @@ from paddle import nn
 from paddlevideo.compat import translate_config, translate_weights
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
+from paddlevideo.modeling.weights.found_options import require_options
+from paddlevideo.modeling.weights.import_tflite import TFLITE, import_tflite
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.schedule_length import follow_the_run
@@ -57,7 +59,10 @@ Weights = str | Path | Mapping[str, str | Path]
 
 
 def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
-    """Load a weights file (ours or PaddleVideo's names) into ``model``, all of it or nothing.
+    """Load a weights file into ``model``, all of it or nothing.
+
+    The file is a ``.pdparams`` or ``.safetensors`` with our names or PaddleVideo's, or a
+    ``.tflite``, whose network must have the model's options.
 
     Args:
         weights: a file of the whole model; of an ensemble also one for each member, by its name.
@@ -69,7 +74,7 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
     """
     load = load_initial_arrays if initial else load_arrays
     if not isinstance(weights, Mapping):
-        load(model, _translated(weights), str(weights))
+        load(model, _read(weights, model, initial), str(weights))
         return
     if not hasattr(model, "member_weights"):
         raise WeightsError(
@@ -77,12 +82,20 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
             "name one file"
         )
     source = ", ".join(f"{name}: {path}" for name, path in weights.items())
-    members = {name: _translated(path) for name, path in weights.items()}
+    members = {name: _read(path) for name, path in weights.items()}
     load(model, model.member_weights(members), source)
 
 
-def _translated(path: str | Path) -> dict[str, np.ndarray]:
-    return translate_weights(read_weights(path), str(path))
+def _read(
+    path: str | Path, model: nn.Layer | None = None, initial: bool = False
+) -> dict[str, np.ndarray]:
+    """The weights of a file under our names; a file that shows its options is held against them."""
+    if Path(path).suffix.lower() != TFLITE:
+        return translate_weights(read_weights(path), str(path))
+    imported = import_tflite(path)
+    if model is not None:
+        require_options(imported, model, initial)
+    return imported.arrays
 
 
 def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:

@@ -13,6 +13,8 @@ from paddlevideo.modeling.weights.tflite import Graph, read_model
 from paddlevideo.modeling.weights.tflite.layers import Layer
 from paddlevideo.utils.damage import damage_of
 
+TFLITE = ".tflite"
+
 WHAT = "a TensorFlow Lite model of a MoViNet stream"
 _EPSILON = 1e-3  # the batch norm's own by default, here and in TensorFlow
 
