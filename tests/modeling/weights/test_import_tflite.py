@@ -3,10 +3,10 @@
 import numpy as np
 import paddle
 import pytest
-from modeling.conftest import TOLERANCE, randomise, relative_error
-from modeling.weights.tflite.movinet_file import Form, movinet_net, tflite_bytes
 
 import paddlevideo
+from modeling.conftest import TOLERANCE, randomise, relative_error
+from modeling.weights.tflite.movinet_file import Form, movinet_net, tflite_bytes
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.layers.restore_batch_norm import is_folded
 from paddlevideo.modeling.weights import load_arrays
@@ -89,8 +89,12 @@ def test_options_are_found(tmp_path, options):
     path = written(tmp_path / "a.tflite", model)
     imported = import_tflite(path)
     expected = {
-        **{"num_classes": 5, "se_type": "2plus3d", "activation": "hard_swish"},
-        **{"gating_activation": "hard_sigmoid", "classifier_activation": "swish", **options},
+        "num_classes": 5,
+        "se_type": "2plus3d",
+        "activation": "hard_swish",
+        "gating_activation": "hard_sigmoid",
+        "classifier_activation": "swish",
+        **options,
     }
     if expected["se_type"] == "none":
         del expected["gating_activation"]
@@ -199,7 +203,7 @@ def swap_past_and_present(net):
 
 def unknown_operation(net):
     place = net.operations.index(first(net, "conv"))
-    kind, inputs, outputs, options = net.operations[place]
+    inputs = net.operations[place][1]
     made = net.op("custom", [inputs[0]], net.shapes[inputs[0]])
     net.operations.insert(place, net.operations.pop())
     inputs[0] = made
