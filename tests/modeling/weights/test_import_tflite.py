@@ -58,6 +58,9 @@ FORMS = {
     "whole rezero": Form(rezero="whole", mean="sum"),
     "folded rezero": Form(rezero="folded", mean="pool"),
     "dense layers": Form(dense="fully_connected", gate_bias="added", swapped=True),
+    "hard swish": Form(hard_swish="sixth of all"),
+    "hard swish, sixth of x": Form(hard_swish="sixth of x", activation="apart"),
+    "hard swish, sixth of gate": Form(hard_swish="sixth of gate", swapped=True),
     "softmax": Form(softmax=True, swapped=True, mean="sum"),
 }
 

@@ -9,6 +9,8 @@ from paddlevideo.modeling.weights.tflite.graph import Graph
 from paddlevideo.modeling.weights.tflite.operations import Operation
 
 DENSE, DEPTHWISE = ("conv", "fully_connected"), ("depthwise_conv",)
+_THREE, _SIX = 3.0, 6.0  # of a hard swish
+_ROUNDING = 0.02
 _AFFINE = ("add", "sub", "mul", "div")
 _ACTIVATIONS = {
     "relu": "relu",
@@ -152,6 +154,8 @@ def layer_at(graph: Graph, number: int) -> Layer | None:
                 continue
             if maker.kind == "logistic":
                 return _renamed(_layer(graph, x), "swish")
+        hard_swish = _hard_swish(graph, number)
+        return None if hard_swish is None else hard_swish[0]
     return None
 
 
@@ -164,6 +168,11 @@ def use_layer(graph: Graph, number: int) -> Layer | None:
     operation = graph.use(number)
     if layer.activation == "swish":
         for inner in operation.inputs:
+            graph.use(inner)
+    if layer.activation == "hard_swish" and operation.kind == "mul":
+        found = _hard_swish(graph, number)
+        assert found is not None
+        for inner in found[1]:
             graph.use(inner)
     return layer
 
@@ -207,6 +216,61 @@ def _layer(graph: Graph, number: int) -> Layer | None:
         tail.append(at)
         at = graph.value(pair[0])
     return None
+
+
+def _hard_swish(graph: Graph, number: int) -> tuple[Layer, list[int]] | None:
+    """``x * relu6(x + 3) * 1/6`` in its single operations: the layer of x, and their results.
+
+    The sixth is that of the whole, or of either factor.
+    """
+    sixths, whole = _without_sixth(graph, number)
+    pair = operands(graph, whole, "mul")
+    for x, gate in (pair, pair[::-1]) if pair is not None else ():
+        more, relu6 = _without_sixth(graph, gate)
+        for others, inner in (([], x), _without_sixth(graph, x)):
+            steps = [*sixths, *more, *others]
+            layer = _plus_three(graph, inner, relu6) if len(steps) == 1 else None
+            if layer is not None:
+                maker = graph.maker(relu6)
+                inside = maker.inputs[:1] if maker is not None and maker.kind == "relu6" else []
+                return layer, [*steps, whole, relu6, *inside]
+    return None
+
+
+def _plus_three(graph: Graph, x: int, gate: int) -> Layer | None:
+    """The layer of ``x``, if ``gate`` is ``relu6(x + 3)``."""
+    layer = _layer(graph, x)
+    maker = graph.maker(gate)
+    if maker is None or layer is None or layer.activation != "identity":
+        return None
+    if maker.kind == "relu6":
+        maker, fused = graph.maker(maker.inputs[0]), "identity"
+    else:
+        fused = "relu6"
+    if maker is None or maker.kind != "add" or maker.fused != fused:
+        return None
+    pair = constant_operand(graph, maker)
+    if pair is None or graph.value(pair[0]) != graph.value(x):
+        return None
+    is_three = _is_near(graph.constant(pair[1]), _THREE)
+    return _renamed(layer, "hard_swish") if is_three else None
+
+
+def _without_sixth(graph: Graph, number: int) -> tuple[list[int], int]:
+    """A product with 1/6 (or a division by 6) as a step, and what it is of; else no step."""
+    maker = graph.maker(number)
+    pair = None if maker is None else constant_operand(graph, maker)
+    if maker is None or pair is None or maker.kind not in ("mul", "div"):
+        return [], number
+    expected = 1.0 / _SIX if maker.kind == "mul" else _SIX
+    if maker.fused != "identity" or not _is_near(graph.constant(pair[1]), expected):
+        return [], number
+    return [number], pair[0]
+
+
+def _is_near(constant: np.ndarray, expected: float) -> bool:
+    """Whether a constant is one number, as int8 may have rounded it."""
+    return constant.size > 0 and bool(np.all(np.abs(constant - expected) <= _ROUNDING * expected))
 
 
 def _is_product(graph: Graph, operation: Operation) -> bool:

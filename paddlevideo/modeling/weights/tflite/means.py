@@ -16,6 +16,7 @@ def use_spatial_mean(graph: Graph, number: int) -> int | None:
     A mean is one operation or several, an average pool, or a sum and a product.
     """
     factor, steps, at = 1.0, [], number
+    is_whole = False  # a product that comes before the whole mean is part of what it is of
     while (operation := graph.maker(at)) is not None:
         pair = constant_operand(graph, operation)
         if operation.kind in ("mean", "sum", "average_pool"):
@@ -24,7 +25,8 @@ def use_spatial_mean(graph: Graph, number: int) -> int | None:
             )
             factor *= count if operation.kind == "sum" else 1.0
             before = operation.inputs[0]
-        elif pair is not None and operation.kind in ("mul", "div"):
+            is_whole = abs(factor - 1.0) <= _TOLERANCE
+        elif pair is not None and operation.kind in ("mul", "div") and not is_whole:
             constant = graph.constant(pair[1])
             if constant.size == 0 or constant.min() != constant.max() or constant.flat[0] == 0:
                 break

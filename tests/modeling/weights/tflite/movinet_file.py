@@ -23,6 +23,7 @@ class Form:
         dense: ``conv`` or ``fully_connected``.
         gate_bias: ``folded``, or ``added`` by an operation.
         activation: ``fused``, or ``apart`` (relu6).
+        hard_swish: ``whole``, or in its operations: ``sixth of all``, ``of x``, ``of gate``.
         per_tensor: one scale for a whole int8 kernel.
     """
 
@@ -32,6 +33,7 @@ class Form:
     dense: str = "conv"
     gate_bias: str = "folded"
     activation: str = "fused"
+    hard_swish: str = "whole"
     softmax: bool = False
     swapped: bool = False
     pixels: bool = False
@@ -97,8 +99,26 @@ class _Writer:
     def activate(self, y: int, shape, activation: str) -> int:
         if activation == "swish":
             return self.value("mul", [y, self.value("logistic", [y], shape)], shape, {})
+        if activation == "hard_swish" and self.form.hard_swish != "whole":
+            return self.hard_swish(y, shape)
         name = {"sigmoid": "logistic"}.get(activation, activation)
         return self.value(name, [y], shape)
+
+    def hard_swish(self, y: int, shape) -> int:
+        """``x * relu6(x + 3) * 1/6``, with the sixth at any place."""
+        three, sixth = (self.net.constant(np.array(v, "<f4")) for v in (3.0, 1 / 6))
+        fused = self.form.activation == "fused"
+        gate = self.value("add", self.ordered(y, three), shape, {0: ("b", 3 if fused else 0)})
+        gate = gate if fused else self.value("relu6", [gate], shape)
+        place = self.form.hard_swish
+        if place == "sixth of gate":
+            gate = self.value("mul", self.ordered(gate, sixth), shape, {})
+        if place == "sixth of x":
+            y = self.value("mul", self.ordered(y, sixth), shape, {})
+        result = self.value("mul", self.ordered(y, gate), shape, {})
+        if place == "sixth of all":
+            result = self.value("mul", self.ordered(result, sixth), shape, {})
+        return result
 
     def block_layer(self, part, x: int, shape, activation, factor: float = 1.0) -> int:
         """A pointwise or full convolution with the batch norm of ``part``."""
