@@ -14,8 +14,10 @@ from paddle import nn
 from paddlevideo.compat import translate_config, translate_weights
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.weights import load_arrays, load_initial_arrays, read_weights
+from paddlevideo.modeling.weights.found_options import require_options
+from paddlevideo.modeling.weights.import_tflite import TFLITE, import_tflite
 from paddlevideo.pretrained import find_entry, is_pretrained
-from paddlevideo.pretrained.fit import require_options
+from paddlevideo.pretrained.fit import check_section
 from paddlevideo.pretrained.resolve import resolve
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
@@ -57,6 +59,9 @@ Weights = str | Path | Mapping[str, str | Path]
 def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
     """Load weights (ours, PaddleVideo's, or released ones) into ``model``, all of them or nothing.
 
+    A file is a ``.pdparams`` or ``.safetensors`` with our names or PaddleVideo's, or a
+    ``.tflite``, whose network must have the model's options.
+
     Args:
         weights: a file of the whole model, or the name of released weights
             (`paddlevideo.pretrained`); of an ensemble also one for each member, by its name.
@@ -69,7 +74,7 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
     """
     load = load_initial_arrays if initial else load_arrays
     if not isinstance(weights, Mapping):
-        load(model, _translated(weights), str(weights))
+        load(model, _read(weights, model, initial), str(weights))
         return
     if not hasattr(model, "member_weights"):
         raise WeightsError(
@@ -77,12 +82,21 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
             "name one file"
         )
     source = ", ".join(f"{name}: {path}" for name, path in weights.items())
-    members = {name: _translated(path) for name, path in weights.items()}
+    members = {name: _read(path) for name, path in weights.items()}
     load(model, model.member_weights(members), source)
 
 
-def _translated(path: str | Path) -> dict[str, np.ndarray]:
-    return translate_weights(read_weights(resolve(path)), str(path))
+def _read(
+    path: str | Path, model: nn.Layer | None = None, initial: bool = False
+) -> dict[str, np.ndarray]:
+    """The weights of a file under our names; a file that shows its options is held against them."""
+    path = resolve(path)
+    if path.suffix.lower() != TFLITE:
+        return translate_weights(read_weights(path), str(path))
+    imported = import_tflite(path)
+    if model is not None:
+        require_options(imported, model, initial)
+    return imported.arrays
 
 
 def weights_files(weights: Weights | None) -> Weights | None:
@@ -108,7 +122,7 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
     if weights is not None:
         load_weights(model, weights, initial)
         if isinstance(weights, str) and is_pretrained(weights):
-            require_options(find_entry(weights), recipe.MODEL)
+            check_section(find_entry(weights), recipe.MODEL)
     return model
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from paddlevideo.compat.paddlevideo_weights import is_paddlevideo, translate_weights
 from paddlevideo.modeling.weights import read_weights
 from paddlevideo.modeling.weights.import_tensorflow import import_tensorflow
+from paddlevideo.modeling.weights.import_tflite import import_tflite
 from paddlevideo.modeling.weights.imported import ImportedWeights
 from paddlevideo.modeling.weights.movinet_names import block_names, names_of
 from paddlevideo.modeling.weights.movinet_pytorch import import_pytorch
@@ -15,8 +16,6 @@ from paddlevideo.utils.errors import WeightsError
 
 # What a file's name says it is, for a message where it is given as something else.
 _KNOWN_SUFFIXES = {
-    ".tflite": "a TensorFlow Lite model: its weights are fused, and often quantised. Convert from "
-    "the checkpoint or SavedModel that it was made from (--source tf)",
     ".h5": "a Keras file; save the model with model.save_weights(PREFIX, save_format='tf')",
     ".keras": "a Keras file; save the model with tf.train.Checkpoint(model=model).save(PREFIX)",
     ".onnx": "an ONNX model, which has no names of the network's weights",
@@ -27,6 +26,7 @@ _SOURCE_OF_SUFFIX = {
     ".pdparams": "paddlevideo",
     ".index": "tf",
     ".npz": "tf",
+    ".tflite": "tflite",
 }
 
 
@@ -99,6 +99,7 @@ def _no_options(_backbone: Mapping[str, Any]) -> dict[str, Any]:
 
 SOURCES: Mapping[str, Source] = {
     "tf": Source(import_tensorflow, _no_options),
+    "tflite": Source(import_tflite, _no_options),
     "pytorch": Source(import_pytorch, _pytorch_options),
     "paddlevideo": Source(_import_paddlevideo, _paddlevideo_options),
 }

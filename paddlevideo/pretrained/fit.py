@@ -30,7 +30,7 @@ def pretrained_section(entry: PretrainedEntry, **options: Any) -> dict[str, Any]
     return {**section, "scaling": entry.scaling} if entry.scaling else section
 
 
-def require_options(entry: PretrainedEntry, section: Mapping[str, Any]) -> None:
+def check_section(entry: PretrainedEntry, section: Mapping[str, Any]) -> None:
     """Raise `ConfigError` where a MODEL section has other options than the weights are for."""
     wanted = pretrained_section(entry)
     wrong = [

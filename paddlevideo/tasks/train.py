@@ -21,6 +21,7 @@ from paddlevideo.tasks.class_names import check_record, class_names, record_clas
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_folder import (
     BAD_SAMPLES_NAME,
     MetricsLog,
@@ -88,6 +89,8 @@ class Trainer:
         first = self._resume()
         if self.resumed:
             check_record(self.recipe)
+        else:
+            restore_folded(self.model, self.train_loader)
         save_training_record(self.recipe)
         if is_main():
             record_class_names(self.recipe)

@@ -2,18 +2,22 @@
 
 import json
 import logging
+import re
 import runpy
 import shutil
 import sys
 from pathlib import Path
 
 import numpy as np
+import paddle
 import pytest
+from end_to_end.conftest import write_clip
 from modeling.conftest import randomise, read_npz
 from modeling.weights.tensorflow.movinet_checkpoint import write_checkpoint
+from modeling.weights.tflite.movinet_file import tflite_bytes
 
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import model_arrays, read_weights
+from paddlevideo.modeling.weights import load_arrays, model_arrays, read_weights
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "convert_weights.py"
 
@@ -23,7 +27,8 @@ def convert(tmp_path, monkeypatch, capsys):
     """Run the command; returns (exit code, stdout, stderr). The output is ``tmp_path/out/...``."""
 
     def run(source, file, model, *more, output="w.pdparams"):
-        arguments = ["--source", source, "--input", str(file), "--model", model,
+        arguments = ["--source", source, "--input", str(file),
+                     *(["--model", model] if model is not None else []),
                      "--output", str(tmp_path / "out" / output), *map(str, more)]  # fmt: skip
         monkeypatch.setattr(sys, "argv", ["convert_weights.py", *arguments])
         monkeypatch.syspath_prepend(str(TOOL.parent))
@@ -113,7 +118,8 @@ def test_damaged_checkpoints(convert, tmp_path, t0, damage, expected):
 @pytest.mark.parametrize(
     ("source", "name", "expected"),
     [
-        ("tf", "m.tflite", "is a TensorFlow Lite model"),
+        ("tf", "m.tflite", "no file of the source tf; use --source tflite"),
+        ("tflite", "m.tflite", "damaged or not a TensorFlow Lite model"),
         ("tf", "m.h5", "is a Keras file"),
         ("tf", "m.bin", "not a TensorFlow checkpoint"),
         ("tf", "m.pt", "no file of the source tf; use --source pytorch"),
@@ -237,4 +243,69 @@ def test_goldens_that_are_none(convert, tmp_path, t0):
             "tf", t0[0], "movinet_t0_stream", "--num_classes", 3, "--verify", path
         )
         assert code == 1 and expected in err, expected
+    assert written(tmp_path) == []
+
+
+@pytest.fixture(scope="module")
+def tflite(tmp_path_factory):
+    """A T0 of 4 classes without gates as a TensorFlow Lite file, and the model."""
+    options = {"se_type": "none", "activation": "relu6", "classifier_activation": "relu6"}
+    section = model_section("movinet_t0_stream", num_classes=4, **options)
+    model = randomise(build_recognizer({**section, "scaling": {"scale": 1.0}})).eval()
+    path = tmp_path_factory.mktemp("tflite") / "t0.tflite"
+    path.write_bytes(tflite_bytes(model))
+    return path, model
+
+
+def test_a_tflite_file_shows_model_and_options(convert, tmp_path, tflite):
+    path, model = tflite
+    frames = np.random.default_rng(0).random((1, 4, 40, 40, 3), "float32")
+    with paddle.no_grad():
+        logits = model(paddle.to_tensor(frames.transpose(0, 1, 4, 2, 3))).numpy()
+    np.savez(tmp_path / "golden.npz", input=frames, logits=logits)
+    golden = ("--verify", tmp_path / "golden.npz")
+    code, out, err = convert("tflite", path, None, *golden, "--option", "se_type=none")
+    assert (code, err) == (0, "")
+    assert f"option      num_classes=4 (from {path})" in out
+    assert f"read        {path}: movinet_t0_stream" in out and "verified    logits: " in out
+    assert "left over   nothing" in out and written(tmp_path) == ["w.pdparams"]
+
+
+def test_calibration(convert, tmp_path, tflite):
+    path, model = tflite
+    for number in range(2):
+        clip = np.random.default_rng(number).integers(0, 256, (30, 5, 5, 3), "uint8")
+        write_clip(tmp_path / "videos" / f"{number}.mp4", clip.repeat(8, 1).repeat(8, 2))
+    code, out, err = convert("tflite", path, None, "--calibration", tmp_path / "videos")
+    assert code == 0, err
+    assert re.search(r"calibrated  \d+ batch norms on 2 videos; the function stays the same", out)
+    arrays = read_weights(tmp_path / "out" / "w.pdparams")
+    assert arrays["backbone.stem.bn._mean"].any()
+    clip = paddle.to_tensor(np.random.default_rng(5).random((1, 2, 3, 40, 40), "float32"))
+    with paddle.no_grad():
+        before = model(clip).numpy()
+        load_arrays(model, arrays, "w.pdparams")
+        assert np.abs(model(clip).numpy() - before).max() < 1e-5 * np.abs(before).max()
+
+
+@pytest.mark.parametrize(
+    ("model", "more", "expected"),
+    [
+        ("movinet_a0_stream", (), "is of movinet_t0_stream; leave it out"),
+        (None, ("--option", "se_type=2d"), "has se_type=none; leave it out"),
+        (None, ("--num_classes", 3), "has num_classes=4; leave it out"),
+        (None, ("--calibration", "nowhere"), "nowhere: no such file or folder"),
+    ],
+)
+def test_what_contradicts_a_tflite_file(convert, tmp_path, tflite, model, more, expected):
+    code, _, err = convert("tflite", tflite[0], model, *more)
+    assert code == 1 and expected in err and written(tmp_path) == []
+
+
+def test_calibration_and_model_where_they_do_not_belong(convert, tmp_path, t0):
+    code, _, err = convert("tf", t0[0], None)
+    assert code == 1 and "--model is missing: a file of tf does not show it" in err
+    options = ("--num_classes", 3, "--calibration", tmp_path)
+    code, _, err = convert("tf", t0[0], "movinet_t0_stream", *options)
+    assert code == 1 and "--calibration is for a folded network" in err
     assert written(tmp_path) == []

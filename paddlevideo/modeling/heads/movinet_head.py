@@ -51,6 +51,7 @@ class MoViNetHead(nn.Layer):
         self.dense = nn.Linear(in_channels, hidden_dim, weight_attr=he_normal(in_channels))
         self.classifier = nn.Linear(hidden_dim, num_classes, weight_attr=normal(_CLASSIFIER_STD))
         self.dropout = nn.Dropout(dropout)
+        self.activation_name = activation
         self._activation = activation_by_name(activation)
 
     def class_axes(self) -> dict[str, int]:

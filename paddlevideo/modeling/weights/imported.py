@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -21,12 +22,16 @@ class ImportedWeights:
         arrays: ``{our name: array}``.
         unknown: names in the file that belong to the network but to no MoViNet known here.
         left_over: ``{name in the file: why it is no weight of the network}``.
+        model: the registered name of the file's model, where the file shows it.
+        options: those of its options that the file shows.
     """
 
     source: str
     arrays: dict[str, np.ndarray]
     unknown: list[str] = field(default_factory=list)
     left_over: dict[str, str] = field(default_factory=dict)
+    model: str | None = None
+    options: dict[str, Any] = field(default_factory=dict)
 
     def require_fit(self, shapes: Mapping[str, Sequence[int]], model_name: str) -> None:
         """Raise `WeightsError` unless these are all weights of a model and nothing else.

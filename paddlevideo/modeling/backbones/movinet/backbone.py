@@ -71,6 +71,7 @@ class MoViNet(nn.Layer):
         super().__init__()
         if padding == "paddlevideo" and model_type.upper() != "A0":
             raise ConfigError(f"padding: paddlevideo exists for A0 only, not {model_type}")
+        self.model_type = model_type.upper()
         self.spec = spec_of(model_type)
         self.recompute = recompute
         self.options = MoViNetOptions(
