@@ -1,0 +1,1 @@
+"""The command ``paddlevideo``: one module a subcommand."""
