@@ -51,13 +51,16 @@ class _Layout:
         return self.unreadable_left + max(self.cell, 6)
 
 
-def draw_confusion(matrix: ConfusionMatrix, titles: Sequence[str]) -> Image.Image:
+def draw_confusion(
+    matrix: ConfusionMatrix, titles: Sequence[str], with_list: bool = True
+) -> Image.Image:
     """Draw the matrix; a row is a class, a column what its samples are taken for.
 
     The tint is the share of the row: right answers blue, mistakes orange, unreadable samples grey.
 
     Args:
         titles: names of all classes.
+        with_list: name the most frequent mistakes beside a matrix without names.
     """
     num_classes = matrix.num_classes
     cell = _cell_size(num_classes)
@@ -77,7 +80,8 @@ def draw_confusion(matrix: ConfusionMatrix, titles: Sequence[str]) -> Image.Imag
     legend = TextFont(16)
     width = max(layout.right + _EDGE, _EDGE * 2 + legend.width(_explanation(matrix)))
     height = layout.top + layout.side + below + _EDGE
-    if not is_named:
+    with_list = with_list and not is_named
+    if with_list:
         width = layout.right + 3 * _EDGE + _LIST_WIDTH
         height = max(height, layout.top + (_LISTED + 2) * 2 * font.line_height)
     image = Image.new("RGB", (width, height), _PAPER)
@@ -87,7 +91,7 @@ def draw_confusion(matrix: ConfusionMatrix, titles: Sequence[str]) -> Image.Imag
     _draw_axes(image, layout, names if is_named else None, font)
     if num_classes <= COUNTED:
         _draw_counts(draw, matrix, layout)
-    if not is_named:
+    if with_list:
         _draw_list(draw, matrix, titles, layout)
     return image
 

@@ -21,7 +21,7 @@ def matrix_figure(matrix: ConfusionMatrix, titles: Sequence[str]) -> Markup:
     """The matrix; rows are classes, columns what their videos are taken for."""
     if matrix.num_classes > DRAWN:
         file = io.BytesIO()
-        draw_confusion(matrix, titles).save(file, "PNG", optimize=True)
+        draw_confusion(matrix, titles, with_list=False).save(file, "PNG", optimize=True)
         content = base64.b64encode(file.getvalue()).decode()
         return Markup(
             '<img class="matrix" alt="Confusion matrix" src="data:image/png;base64,{}">'

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from paddlevideo.metrics import ClassFigures, ConfusionMatrix
 from paddlevideo.reports.charts import Chart, Series, line_chart
-from paddlevideo.reports.matrix_figure import DRAWN, matrix_figure
+from paddlevideo.reports.matrix_figure import matrix_figure
 from paddlevideo.reports.parts import Answer, Timeline
 from paddlevideo.reports.run_reader import Run, number, read_run
 from paddlevideo.reports.summary import percent, plural, summary_of
@@ -91,7 +91,6 @@ def _content_of(run: Run) -> dict[str, Any]:
         "summary": summary_of(run, matrix),
         "charts": curves(run),
         "matrix": None if matrix is None else matrix_figure(matrix, run.titles),
-        "matrix_is_drawn": matrix is not None and matrix.num_classes <= DRAWN,
         "pairs": pairs,
         "figures": figures,
         "num_shown": _CLASSES_SHOWN if len(figures) > _CLASSES_SHOWN + 5 else len(figures),
