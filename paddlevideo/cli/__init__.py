@@ -1,1 +1,1 @@
-"""The command ``paddlevideo``: one module a subcommand."""
+"""The command `paddlevideo`: one module for each subcommand."""

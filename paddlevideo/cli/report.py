@@ -1,10 +1,11 @@
-"""``paddlevideo report RUN [RUN...]``: the page of a run, or several runs side by side."""
+"""Make a page about a run, one HTML file; of several runs, one page that compares them.
+
+paddlevideo report output/MyModel [output/Another ...] [--output page.html]
+"""
 
 import argparse
 import logging
 from pathlib import Path
-
-from paddlevideo.reports import COMPARISON_NAME, REPORT_NAME, write_comparison, write_report
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--output",
         type=Path,
         metavar="FILE",
-        help=f"default: {REPORT_NAME} in the run's folder; of several, {COMPARISON_NAME} here",
+        help="default: report.html in the run's folder; of several, comparison.html here",
     )
 
 
@@ -32,6 +33,9 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         DataError: a folder is no run's, or the page cannot be written.
     """
+    # Here, as it imports Paddle, which help does not need.
+    from paddlevideo.reports import COMPARISON_NAME, write_comparison, write_report
+
     if len(arguments.runs) == 1:
         path = write_report(arguments.runs[0], arguments.output)
     else:
