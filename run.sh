@@ -102,6 +102,7 @@ run_all() {
 
   say "Summary"
   "$python" tools/summarize_run.py "$RUN"
+  "$python" tools/report.py "$RUN"
   cat <<EOF
 bundle       $BUNDLE
 next         $VENV/bin/python tools/predict.py --model_dir $BUNDLE --input_file $DATA/val

@@ -4,9 +4,7 @@ python tools/summarize_run.py output/MoViNetA0Motion
 """
 
 import argparse
-import json
 from pathlib import Path
-from typing import Any
 
 import _root  # noqa: F401
 
@@ -14,26 +12,12 @@ from paddlevideo.entry import run_command
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME
+from paddlevideo.tasks.run_records import last_of, read_metrics
 from paddlevideo.utils.config import read_config
-from paddlevideo.utils.errors import DataError
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """The lines since training last began anew."""
-    try:
-        lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-        starts = [place for place, line in enumerate(lines) if line["kind"] == "start"]
-        return lines[starts[-1] if starts else 0 :]
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read: {error}; has the run been trained?") from None
-
-
-def last_of(lines: list[dict[str, Any]], kind: str) -> dict[str, Any] | None:
-    return next((line for line in reversed(lines) if line["kind"] == kind), None)
 
 
 def summary(folder: Path) -> list[tuple[str, str]]:
-    lines = read_metrics(folder / METRICS_NAME)
+    lines = read_metrics(folder)
     config = read_config(folder / CONFIG_NAME)
     name = config["model_name"]
     metric = METRICS.build(config["METRIC"], "METRIC")

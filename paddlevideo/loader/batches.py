@@ -6,7 +6,9 @@ A batch is a dict of arrays:
   with several views, ``clip_<view>`` for each;
 - ``label`` int64 [B];
 - ``index`` int64 [B]: number of each sample in its data set;
-- ``readable`` bool [B]: False where the clip is only zeros and the answer counts as wrong.
+- ``readable`` bool [B]: False where the clip is only zeros and the answer counts as wrong;
+- ``frames_read``, ``frames_lost`` int64 [B]: frames of the file that can be decoded, and frames
+  that are damaged; both 0 where it is not readable.
 """
 
 import logging
@@ -51,6 +53,10 @@ class BatchReader:
             "label": np.array([sample.label for sample in samples], np.int64),
             "index": np.array([sample.index for sample in samples], np.int64),
             "readable": np.array([sample.readable for sample in samples], np.bool_),
+            "frames_read": np.array(
+                [(sample.num_frames or 0) * sample.readable for sample in samples], np.int64
+            ),
+            "frames_lost": np.array([sample.frames_lost for sample in samples], np.int64),
         }
 
     def _read(self, epoch: int, index: int) -> Sample:

@@ -1,5 +1,20 @@
 """Metrics: exact sums over samples, the same for any number of processes."""
 
+from paddlevideo.metrics.confusion import (
+    UNREADABLE,
+    ClassFigures,
+    Confusion,
+    ConfusionMatrix,
+    confusion_matrix,
+)
 from paddlevideo.metrics.top_k import METRICS, TopKAccuracy
 
-__all__ = ["METRICS", "TopKAccuracy"]
+__all__ = [
+    "METRICS",
+    "UNREADABLE",
+    "ClassFigures",
+    "Confusion",
+    "ConfusionMatrix",
+    "TopKAccuracy",
+    "confusion_matrix",
+]

@@ -1,6 +1,7 @@
 """Run a model over a split and add up its metric."""
 
 import math
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,11 +13,18 @@ from paddlevideo.utils.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
+OnBatch = Callable[[np.ndarray, Mapping[str, Any]], None]
 
-def evaluate(model: nn.Layer, loader: ClipLoader, metric: Any, label: str) -> dict[str, float]:
+
+def evaluate(
+    model: nn.Layer, loader: ClipLoader, metric: Any, label: str, on_batch: OnBatch | None = None
+) -> dict[str, float]:
     """Return the metric's result over every sample of the split, all processes together.
 
     The model is in evaluation mode during the call and left in the mode it had.
+
+    Args:
+        on_batch: is given the logits and the batch of every step of this process.
 
     Raises:
         NonFiniteError: logits or a value of the result are infinite or NaN; in every process alike.
@@ -32,6 +40,8 @@ def evaluate(model: nn.Layer, loader: ClipLoader, metric: Any, label: str) -> di
             logits = model(*(batch[name] for name in inputs)).astype("float32")
             logits_BN, readable_B = logits.numpy(), batch["readable"].numpy().astype(bool)
             metric.update(logits_BN, batch["label"].numpy(), readable_B)
+            if on_batch is not None:
+                on_batch(logits_BN, batch)
             num_bad += int((~np.isfinite(logits_BN).all(axis=1) & readable_B).sum())
     if was_training:
         model.train()

@@ -9,6 +9,12 @@ from paddlevideo.metrics import METRICS
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.evaluate import evaluate
+from paddlevideo.tasks.predictions import (
+    TEST_FILES,
+    PredictionCollector,
+    titles_of,
+    write_predictions,
+)
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_folder import MetricsLog, make_run_folder, save_test_record
 
@@ -18,16 +24,20 @@ logger = logging.getLogger(__name__)
 def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str, float]:
     """Evaluate ``model`` on the ``test`` split; log and return the result.
 
+    What it answers for every video and class is left in the run's folder (`predictions`).
+
     Args:
         weights: the file that was loaded, beside which its run left the names of its classes.
     """
-    class_names(recipe, model.num_classes, weights)  # as many names as classes, or an error
+    names = class_names(recipe, model.num_classes, weights)
     dataset = build_split(recipe, "test", weights=weights)
     loader = build_loader(recipe, "test", dataset, model.num_classes)
     metric = METRICS.build(recipe.METRIC, "METRIC")
     metric.check_classes(model.num_classes)
     logger.info("test %s on %d clips", describe_model(model), loader.num_samples)
-    result = evaluate(model, loader, metric, "test")
+    collector = PredictionCollector(loader.num_samples, model.num_classes)
+    result = evaluate(model, loader, metric, "test", collector)
+    predictions = collector.gathered()
     logger.info("[TEST] finished, %s", metric.summary(result))
     logger.info(
         "[TEST] %d videos, %d unreadable, loss %.5f",
@@ -37,5 +47,8 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str
     )
     folder = make_run_folder(recipe)
     save_test_record(recipe)
+    titles = titles_of(names, model.num_classes)
+    write_predictions(folder, dataset.records, predictions, titles)
+    logger.info("[TEST] %s in %s", ", ".join(TEST_FILES), folder)
     MetricsLog(folder).write("test", headline=metric.headline, **result)
     return result

@@ -99,6 +99,7 @@ class Trainer:
             epoch=first,
             epochs=self.recipe.epochs,
             steps_per_epoch=len(self.train_loader),
+            samples=self.train_loader.num_samples,
         )
         logger.info(
             "train %s on %d clips", describe_model(self.model), self.train_loader.num_samples

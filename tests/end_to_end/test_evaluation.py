@@ -1,5 +1,7 @@
 """The result of a test is a property of weights and videos, not of how they were batched."""
 
+import json
+
 import pytest
 from modeling.conftest import randomise
 
@@ -70,3 +72,34 @@ def test_two_processes(reference, lively, tmp_path):
     (result,) = metrics(tmp_path / "two", "test")
     check_equal(result, reference)
     assert done.stderr.count("[TEST] finished") == 1
+    ours, theirs = answers(tmp_path / "two"), answers(tmp_path / "one")
+    assert len(ours) == NUM_VIDEOS
+    assert [line["path"] for line in ours] == [line["path"] for line in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        assert one["top"][0]["index"] == other["top"][0]["index"]
+        assert one["label_score"] == pytest.approx(other["label_score"], abs=1e-5)
+    for name in ("confusion_matrix.csv", "classes.csv"):
+        assert (tmp_path / "two" / name).read_text() == (tmp_path / "one" / name).read_text()
+
+
+def answers(folder) -> list[dict]:
+    return [json.loads(line) for line in (folder / "predictions.jsonl").read_text().splitlines()]
+
+
+def test_unreadable_videos_are_among_the_answers(lively, tiny, main_here, tmp_path):
+    """Counted as wrong: a class's recall has it, the confusion matrix a column for it."""
+    good = tiny.root / "val" / "green" / "1.mp4"
+    (tmp_path / "bad.mp4").write_bytes(b"no video" * 50)
+    (tmp_path / "two.list").write_text(f"{tmp_path}/bad.mp4 1\n{good} 1\n")
+    split = {
+        "DATASET.test": f"{{format: VideoDataset, file_path: {tmp_path}/two.list}}",
+        "DATASET.on_unreadable": "count_wrong",
+        "DATASET.class_names": "[blau, gruen, rot]",
+    }
+    done = main_here(*arguments_of(lively, "run", **split))
+    assert done.code == 0, done.stderr
+    bad, other = answers(tmp_path / "run")
+    assert (bad["readable"], bad["top"], bad["frames_read"]) == (False, [], 0)
+    assert (other["readable"], other["label_name"], other["frames_read"]) == (True, "gruen", 6)
+    rows = (tmp_path / "run" / "confusion_matrix.csv").read_text().splitlines()
+    assert rows[0] == "class,blau,gruen,rot,(unreadable)" and rows[2].endswith(",1")

@@ -16,6 +16,7 @@ from paddlevideo.loader import ClipLoader, build_dataset, workers
 from paddlevideo.utils.errors import DataError
 
 WORKERS = [0, 2]
+FRAMES = ("frames_read", "frames_lost")
 
 
 def build(folder, names_and_labels, training=False, steps=None, **options):
@@ -61,7 +62,7 @@ def arrays(batches):
 def assert_same(one, other):
     assert len(one) == len(other)
     for a, b in zip(one, other, strict=True):
-        assert set(a) == set(b) == {"clip", "label", "index", "readable"}
+        assert set(a) == set(b) == {"clip", "label", "index", "readable", *FRAMES}
         assert all(
             np.array_equal(a[name], b[name]) and a[name].dtype == b[name].dtype for name in a
         )
@@ -80,6 +81,8 @@ def test_what_a_batch_is(dataset, num_workers):
         assert batch["index"].dtype == paddle.int64 and batch["readable"].dtype == paddle.bool
         assert batch["index"].tolist() == batch["label"].tolist()
         assert batch["readable"].tolist() == [True] * 3
+        assert batch["frames_read"].tolist() == [8 + 2 * i for i in batch["label"].tolist()]
+        assert batch["frames_lost"].tolist() == [0] * 3
 
 
 def test_same_batches_with_any_number_of_workers(dataset):

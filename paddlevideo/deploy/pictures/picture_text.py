@@ -1,111 +1,16 @@
 """Text and colours of the pictures that are drawn of a stream."""
 
-import unicodedata
-from functools import lru_cache
-
-import numpy as np
-from PIL import ImageFont
-
 from paddlevideo.deploy.class_scores import ClassScore
+from paddlevideo.utils.text_font import TextFont
+
+__all__ = ["PALETTE", "TextFont", "class_name"]
 
 # Okabe and Ito, "Color Universal Design" (2008): told apart whatever one's colour vision. Their
 # yellow and sky blue are too light for lines and text on white.
 PALETTE = ((0, 114, 178), (213, 94, 0), (0, 138, 103), (190, 90, 150), (70, 70, 70))
-
-_ELLIPSIS = "…"
-# Pillow's own font has the letters of English alone. Fonts of the system, by what they add.
-_SYSTEM_FONTS = (
-    "DejaVuSans.ttf", "NotoSans-Regular.ttf", "Arial.ttf", "LiberationSans-Regular.ttf",
-    "NotoSansCJK-Regular.ttc", "wqy-microhei.ttc", "wqy-zenhei.ttc", "msyh.ttc", "PingFang.ttc",
-    "Arial Unicode.ttf",
-)  # fmt: skip
-
-
-class TextFont:
-    """A font of one size that has the characters of some texts, as far as any font here does.
-
-    Args:
-        size: of the characters, pixels.
-        texts: what is to be written in it.
-    """
-
-    def __init__(self, size: int, texts: tuple[str, ...] = ()) -> None:
-        wanted = frozenset("".join(texts))
-        self.size = size
-        self._font = _font_for(size, wanted)
-        ascent, descent = self._font.getmetrics()
-        self.line_height = ascent + descent
-
-    @property
-    def pillow(self) -> ImageFont.FreeTypeFont:
-        """For Pillow's drawing."""
-        return self._font
-
-    def width(self, text: str) -> int:
-        """Of ``text``, pixels."""
-        return int(np.ceil(self._font.getlength(text)))
-
-    def legible(self, text: str) -> str:
-        """``text`` without characters that the font lacks: é becomes e; others a question mark."""
-        return "".join(
-            character if _has(self._font, character) else _plain(character) for character in text
-        )
-
-    def shortened(self, text: str, width: int) -> str:
-        """``text`` or as much of it as fits into ``width`` pixels, with an ellipsis."""
-        if self.width(text) <= width:
-            return text
-        fits, too_long = 0, len(text)
-        while too_long - fits > 1:
-            middle = (fits + too_long) // 2
-            if self.width(text[:middle].rstrip() + _ELLIPSIS) <= width:
-                fits = middle
-            else:
-                too_long = middle
-        return text[:fits].rstrip() + _ELLIPSIS
 
 
 def class_name(score: ClassScore) -> str:
     """The class's label, or its number where the bundle has no labels."""
     text = " ".join((score.label or "").split())
     return text or f"class {score.index}"
-
-
-def _plain(character: str) -> str:
-    bare = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
-    return bare or "?"
-
-
-@lru_cache(maxsize=64)
-def _font_for(size: int, wanted: frozenset[str]) -> ImageFont.FreeTypeFont:
-    """Pillow's own font, or the one of the system that has the most of what that lacks."""
-    best = _own_font(size)
-    missing = _missing(best, wanted)
-    for name in _SYSTEM_FONTS if missing else ():
-        try:
-            font = ImageFont.truetype(name, size)
-        except OSError:
-            continue
-        lacks = _missing(font, wanted)
-        if lacks < missing:
-            best, missing = font, lacks
-        if not missing:
-            break
-    return best
-
-
-def _own_font(size: int) -> ImageFont.FreeTypeFont:
-    font = ImageFont.load_default(size)
-    assert isinstance(font, ImageFont.FreeTypeFont), "Pillow was built without FreeType"
-    return font
-
-
-def _missing(font: ImageFont.FreeTypeFont, wanted: frozenset[str]) -> int:
-    return sum(not _has(font, character) for character in wanted)
-
-
-def _has(font: ImageFont.FreeTypeFont, character: str) -> bool:
-    """Whether the font draws the character as something else than its sign for a missing one."""
-    if character.isspace():
-        return True
-    return bytes(font.getmask(character)) != bytes(font.getmask("\uffff"))
