@@ -25,6 +25,7 @@ ALLOWED = {
     "tasks": _PARTS,
     "deploy": _PARTS,
     "compat": _PARTS,
+    "own_videos": _UTILS | {"loader"},
     "entry": _PARTS | {"tasks", "deploy", "compat"},
     "api": _PARTS | {"tasks", "deploy", "compat", "entry"},
     "__init__": {"api"},
@@ -175,6 +176,7 @@ FORBIDDEN = re.compile(
 EXCEPTIONS = {
     "paddlevideo/deploy/batches/workers.py": {"signal.signal"},
     "paddlevideo/loader/workers.py": {"signal.signal"},
+    "paddlevideo/own_videos/crew.py": {"signal.signal"},
     "paddlevideo/utils/interrupts.py": {"signal.signal"},
 }
 
