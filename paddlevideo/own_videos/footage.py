@@ -24,9 +24,13 @@ from paddlevideo.own_videos.file_scan import SIDE, FileScan
 _ROWS = 16  # frames of a video that are looked for in the others
 _RUN = 4  # of them in a row that must be found, at the right distances in time
 _SHARE_OF_MOTION = 0.15
+# Of the few frames at each end, which find windows that overlap little, more is asked: the change
+# within a tenth of a second is small, and the least distance of such runs by chance was 0.0026.
+_END_SHARE_OF_MOTION = 0.1
+_END_MOST_DISTANCE = 0.002
 _LEAST_CHANGE = 0.001  # within a run that says something
 _LEAST_DISTANCE = 0.0003  # that of encoding noise, for pictures that stand still
-_MOST_DISTANCE = 0.004
+_MOST_DISTANCE = 0.0037
 _LEAST_CONTRAST = 3.0  # grey levels; a black or white frame is like any other one
 # Multiplications; beyond it fewer frames of each video are compared: about a minute on two cores.
 _MOST_WORK = 3e12
@@ -228,10 +232,12 @@ def _limits_of(runs_WLD: np.ndarray, num_spread: int) -> np.ndarray:
     first, second = np.triu_indices(runs_WLD.shape[1], 1)
     similar_WP = np.einsum("wpd,wpd->wp", runs_WLD[:, first], runs_WLD[:, second])
     change_W = 1 - similar_WP.mean(axis=1) if len(first) else np.zeros(len(runs_WLD))
-    limits_W = np.clip(_SHARE_OF_MOTION * change_W, _LEAST_DISTANCE, _MOST_DISTANCE)
+    is_spread_W = np.arange(len(change_W)) < num_spread
+    share_W = np.where(is_spread_W, _SHARE_OF_MOTION, _END_SHARE_OF_MOTION)
+    most_W = np.where(is_spread_W, _MOST_DISTANCE, _END_MOST_DISTANCE)
+    limits_W = np.clip(share_W * change_W, _LEAST_DISTANCE, most_W)
     moves_W = change_W >= _LEAST_CHANGE
-    stands_still = not moves_W[:num_spread].any()
-    is_used_W = moves_W | (stands_still & (np.arange(len(change_W)) < num_spread))
+    is_used_W = moves_W | (is_spread_W & (not moves_W[:num_spread].any()))
     limits: np.ndarray = np.where(is_used_W, limits_W, -1.0)
     return limits
 
