@@ -19,7 +19,7 @@ from enum import Enum
 
 import numpy as np
 
-from paddlevideo.own_videos.file_scan import SIDE, FileScan
+from paddlevideo.own_videos.file_scan import SIDE, FileScan, Fingerprint
 
 _ROWS = 16  # frames of a video that are looked for in the others
 _RUN = 4  # of them in a row that must be found, at the right distances in time
@@ -33,7 +33,8 @@ _LEAST_DISTANCE = 0.0003  # that of encoding noise, for pictures that stand stil
 _MOST_DISTANCE = 0.0037
 _LEAST_CONTRAST = 3.0  # grey levels; a black or white frame is like any other one
 # Multiplications; beyond it fewer frames of each video are compared: about a minute on two cores.
-_MOST_WORK = 3e12
+_MOST_WORK = 1e12
+_LARGEST_STEP = 16
 _BLOCK_FRAMES = 8192
 _BLOCK_ROWS = 2048
 
@@ -75,12 +76,14 @@ class Pictures:
 
     def __init__(self, scans: Sequence[FileScan]) -> None:
         self._prints = [scan.fingerprint for scan in scans]
-        self._queries = [_Query.of(scan) for scan in scans]
-        num_frames = sum(len(prints.times_seconds) for prints in self._prints)
-        num_rows = sum(len(query.times) for query in self._queries)
+        counts = [len(prints.times_seconds) for prints in self._prints]
+        num_rows = sum(min(count, _ROWS + 2 * _RUN) for count in counts)
         self.step = 1
-        while self.step < 8 and 2 * num_rows * num_frames * SIDE**2 / self.step > _MOST_WORK:
+        while 2 * num_rows * sum(counts) * SIDE**2 / self.step > _MOST_WORK:
+            if self.step == _LARGEST_STEP:
+                break
             self.step *= 2
+        self._queries = [_Query.of(prints, self.step) for prints in self._prints]
 
     def matches(self) -> list[Match]:
         """All pairs that show the same frames, mirrored or not, by index; each pair once."""
@@ -202,15 +205,19 @@ class _Query:
         return self.mirrored if mirrored else self.plain
 
     @classmethod
-    def of(cls, scan: FileScan) -> "_Query":
-        """Frames at even times, and the first and the last few, for windows that overlap little."""
-        prints = scan.fingerprint
+    def of(cls, prints: Fingerprint, step: int) -> "_Query":
+        """Frames at even times, and the first and the last few, for windows that overlap little.
+
+        Where only every ``step``-th frame is compared, those at even times are among them, so that
+        a copy is found.
+        """
         count = len(prints.times_seconds)
-        spread = np.linspace(0, max(0, count - 1), min(_ROWS, count)).round().astype(np.int64)
+        places = np.linspace(0, max(0, count - 1), min(_ROWS, count)).round().astype(np.int64)
+        spread = np.unique(places // step * step)
         length = max(1, min(_RUN, len(spread)))
         runs = np.arange(len(spread) - length + 1)[:, None] + np.arange(length)
         picked = spread
-        if count > _ROWS:
+        if count > _ROWS and step == 1:
             ends = np.concatenate([np.arange(_RUN), np.arange(count - _RUN, count)])
             picked = np.concatenate([spread, ends])
             runs = np.concatenate([runs, len(spread) + np.arange(2 * _RUN).reshape(2, _RUN)])
