@@ -5,19 +5,15 @@ import argparse
 from paddlevideo.entry import (
     add_config_options,
     no_effect,
-    open_model,
     open_recipe,
+    prepared_model,
     run_command,
+    train_recipe,
     weights_files,
 )
-from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.test import test_model
-from paddlevideo.tasks.train import Trainer
-from paddlevideo.utils.device import setup_device
-from paddlevideo.utils.distributed import is_main, setup_distributed
 from paddlevideo.utils.errors import ConfigError
-from paddlevideo.utils.logging import setup_logging
 
 NOT_SERVED = {
     "train_dali": "the DALI loader is not available; DATASET.num_workers reads clips in parallel",
@@ -73,16 +69,12 @@ def main() -> None:
     weights = arguments.weights or recipe.weights
     if arguments.test and weights is None:
         raise ConfigError("--test needs weights: -w FILE, or the config's key weights")
-    setup_device(recipe.device, recipe.num_threads)
-    setup_distributed()
-    model = open_model(recipe, weights, initial=not arguments.test)
-    log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
-    setup_logging(recipe.log_level, log_file, quiet=not is_main())
     if arguments.test:
+        model = prepared_model(recipe, weights, initial=False)
         test_model(recipe, model, weights_files(weights))
     else:
         precision = Precision(arguments.amp, arguments.amp_level or "O1")
-        Trainer(recipe, model, arguments.validate, precision, arguments.max_iters).run()
+        train_recipe(recipe, weights, arguments.validate, precision, arguments.max_iters)
 
 
 if __name__ == "__main__":

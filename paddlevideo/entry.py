@@ -21,10 +21,13 @@ from paddlevideo.pretrained.fit import check_section
 from paddlevideo.pretrained.resolve import resolve
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
+from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.schedule_length import follow_the_run
+from paddlevideo.tasks.step import Precision
+from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
-from paddlevideo.utils.device import leave_signals_alone
-from paddlevideo.utils.distributed import is_main
+from paddlevideo.utils.device import leave_signals_alone, setup_device
+from paddlevideo.utils.distributed import is_main, setup_distributed
 from paddlevideo.utils.errors import ConfigError, WeightsError
 from paddlevideo.utils.logging import setup_logging
 from paddlevideo.utils.user_errors import user_errors
@@ -123,6 +126,34 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
         load_weights(model, weights, initial)
         if isinstance(weights, str) and is_pretrained(weights):
             check_section(find_entry(weights), recipe.MODEL)
+    return model
+
+
+def train_recipe(
+    recipe: Recipe,
+    weights: Weights | None,
+    validate: bool,
+    precision: Precision | None = None,
+    max_iters: int | None = None,
+) -> None:
+    """Train a recipe in this process, one of those of a launch if there are several.
+
+    Args:
+        weights: to start from; None: the recipe's own, if any.
+        validate: evaluate the split ``valid`` meanwhile and keep the best weights.
+        precision, max_iters: as `Trainer`.
+    """
+    model = prepared_model(recipe, weights or recipe.weights, initial=True)
+    Trainer(recipe, model, validate, precision, max_iters).run()
+
+
+def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> nn.Layer:
+    """Set up device, processes and logging, and open the recipe's model; see `open_model`."""
+    setup_device(recipe.device, recipe.num_threads)
+    setup_distributed()
+    model = open_model(recipe, weights, initial)
+    log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
+    setup_logging(recipe.log_level, log_file, quiet=not is_main())
     return model
 
 

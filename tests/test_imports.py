@@ -186,6 +186,7 @@ FORBIDDEN = re.compile(
 EXCEPTIONS = {
     "paddlevideo/deploy/batches/workers.py": {"signal.signal"},
     "paddlevideo/loader/workers.py": {"signal.signal"},
+    "paddlevideo/own_videos/crew.py": {"signal.signal"},
     "paddlevideo/utils/interrupts.py": {"signal.signal"},
 }
 

@@ -94,12 +94,12 @@ def _record(line: str, where: str, prefix: str, suffix: str, counts_frames: bool
     if num_frames is not None and num_frames < 1:
         raise DataError(f"{where}: {num_frames} frames; a sample needs at least 1")
     full_path = os.path.join(prefix, path + suffix)  # noqa: PTH118 - keeps "./" paths
-    _check_path(full_path, where)
+    check_path(full_path, where)
     return Record(full_path, numbers[-1], where, num_frames)
 
 
-def _check_path(path: str, where: str) -> None:
-    """Refuse what no file system takes: looking for it would be an error of another kind."""
+def check_path(path: str, where: str) -> None:
+    """Raise `DataError` for a path that no file system takes, before it is looked for."""
     if path.isascii() and len(path) <= _LONGEST_NAME_BYTES and path.isprintable():
         return  # nearly all of them
     if _CONTROL.search(path):
