@@ -1,5 +1,6 @@
 """Every file is decoded once; one that hangs, crashes or is damaged costs only itself."""
 
+import itertools
 import os
 import signal
 import time
@@ -22,7 +23,9 @@ def test_what_a_file_holds(tmp_path):
     assert found.frame_rate == pytest.approx(15) and found.duration_seconds == pytest.approx(2)
     prints = found.fingerprint
     assert prints.pictures.shape == (30, 16, 16) and len(prints.times_seconds) == 30
-    assert (prints.first == prints.pictures[:2]).all() and (prints.last == prints.pictures[-2:]).all()
+    assert (prints.first == prints.pictures[:2]).all() and (
+        prints.last == prints.pictures[-2:]
+    ).all()
 
 
 def test_a_single_frame(tmp_path):
@@ -40,7 +43,7 @@ def test_long_files_have_no_more_thumbnails_at_even_distances():
         thumbnails.add(number, float(number))
     times = [seconds for seconds, _ in thumbnails._kept]
     assert MOST_THUMBNAILS // 2 <= len(times) <= MOST_THUMBNAILS
-    assert {second - first for first, second in zip(times, times[1:], strict=False)} == {8.0}
+    assert {second - first for first, second in itertools.pairwise(times)} == {8.0}
     assert thumbnails._last == [5 * MOST_THUMBNAILS - 2, 5 * MOST_THUMBNAILS - 1]
 
 
@@ -58,9 +61,7 @@ def test_damaged_and_foreign_files_cost_only_themselves(tmp_path):
     names = ["text.mp4", "empty.mp4", "folder.mp4", "list.mp4", "gone.mp4"]
     bad = [tmp_path / name for name in names]
     told: list[tuple[int, int]] = []
-    found = scan(
-        records_of(good, *bad, tmp_path / "hurt.avi", good), 2, lambda *n: told.append(n)
-    )
+    found = scan(records_of(good, *bad, tmp_path / "hurt.avi", good), 2, lambda *n: told.append(n))
     assert told == [(number, 7) for number in range(1, 8)]
     assert found[0].is_usable and found[0] == found[-1]
     assert all(one.reason and not one.frames_read for one in found[1:6])
