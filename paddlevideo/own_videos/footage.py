@@ -3,14 +3,15 @@
 Two moments are compared by the *distance* of their grey 16 x 16 thumbnails, 1 - correlation: 0 for
 the same picture, whatever its brightness, contrast, size and encoding.
 
-A threshold on single frames does not do. In 191 windows of hands over two sinks, most pairs of
-different recordings of one sink have frames at a distance below 0.01, the nearest at 0.001, and a
-copy that was scaled to half and encoded at crf 35 is at 0.0007 to 0.0036 from its original. What
-tells them apart is motion: a copy goes through the same poses at the same times. So ``_RUN``
-sampled frames in a row are compared, and their mean distance must be below ``_SHARE_OF_MOTION`` of
-what the picture changes by within that run. Copies of 68 real videos (half size at crf 35; crf 30;
-other frame rate and size) are at 0.0002 to 0.2 of it, but for faces of 64 pixels that were scaled
-to 32.
+A threshold on single frames does not do. Of 7050 pairs of windows of different footage, hands over
+two sinks, 22 have frames at a distance below 0.01, the nearest at 0.0011; a copy that was scaled to
+half and encoded at crf 35 is at 0.0007 to 0.0036 from its original. What tells them apart is
+motion: a copy goes through the same poses at the same times. So ``_RUN`` sampled frames in a row
+are compared, and their mean distance must be below ``_SHARE_OF_MOTION`` of what the picture changes
+by within that run. Copies of real videos (half size at crf 35; crf 30; other frame rate and size)
+are found in 96 of 96 cases for these windows, 64 of 66 for mixed clips, 28 of 42 for people in
+64 x 64 pixels (those halved to 32 are not). Of the pairs of windows that are called by different
+recordings one is joined by its frames, and does share five; none of the 7050 is.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +26,7 @@ _ROWS = 16  # frames of a video that are looked for in the others
 _RUN = 4  # of them in a row that must be found, at the right distances in time
 _SHARE_OF_MOTION = 0.15
 # Of the few frames at each end, which find windows that overlap little, more is asked: the change
-# within a tenth of a second is small, and the least distance of such runs by chance was 0.0026.
+# within a tenth of a second is small, and runs of different recordings came as near as 0.0026.
 _END_SHARE_OF_MOTION = 0.1
 _END_MOST_DISTANCE = 0.002
 _LEAST_CHANGE = 0.001  # within a run that says something

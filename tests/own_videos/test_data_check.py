@@ -63,7 +63,7 @@ def test_footage_on_both_sides_of_a_stated_split(tmp_path):
         write(tmp_path / split / "a" / f"{split}.mp4", frames[first : first + 25])
         write(tmp_path / split / "b" / f"{split}.mp4", footage(5 + first, 25))
     check = check_videos(tmp_path, workers=2)
-    assert "1 recordings are in more than one split" in " ".join(check.sentences())
+    assert "1 recording is in more than one split" in " ".join(check.sentences())
     rows = table(check, "The same footage in different splits")["rows"]
     assert [row[0] for row in rows] == ["train/a/train.mp4"] and rows[0][1::3] == ["train", "val"]
     assert table(check, "Recordings in more than one split")["rows"][0][2] == ""
