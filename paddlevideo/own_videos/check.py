@@ -41,13 +41,14 @@ def check_videos(
         reasons = named([f"{found.path}: {found.reason}" for found in scans], 3)
         raise DataError(f"{path}: not one of its videos can be read: {reasons}")
     records = [videos.records[index] for index in kept]
-    readable = check_classes(videos.path, records)
-    if len(readable) < len(videos.class_names):
-        gone = [name for name in videos.class_names if name not in set(readable)]
+    readable = {record.class_name for record in records}
+    gone = [name for name in videos.class_names if name not in readable]
+    if gone:
         raise DataError(
             f"{path}: no video of {named(gone)} can be read, such as "
             f"{next(f'{s.path}: {s.reason}' for s in scans if s.reason)}; replace the files, or "
             "take the class out"
         )
+    check_classes(videos.path, records)
     sources = find_sources(records, [scans[index] for index in kept], pattern)
     return DataCheck(videos, tuple(scans), kept, sources, split(records, sources, share, seed))

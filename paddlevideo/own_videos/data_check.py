@@ -52,7 +52,9 @@ class DataCheck:
         unreadable = [scan for scan in self.scans if scan.reason]
         if unreadable:
             names = named([f"{scan.path.name}: {scan.reason}" for scan in unreadable], 3)
-            found.append(f"{_count(unreadable, 'video')} cannot be read and left out: {names}.")
+            found.append(
+                f"{_count(unreadable, 'video', False)} cannot be read and are left out: {names}."
+            )
         if damaged:
             lost = sum(scan.frames_lost for scan in damaged)
             names = named([scan.path.name for scan in damaged], 3)
@@ -232,8 +234,10 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else 0.0
 
 
-def _count(things: Sequence[object], noun: str) -> str:
-    return f"1 {noun} is" if len(things) == 1 else f"{len(things)} {noun}s are"
+def _count(things: Sequence[object], noun: str, has_verb: bool = True) -> str:
+    is_one = len(things) == 1
+    counted = f"1 {noun}" if is_one else f"{len(things)} {noun}s"
+    return f"{counted} {'is' if is_one else 'are'}" if has_verb else counted
 
 
 def _cut(rows: list[list[Any]]) -> list[list[Any]]:

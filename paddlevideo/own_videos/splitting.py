@@ -236,8 +236,9 @@ def _crossing_warnings(
             f"{records[first].path.name} ({places[first]}) and {records[other].path.name} "
             f"({places[other]})"
         )
+    counted = "1 recording is" if len(crossing) == 1 else f"{len(crossing)} recordings are"
     return [
-        f"{len(crossing)} recordings are in more than one split, so val or test is easier than new "
+        f"{counted} in more than one split, so val or test is easier than new "
         f"videos are: {named(examples, 3)}. Nothing was moved."
     ]
 

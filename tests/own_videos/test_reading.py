@@ -88,7 +88,7 @@ def test_folders_that_cannot_be_used(tmp_path, names, message):
 def test_a_path_that_is_neither(tmp_path):
     with pytest.raises(DataError, match="no such folder or file"):
         read_videos(tmp_path / "nowhere")
-    with pytest.raises(DataError, match="neither a folder nor a .csv"):
+    with pytest.raises(DataError, match=r"neither a folder nor a \.csv"):
         read_videos(make(tmp_path, "a.mp4") / "a.mp4")
 
 

@@ -1,5 +1,6 @@
 """Every file is decoded once; one that hangs, crashes or is damaged costs only itself."""
 
+import itertools
 import os
 import signal
 import time
@@ -42,7 +43,7 @@ def test_long_files_have_no_more_thumbnails_at_even_distances():
         thumbnails.add(number, float(number))
     times = [seconds for seconds, _ in thumbnails._kept]
     assert MOST_THUMBNAILS // 2 <= len(times) <= MOST_THUMBNAILS
-    assert {second - first for first, second in zip(times, times[1:], strict=False)} == {8.0}
+    assert {second - first for first, second in itertools.pairwise(times)} == {8.0}
     assert thumbnails._last == [5 * MOST_THUMBNAILS - 2, 5 * MOST_THUMBNAILS - 1]
 
 
