@@ -73,8 +73,8 @@ def parse_arguments() -> argparse.Namespace:
         required=True,
         nargs="+",
         metavar="FILE",
-        help="weights: .pdparams or .safetensors, or a name of `paddlevideo download --list`; of "
-        "an ensemble also MEMBER=FILE for each member",
+        help="weights: .pdparams, .safetensors or .tflite, or a name of `paddlevideo download "
+        "--list`; of an ensemble also MEMBER=FILE for each member",
     )
     parser.add_argument("-o", "--output_path", default="./inference", help="folder of the bundle")
     parser.add_argument("--save_name", help="name of the files (default: the config's model_name)")

@@ -1,0 +1,1 @@
+"""From a folder of videos to a trained, tested, exported and reported model, in one call."""
