@@ -4,7 +4,6 @@ import argparse
 
 from paddlevideo.entry import (
     add_config_options,
-    no_effect,
     open_recipe,
     prepared_model,
     run_command,
@@ -13,7 +12,7 @@ from paddlevideo.entry import (
 )
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.test import test_model
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, no_effect
 
 NOT_SERVED = {
     "train_dali": "the DALI loader is not available; DATASET.num_workers reads clips in parallel",

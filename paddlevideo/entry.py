@@ -28,7 +28,7 @@ from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.device import leave_signals_alone, setup_device
 from paddlevideo.utils.distributed import is_main, setup_distributed
-from paddlevideo.utils.errors import ConfigError, WeightsError
+from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.logging import setup_logging
 from paddlevideo.utils.user_errors import user_errors
 
@@ -49,11 +49,6 @@ def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) ->
     parser.add_argument(
         *override_flags, action="append", default=[], metavar="KEY.KEY=VALUE", help="change a key"
     )
-
-
-def no_effect(option: str, belongs_to: str) -> ConfigError:
-    """The error for an option that would do nothing beside the others."""
-    return ConfigError(f"--{option} has no effect here: it belongs to {belongs_to}; leave one out")
 
 
 Weights = str | Path | Mapping[str, str | Path]

@@ -16,7 +16,8 @@ import _root  # noqa: F401
 from paddlevideo.deploy import read_bundle
 from paddlevideo.deploy.batches.prediction import find_videos
 from paddlevideo.deploy.quantization import Quantized, QuantizeOptions, quantize_bundle
-from paddlevideo.entry import no_effect, run_command
+from paddlevideo.entry import run_command
+from paddlevideo.utils.errors import no_effect
 
 _DEFAULT = QuantizeOptions()
 

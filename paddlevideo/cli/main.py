@@ -20,6 +20,8 @@ from paddlevideo.utils.user_errors import user_errors
 # Name -> what it does, for the help; the order is that of the help.
 COMMANDS: Mapping[str, str] = {
     "fit": "make a model of your own videos",
+    "predict": "classify videos with a model",
+    "stream": "follow a camera, a file or a URL with a model",
     "report": "write the page about a run, or about several side by side",
     "download": "fetch released weights into the cache, or list them",
 }

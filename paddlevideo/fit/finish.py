@@ -24,7 +24,7 @@ from paddlevideo.utils.files import write_json
 
 logger = logging.getLogger(__name__)
 
-_BUNDLE, _NAME = "bundle", "model"
+_BUNDLE = "bundle"
 _TIMELINES, _TIMELINE_CLASSES = 3, 5
 _TIMED_STEPS = 60
 
@@ -84,7 +84,7 @@ def finish(
         model,
         recipe.inference_description(),
         run / _BUNDLE,
-        _NAME,
+        recipe.model_name,
         names,
         ExportOptions(onnx=_has_onnx(), verify=True),
         recipe.PIPELINE.train,
@@ -189,8 +189,9 @@ def _timeline(predictor: VideoPredictor, path: str, label: str) -> Timeline:
             rows.append(scores)
     scores_TN = np.clip(np.array(rows), 0.0, 1.0)
     best = np.argsort(-scores_TN.max(axis=0))[:_TIMELINE_CLASSES]
+    shown = Path(path)
     return Timeline(
-        path,
+        f"{shown.parent.name}/{shown.name}",
         label,
         times,
         [names[index] for index in best],

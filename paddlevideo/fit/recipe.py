@@ -38,11 +38,13 @@ def make_config(
     choices: Choices,
     seed: int,
     device: str,
+    name: str = "model",
 ) -> dict[str, Any]:
     """The whole config.
 
     Args:
         run: the run's folder; the lists lie in its ``data``.
+        name: of the run's files.
         model: the MODEL section, with the options that the weights want.
     """
     data = run / "data"
@@ -75,12 +77,12 @@ def make_config(
                 "cosine_base_lr": wanted.learning_rate,
             },
         },
-        "model_name": "model",
+        "model_name": name,
         "output_dir": str(run),
         "epochs": plan.epochs,
         "val_interval": plan.val_interval,
         "save_interval": max(1, plan.epochs // 5),
-        "patience": 6,
+        "patience": 10,
         "log_interval": 5,
         "seed": seed,
         "device": device,

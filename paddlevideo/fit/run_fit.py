@@ -1,6 +1,7 @@
 """`fit`: check, split, plan, train, test, export and report, in one call that can be repeated."""
 
 import logging
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -35,7 +36,7 @@ from paddlevideo.utils.files import write_text
 
 logger = logging.getLogger(__name__)
 
-CONFIG, NAME, BUNDLE = "fit.yaml", "model", "bundle"
+CONFIG = "fit.yaml"
 DATA_CHECK = "data_check.json"
 _CHECK, _TRIALS, _TRAIN, _FINISH = "checking videos", "trying", "training", "testing and exporting"
 _FINISH_SECONDS = 45.0
@@ -144,7 +145,14 @@ class _Fit:
         wanted = FROM_SCRATCH if start.weights is None else PRETRAINED
         plan = self._make_plan(start, section, choices, wanted, spec.height)
         config = make_config(
-            self.run_folder, section, plan, wanted, choices, options.seed, options.device
+            self.run_folder,
+            section,
+            plan,
+            wanted,
+            choices,
+            options.seed,
+            options.device,
+            _file_name(options.videos),
         )
         write_text(self._recipe_file(), to_yaml(config))
         open_recipe(self._recipe_file())
@@ -197,7 +205,9 @@ class _Fit:
             with self.stages.stage(_TRAIN) as share:
                 self._launch(self._recipe_file(), weights, self.run_folder, share)
         except KeyboardInterrupt:
-            if not Checkpoints(self.run_folder, NAME).best_weights.exists():
+            if not Checkpoints(
+                self.run_folder, _file_name(self.options.videos)
+            ).best_weights.exists():
                 raise
             return True
         self.record.reach(TRAINED)
@@ -242,7 +252,7 @@ class _Fit:
                 found[folder.name] = -1.0 if result is None else result[1]
         better = max(found, key=lambda name: found[name])
         shutil.copyfile(
-            self.run_folder / better / f"{NAME}_best.pdparams",
+            self.run_folder / better / f"{_file_name(self.options.videos)}_best.pdparams",
             self.run_folder / "beginning.pdparams",
         )
         whole, head = found["trial_whole"], found["trial_all_but_head"]
@@ -285,6 +295,12 @@ def open_model_of(section: dict[str, Any], seed: int) -> Any:
 
     paddle.seed(seed)
     return build_recognizer(section)
+
+
+def _file_name(videos: Path) -> str:
+    """The name of the videos' folder or list as part of file names."""
+    name = re.sub(r"[^\w.-]+", "_", videos.resolve().stem).strip("._-")
+    return name.encode()[:60].decode(errors="ignore") or "model"
 
 
 def _for_small_sets(start: Start) -> dict[str, Any]:

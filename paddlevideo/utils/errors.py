@@ -52,6 +52,11 @@ class ArgumentError(ValueError):
     """
 
 
+def no_effect(option: str, belongs_to: str) -> ConfigError:
+    """The error for an option that would do nothing beside the others."""
+    return ConfigError(f"--{option} has no effect here: it belongs to {belongs_to}; leave one out")
+
+
 def shown(value: Any) -> str:
     """``repr`` of a value from a file, cut for a message; nothing large is written out."""
     short = reprlib.Repr()

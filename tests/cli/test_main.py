@@ -104,3 +104,10 @@ def test_a_file_of_another_network(capsys, tmp_path):
     assert code == 1
     assert "weights paddlevideo_a0_k400: " in said
     assert "fit no MoViNet" in said
+
+
+def test_engines_are_those_of_the_engines():
+    from paddlevideo.cli.prediction_options import ENGINE_NAMES
+    from paddlevideo.deploy.engines import base
+
+    assert base.ENGINE_NAMES == ENGINE_NAMES

@@ -3,7 +3,6 @@
 import argparse
 import json
 import os
-import re
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from paddlevideo.deploy.batches.results import StreamFile
 from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
+from paddlevideo.deploy.pictures.window import OverlayWindow, WindowClosedError
 from paddlevideo.deploy.predictor import VideoPredictor
 from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
 from paddlevideo.deploy.streams import following
@@ -18,61 +18,6 @@ from paddlevideo.deploy.streams.session import StreamSession
 from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.source_names import public_name
-
-
-def positive_number(text: str) -> float:
-    """A number above 0."""
-    try:
-        number = float(text)
-    except ValueError:
-        number = 0.0
-    if not 0 < number < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return number
-
-
-def seconds_or_none(text: str) -> float:
-    """A number of at least 0."""
-    return 0.0 if text in ("0", "0.0") else positive_number(text)
-
-
-def frame_size(text: str) -> tuple[int, int]:
-    """``640x480``."""
-    match = re.fullmatch(r"([1-9]\d*)x([1-9]\d*)", text.lower())
-    if match is None:
-        raise argparse.ArgumentTypeError(f"expected WIDTHxHEIGHT, such as 640x480, got {text}")
-    return int(match[1]), int(match[2])
-
-
-def add_stream_options(parser: argparse.ArgumentParser) -> None:
-    """The options that go with ``--stream``."""
-    group = parser.add_argument_group("streams (--stream)")
-    group.add_argument(
-        "--stream",
-        action="store_true",
-        help="frame by frame; --input_file is a file, a camera's number, a URL, or - for a pipe",
-    )
-    seconds = {"type": positive_number, "metavar": "SECONDS"}
-    group.add_argument("--window", **seconds, help="start anew every so often")
-    group.add_argument("--reset_on_cut", action="store_true", help="start anew with each scene")
-    group.add_argument("--smooth", **seconds, help="time constant of the scores' smoothing")
-    group.add_argument("--max_seconds", **seconds, help="end there")
-    group.add_argument("--frame_size", type=frame_size, metavar="WxH", help="raw rgb24 in the pipe")
-    group.add_argument("--frame_rate", type=positive_number, help="of frames without timestamps")
-    group.add_argument(
-        "--live", action=argparse.BooleanOptionalAction,
-        help="drop old frames instead of lagging (default: cameras and live URLs)",
-    )  # fmt: skip
-    group.add_argument(
-        "--reconnect", type=seconds_or_none, default=30.0, metavar="SECONDS",
-        help="how long to try to get a lost network stream back; 0: its end is the end",
-    )  # fmt: skip
-    group.add_argument(
-        "--save_video", type=Path, metavar="FILE.mp4", help="the video with the running top 5 on it"
-    )
-    group.add_argument(
-        "--save_plot", type=Path, metavar="FILE.png", help="the top 5 over time, above frames"
-    )
 
 
 def check_picture_options(arguments: argparse.Namespace) -> None:
@@ -116,7 +61,7 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
             stack.callback(picture.finish)
         try:
             follow(source, arguments.input_file, session, file, pictures)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, WindowClosedError):
             return
         except BrokenPipeError:  # who read our lines has enough
             devnull = os.open(os.devnull, os.O_WRONLY)
@@ -128,6 +73,8 @@ def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list
     pictures: list[StreamPicture] = []
     if arguments.save_video is not None:
         pictures.append(OverlayVideo(arguments.save_video, session.labels))
+    if arguments.show:
+        pictures.append(OverlayWindow(source_title(arguments.input_file), session.labels))
     if arguments.save_plot is not None:
         title = source_title(arguments.input_file)
         pictures.append(TimelinePlot(arguments.save_plot, session.labels, title))

@@ -1,0 +1,22 @@
+"""Classify videos with a model of yours, or with released weights.
+
+paddlevideo predict clip.mp4 --bundle runs/mine/bundle
+paddlevideo predict FOLDER --model movinet_a0_stream_k600 --top_k 5 --output results.csv
+
+Released weights are fetched and exported once, into the cache.
+"""
+
+import argparse
+
+from paddlevideo.cli.prediction import add_model_options, run_prediction
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo predict``."""
+    parser.add_argument("input_file", metavar="FILE|FOLDER|LIST", help="what to classify")
+    add_model_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Classify the files."""
+    run_prediction(arguments, stream=False)

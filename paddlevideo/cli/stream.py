@@ -1,0 +1,24 @@
+"""Follow a camera, a file or a URL, frame by frame; a line of JSON a step.
+
+paddlevideo stream 0 --bundle runs/mine/bundle --show
+paddlevideo stream rtsp://... --model movinet_a0_stream_k600 --window 10
+
+Released weights are fetched and exported once, into the cache.
+"""
+
+import argparse
+
+from paddlevideo.cli.prediction import add_model_options, run_prediction
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo stream``."""
+    parser.add_argument(
+        "input_file", metavar="SOURCE", help="a file, a camera's number, a URL, or - for a pipe"
+    )
+    add_model_options(parser)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Follow the source."""
+    run_prediction(arguments, stream=True)
