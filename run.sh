@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # From nothing to a prediction on a video file, in two commands:
 #   bash run.sh        make the built-in data set, train MoViNet-A0 on it, test, export, predict
+#   bash run.sh VIDEOS a model of your own videos: paddlevideo fit VIDEOS (docs/own_data.md)
 #   bash run.sh test   the checks: lint, types, tests
 # A second run goes on where the first one ended and does not redo finished work.
 # PYTHON names another interpreter (3.10 or newer), VENV another place for the virtual environment.
@@ -113,5 +114,13 @@ EOF
 case "${1:-}" in
   "") run_all ;;
   test) shift; run_tests "$@" ;;
-  *) echo "usage: bash run.sh [test [pytest options]]" >&2; exit 2 ;;
+  *)
+    if [ ! -e "$1" ]; then
+      echo "usage: bash run.sh [VIDEOS [options of paddlevideo fit] | test [pytest options]]" >&2
+      echo "error: $1: no such folder or CSV file" >&2
+      exit 2
+    fi
+    install requirements.txt requirements-onnx.txt
+    exec "$VENV/bin/python" -m paddlevideo fit "$@"
+    ;;
 esac

@@ -35,6 +35,9 @@ def range_of(low: float, high: float) -> Range:
     return Range(float(np.float32(scale)), int(np.clip(round(-low / scale), 0, LEVELS)))
 
 
+_LEAST_WIDTH = 1e-30  # narrower bins are not apart in float32
+
+
 class Histogram:
     """Counts of values around zero; doubles its width when a value lies outside.
 
@@ -63,7 +66,7 @@ class Histogram:
             self._counts[_BINS // 2] += flat.size
             return
         if self._half_width == 0.0:
-            self._half_width = largest
+            self._half_width = max(largest, _LEAST_WIDTH)
         while largest > self._half_width:
             self._double()
         width = self._half_width
