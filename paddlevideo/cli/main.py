@@ -23,6 +23,7 @@ COMMANDS: Mapping[str, str] = {
     "predict": "classify videos with a model",
     "stream": "follow a camera, a file or a URL with a model",
     "report": "write the page about a run, or about several side by side",
+    "convert": "make weights of other implementations ours",
     "download": "fetch released weights into the cache, or list them",
 }
 

@@ -111,3 +111,10 @@ def test_engines_are_those_of_the_engines():
     from paddlevideo.deploy.engines import base
 
     assert base.ENGINE_NAMES == ENGINE_NAMES
+
+
+def test_sources_are_those_of_the_importers():
+    from paddlevideo.cli.convert import SOURCE_NAMES
+    from paddlevideo.compat.import_weights import SOURCES
+
+    assert set(SOURCE_NAMES) == set(SOURCES)
