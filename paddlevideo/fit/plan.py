@@ -17,18 +17,26 @@ class Wanted:
         epochs: at least so many, whatever the number of updates.
         most_epochs: more gain nothing.
         learning_rate: at the start of the cosine.
+        least_area: share of a frame that a random crop shows at least.
+        colour: strength of the colour's random changes, from 0 to 1.
     """
 
     updates: int
     epochs: int
     most_epochs: int
     learning_rate: float
+    least_area: float
+    colour: float
 
 
 # A network that knows videos needs few updates (docs/own_data.md has the measurements); one that
 # knows nothing learns nothing in its first 200, while rezero's scales leave 0.
-PRETRAINED = Wanted(updates=180, epochs=20, most_epochs=60, learning_rate=6e-4)
-FROM_SCRATCH = Wanted(updates=1500, epochs=80, most_epochs=300, learning_rate=3e-3)
+PRETRAINED = Wanted(
+    updates=180, epochs=20, most_epochs=60, learning_rate=6e-4, least_area=0.35, colour=0.3
+)
+FROM_SCRATCH = Wanted(
+    updates=1500, epochs=80, most_epochs=300, learning_rate=3e-3, least_area=0.25, colour=0.5
+)
 
 
 @dataclass(frozen=True)

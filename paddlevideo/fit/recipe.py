@@ -1,5 +1,6 @@
 """The recipe of a fit: a config as `main.py` takes it, made from the plan and the data."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +63,7 @@ def make_config(
             "test": _listed(data / third),
         },
         "PIPELINE": {
-            "train": _training_pipeline(plan, choices),
+            "train": _training_pipeline(plan, wanted, choices),
             "valid": _test_pipeline(plan, choices),
             "test": _test_pipeline(plan, choices),
         },
@@ -82,13 +83,18 @@ def make_config(
         "epochs": plan.epochs,
         "val_interval": plan.val_interval,
         "save_interval": max(1, plan.epochs // 5),
-        "patience": 10,
+        "patience": _patience(plan),
         "log_interval": 5,
         "seed": seed,
         "device": device,
         # Of each process; most of Paddle's operations use one core.
         "num_threads": 1 if plan.processes > 1 else None,
     }
+
+
+def _patience(plan: Plan) -> int:
+    """Validations of half of the training: a network that knows nothing begins slowly."""
+    return max(6, math.ceil(plan.epochs / 2 / plan.val_interval))
 
 
 def _listed(path: Path) -> dict[str, Any]:
@@ -105,7 +111,7 @@ def _sampler(choices: Choices, num_frames: int, random_stride_range: int = 0) ->
     }
 
 
-def _training_pipeline(plan: Plan, choices: Choices) -> dict[str, Any]:
+def _training_pipeline(plan: Plan, wanted: Wanted, choices: Choices) -> dict[str, Any]:
     larger = plan.side * 8 // 7
     flip: list[Any] = [{"RandomFlip": None}] if choices.flip else []
     return {
@@ -117,18 +123,18 @@ def _training_pipeline(plan: Plan, choices: Choices) -> dict[str, Any]:
             {
                 "RandomResizedCrop": {
                     "target_size": plan.side,
-                    "area": [0.35, 1.0],
+                    "area": [wanted.least_area, 1.0],
                     "aspect": [0.8, 1.25],
                 }
             },
             *flip,
             {
                 "ColorJitter": {
-                    "brightness": 0.4,
-                    "contrast": 0.4,
-                    "saturation": 0.5,
-                    "hue": 0.15,
-                    "p_gray": 0.2,
+                    "brightness": 1.3 * wanted.colour,
+                    "contrast": 1.3 * wanted.colour,
+                    "saturation": 1.6 * wanted.colour,
+                    "hue": 0.5 * wanted.colour,
+                    "p_gray": 0.7 * wanted.colour,
                 }
             },
             {"Image2Array": None},
