@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("-c", "--config", required=True)
     parser.add_argument("-w", "--weights")
     arguments = parser.parse_args()
-    train_recipe(open_recipe(arguments.config), arguments.weights, validate=True)
+    # From the newest whole checkpoint, if an earlier call left one.
+    recipe = open_recipe(arguments.config, ["resume_epoch=latest"])
+    train_recipe(recipe, arguments.weights, validate=True)
 
 
 if __name__ == "__main__":
