@@ -184,9 +184,8 @@ FORBIDDEN = re.compile(
 # A worker process is a process of its own, and its signals are its own; a training step puts off
 # Ctrl-C while it runs.
 EXCEPTIONS = {
-    "paddlevideo/deploy/batches/workers.py": {"signal.signal"},
     "paddlevideo/loader/workers.py": {"signal.signal"},
-    "paddlevideo/own_videos/crew.py": {"signal.signal"},
+    "paddlevideo/utils/crew.py": {"signal.signal"},
     "paddlevideo/utils/interrupts.py": {"signal.signal"},
 }
 

@@ -1,12 +1,13 @@
 """`scan`: every file is opened and decoded once, several at a time."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
-from paddlevideo.own_videos.crew import Died, for_each_file
 from paddlevideo.own_videos.file_scan import FileScan, scan_file
 from paddlevideo.own_videos.records import VideoRecord
 from paddlevideo.utils.cpu_threads import available_cores
+from paddlevideo.utils.crew import CrewOptions, Died, Work, for_each_file
 
 
 def scan(
@@ -31,9 +32,19 @@ def scan(
     """
     paths = list(dict.fromkeys(record.path for record in records))
     found: dict[Path, FileScan] = {}
-    for index, result in for_each_file(work, paths, workers or available_cores()):
+    crew = CrewOptions(workers or available_cores(), opening="imported the package")
+    for index, result in for_each_file(partial(start_reading, work), paths, crew):
         path = paths[index]
         found[path] = FileScan(path, reason=result.reason) if isinstance(result, Died) else result
         if on_progress is not None:
             on_progress(len(found), len(paths))
     return [found[record.path] for record in records]
+
+
+def start_reading(work: Callable[[Path], FileScan]) -> Work:
+    """In a worker process: read one file after the other."""
+
+    def read(paths: Sequence[Path]) -> Sequence[FileScan]:
+        return [work(path) for path in paths]
+
+    return read

@@ -102,8 +102,8 @@ def test_a_file_is_not_blamed_for_the_first_death(tmp_path):
 
 
 def test_a_file_that_takes_for_ever_is_a_failure(monkeypatch):
-    monkeypatch.setattr(workers, "_OPEN_SECONDS", 12.0)
-    monkeypatch.setenv("PADDLEVIDEO_LIMITS", "read_seconds=0.5")
+    monkeypatch.setattr(workers, "_GRACE_SECONDS", 3.0)
+    monkeypatch.setenv("PADDLEVIDEO_LIMITS", "read_seconds=0.5,open_seconds=0.5")
     found = results(["a", "hangs", "b"], workers=1)
     assert [type(result) for result in found] == [VideoResult, VideoFailure, VideoResult]
     assert "took too long; the limit read_seconds is 0.5" in found[1].reason

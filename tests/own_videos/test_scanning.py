@@ -4,13 +4,15 @@ import itertools
 import os
 import signal
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from paddlevideo.own_videos import FileScan, scan
-from paddlevideo.own_videos.crew import for_each_file
 from paddlevideo.own_videos.file_scan import MOST_THUMBNAILS, _Thumbnails, scan_file
+from paddlevideo.own_videos.scanning import start_reading
+from paddlevideo.utils.crew import CrewOptions, for_each_file
 from paddlevideo.utils.errors import DataError
 from tests.own_videos.footage import footage, records_of, write
 
@@ -89,7 +91,8 @@ def test_files_that_hang_or_crash_a_process(tmp_path, monkeypatch):
     monkeypatch.setenv("PADDLEVIDEO_LIMITS", "read_seconds=0.5,open_seconds=0.5")
     names = ["a", "killed", "b", "hangs", "once", "c"]
     paths = [tmp_path / name for name in names]
-    results = dict(for_each_file(difficult, paths, 2, grace_seconds=0.5))
+    start = partial(start_reading, difficult)
+    results = dict(for_each_file(start, paths, CrewOptions(2, grace_seconds=0.5)))
     assert sorted(results) == list(range(6))
     assert [bool(getattr(results[n], "reason", "")) for n in range(6)] == [
         False, True, False, True, False, False,
