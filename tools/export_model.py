@@ -6,10 +6,10 @@ A causal model gets a program of one frame, for streams, beside that of a whole 
 """
 
 import argparse
-import math
 
 import _root  # noqa: F401
 
+from paddlevideo.cli.prediction_options import positive, positive_number
 from paddlevideo.deploy import Bundle, ExportOptions, export_model
 from paddlevideo.deploy.clip_length import with_frames
 from paddlevideo.entry import (
@@ -39,27 +39,11 @@ def batch(text: str) -> int | None:
     """``dynamic`` (None), or a number above 0."""
     if text == "dynamic":
         return None
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected dynamic or a number above 0, got {text}")
-    return int(text)
-
-
-def positive(text: str) -> int:
-    """A number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return int(text)
-
-
-def rate(text: str) -> float:
-    """A number above 0."""
     try:
-        value = float(text)
-    except ValueError:
-        value = math.nan
-    if not 0 < value < math.inf:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return value
+        return positive(text)
+    except argparse.ArgumentTypeError:
+        message = f"expected dynamic or a number above 0, got {text}"
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -104,7 +88,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument(
         "--frame_rate",
-        type=rate,
+        type=positive_number,
         help="frames per second of a stream (default: what the samplers of the config's pipelines "
         "say, or what the network was made for)",
     )

@@ -9,12 +9,14 @@ Released weights are fetched and exported once, into the cache.
 import argparse
 
 from paddlevideo.cli.prediction import add_model_options, run_prediction
+from paddlevideo.cli.prediction_options import add_file_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo predict``."""
     parser.add_argument("input_file", metavar="FILE|FOLDER|LIST", help="what to classify")
     add_model_options(parser)
+    add_file_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

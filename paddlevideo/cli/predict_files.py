@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from paddlevideo.cli.follow_stream import check_picture_options, run_stream
 from paddlevideo.cli.prediction_options import (
+    add_file_options,
     add_prediction_options,
     add_stream_options,
     check_options,
@@ -55,6 +56,12 @@ def parse_arguments() -> argparse.Namespace:
         "-c", "--config", help="config; needed only for files without inference.yml"
     )
     add_prediction_options(parser)
+    add_file_options(parser)
+    parser.add_argument(
+        "--stream",
+        action="store_true",
+        help="frame by frame; --input_file is a file, a camera's number, a URL, or - for a pipe",
+    )
     add_stream_options(parser)
     arguments = parser.parse_args()
     check_options(parser, arguments)

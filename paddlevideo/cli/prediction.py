@@ -3,11 +3,11 @@
 import argparse
 
 from paddlevideo.cli.prediction_options import (
+    add_file_options,
     add_prediction_options,
     add_stream_options,
     check_options,
 )
-from paddlevideo.utils.errors import ConfigError
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -18,7 +18,6 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="NAME", help="released weights: paddlevideo download --list"
     )
     add_prediction_options(parser)
-    add_stream_options(parser)
 
 
 def run_prediction(arguments: argparse.Namespace, stream: bool) -> None:
@@ -32,16 +31,13 @@ def run_prediction(arguments: argparse.Namespace, stream: bool) -> None:
     from paddlevideo.utils.device import leave_signals_alone
 
     leave_signals_alone()
-    if arguments.stream:
-        raise ConfigError("--stream is an option of tools/predict.py; use paddlevideo stream")
-    arguments.stream = stream
-    plain = argparse.ArgumentParser(add_help=False)
-    plain.add_argument("input_file", nargs="?")
-    for name in ("model_dir", "model_file", "params_file", "config"):
-        plain.add_argument(f"--{name}")
-        setattr(arguments, name, None)
-    add_model_options(plain)
-    plain.set_defaults(stream=stream)
-    check_options(plain, arguments)
-    arguments.model_dir = arguments.bundle or str(released_bundle(arguments.model))
-    predict(arguments)
+    every = argparse.ArgumentParser(add_help=False)
+    for add in (add_prediction_options, add_file_options, add_stream_options):
+        add(every)
+    every.set_defaults(
+        stream=stream, model_dir=None, model_file=None, params_file=None, config=None
+    )
+    whole = argparse.Namespace(**{**vars(every.parse_args([])), **vars(arguments)})
+    check_options(every, whole)
+    whole.model_dir = whole.bundle or str(released_bundle(whole.model))
+    predict(whole)

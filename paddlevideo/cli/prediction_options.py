@@ -39,8 +39,6 @@ def add_prediction_options(parser: argparse.ArgumentParser) -> None:
     """Those that say how to predict, of whichever model."""
     parser.add_argument("--top_k", type=positive, default=1, help="classes to show")
     parser.add_argument("--output", type=Path, help="results as .jsonl or .csv")
-    parser.add_argument("-b", "--batch_size", type=positive, default=1)
-    parser.add_argument("--workers", type=positive, default=1, help="processes")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
@@ -88,14 +86,15 @@ def frame_size(text: str) -> tuple[int, int]:
     return int(match[1]), int(match[2])
 
 
+def add_file_options(parser: argparse.ArgumentParser) -> None:
+    """Those of many files."""
+    parser.add_argument("-b", "--batch_size", type=positive, default=1)
+    parser.add_argument("--workers", type=positive, default=1, help="processes")
+
+
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
-    """The options that go with ``--stream``."""
-    group = parser.add_argument_group("streams (--stream)")
-    group.add_argument(
-        "--stream",
-        action="store_true",
-        help="frame by frame; --input_file is a file, a camera's number, a URL, or - for a pipe",
-    )
+    """Those of a stream."""
+    group = parser.add_argument_group("streams")
     seconds: dict[str, Any] = {"type": positive_number, "metavar": "SECONDS"}
     group.add_argument("--window", **seconds, help="start anew every so often")
     group.add_argument("--reset_on_cut", action="store_true", help="start anew with each scene")

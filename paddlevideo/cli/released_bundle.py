@@ -7,12 +7,12 @@ from pathlib import Path
 
 from paddlevideo import api
 from paddlevideo.deploy import ExportOptions, export_model, read_bundle
-from paddlevideo.deploy.export_onnx import check_onnx_packages
+from paddlevideo.deploy.export_onnx import can_write_onnx
 from paddlevideo.deploy.native_clips import native_description
 from paddlevideo.pretrained import class_names, find_entry
 from paddlevideo.pretrained.cache import home, only_process
 from paddlevideo.utils.device import setup_device
-from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.errors import BundleError
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,9 @@ def released_bundle(name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             made = Path(work) / "bundle"
             pipeline = native_description(model.input_spec())
-            export_model(model, pipeline, made, entry.name, labels, ExportOptions(onnx=_onnx()))
+            export_model(
+                model, pipeline, made, entry.name, labels, ExportOptions(onnx=can_write_onnx())
+            )
             if folder.exists():
                 shutil.rmtree(folder)
             made.rename(folder)
@@ -54,13 +56,5 @@ def _is_whole(folder: Path) -> bool:
         read_bundle(folder)
     except BundleError as error:
         logger.warning("%s is made again: %s", folder, error)
-        return False
-    return True
-
-
-def _onnx() -> bool:
-    try:
-        check_onnx_packages()
-    except DeviceError:
         return False
     return True

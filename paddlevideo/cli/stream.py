@@ -9,6 +9,7 @@ Released weights are fetched and exported once, into the cache.
 import argparse
 
 from paddlevideo.cli.prediction import add_model_options, run_prediction
+from paddlevideo.cli.prediction_options import add_stream_options
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -17,6 +18,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "input_file", metavar="SOURCE", help="a file, a camera's number, a URL, or - for a pipe"
     )
     add_model_options(parser)
+    add_stream_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:

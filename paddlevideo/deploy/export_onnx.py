@@ -1,6 +1,7 @@
 """A static program of Paddle as an ONNX file that engines run without needless operations."""
 
 import importlib.util
+import logging
 import os
 import subprocess
 import sys
@@ -10,6 +11,8 @@ from typing import Any
 
 from paddlevideo.deploy.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
+
+logger = logging.getLogger(__name__)
 
 OPSET = 17
 # The largest model takes a minute; a process that waits for ever is ended.
@@ -35,6 +38,16 @@ def check_onnx_packages() -> None:
             f"--format onnx needs {', '.join(missing)}: pip install -r requirements-onnx.txt; or "
             "leave it out with --format paddle"
         )
+
+
+def can_write_onnx() -> bool:
+    """Whether the packages that write ONNX are installed; what is missing is in the log."""
+    try:
+        check_onnx_packages()
+    except DeviceError as error:
+        logger.warning("no ONNX file is written: %s", error)
+        return False
+    return True
 
 
 def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from paddlevideo.fit.recipe import CLASSES, TEST_LIST, TRAIN_LIST, VAL_LIST
-from paddlevideo.own_videos import DataCheck, needs_balancing
+from paddlevideo.own_videos import DataCheck, class_weights
 from paddlevideo.own_videos.records import TEST, TRAIN, VAL, VideoRecord
 from paddlevideo.utils.files import write_text
 
@@ -36,9 +36,6 @@ def write_lists(check: DataCheck, folder: Path) -> dict[str, int]:
 
 def _balanced(records: Sequence[VideoRecord]) -> list[VideoRecord]:
     counts = Counter(record.class_name for record in records)
-    if not needs_balancing(counts):
-        return list(records)
-    most = max(counts.values())
-    return [
-        record for record in records for _ in range(max(1, round(most / counts[record.class_name])))
-    ]
+    weights = class_weights(counts)
+    least = min(weights.values())
+    return [r for r in records for _ in range(round(weights[r.class_name] / least))]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.deploy import ExportOptions, export_model, follow, load_predictor, open_source
-from paddlevideo.deploy.export_onnx import check_onnx_packages
+from paddlevideo.deploy.export_onnx import can_write_onnx
 from paddlevideo.deploy.predictor import VideoPredictor
 from paddlevideo.entry import open_model, open_recipe
 from paddlevideo.reports import write_report
@@ -19,7 +19,7 @@ from paddlevideo.reports.parts import NextCommand, Timeline, write_part
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.test import test_model
-from paddlevideo.utils.errors import DeviceError, PaddleVideoError
+from paddlevideo.utils.errors import PaddleVideoError
 from paddlevideo.utils.files import write_json
 
 logger = logging.getLogger(__name__)
@@ -86,7 +86,7 @@ def finish(
         run / _BUNDLE,
         recipe.model_name,
         names,
-        ExportOptions(onnx=_has_onnx(), verify=True),
+        ExportOptions(onnx=can_write_onnx(), verify=True),
         recipe.PIPELINE.train,
     )
     share(0.7)
@@ -134,15 +134,6 @@ def next_commands(finished: Finished) -> list[NextCommand]:
 
 def _quoted(path: str) -> str:
     return json.dumps(path, ensure_ascii=False) if " " in path else path
-
-
-def _has_onnx() -> bool:
-    try:
-        check_onnx_packages()
-    except DeviceError as error:
-        logger.warning("no ONNX file is written: %s", error)
-        return False
-    return True
 
 
 def _step_ms(predictor: VideoPredictor) -> float:

@@ -28,13 +28,11 @@ class Progress:
     Attributes:
         share: of its steps, from 0 to 1.
         epoch: that it is in, from 1.
-        loss: of the last steps.
         headline: name and value of the newest validation result; None before the first.
     """
 
     share: float
     epoch: int
-    loss: float | None
     headline: tuple[str, float] | None
 
 
@@ -145,8 +143,8 @@ class _Follower:
             done = (line["epoch"] - 1) * self._steps
             done += line["step"] + 1 if kind == "train" else self._steps
             share = done / (self._steps * self._epochs)
-            yield Progress(share, line["epoch"], line["loss"], self._headline)
+            yield Progress(share, line["epoch"], self._headline)
         elif kind == "valid":
             name = str(line["headline"])
             self._headline = (name, float(line[name]))
-            yield Progress(line["epoch"] / self._epochs, line["epoch"], None, self._headline)
+            yield Progress(line["epoch"] / self._epochs, line["epoch"], self._headline)

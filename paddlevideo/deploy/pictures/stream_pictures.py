@@ -74,7 +74,7 @@ class OverlayVideo:
     ) -> None:
         """Write a frame, with the newest result on it; none before the first result."""
         if result is not None:
-            self._top = _best(result, self._labels)
+            self._top = best_shown(result, self._labels)
         onward = self._onward(time_seconds)
         if onward is None or not self._top:
             return
@@ -143,7 +143,8 @@ class TimelinePlot:
         logger.info("the plot of the results is %s", self._path)
 
 
-def _best(result: StreamResult, labels: Sequence[str] | None) -> tuple[ClassScore, ...]:
+def best_shown(result: StreamResult, labels: Sequence[str] | None) -> tuple[ClassScore, ...]:
+    """The classes that a picture shows, best first."""
     if result.probabilities is None:
         return result.top[:_SHOWN]
     return best_classes(result.probabilities, labels, _SHOWN)

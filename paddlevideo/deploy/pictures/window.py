@@ -5,12 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.deploy.class_scores import ClassScore, best_classes
+from paddlevideo.deploy.class_scores import ClassScore
 from paddlevideo.deploy.pictures.overlay import Overlay
+from paddlevideo.deploy.pictures.stream_pictures import best_shown
 from paddlevideo.deploy.streams.session_track import StreamResult
 from paddlevideo.utils.errors import DeviceError
-
-_SHOWN = 5
 
 
 class WindowClosedError(Exception):
@@ -56,7 +55,7 @@ class OverlayWindow:
         from PIL import Image, ImageTk
 
         if result is not None:
-            self._top = _best(result, self._labels)
+            self._top = best_shown(result, self._labels)
         frame_HWC = picture()
         if self._top:
             height, width = frame_HWC.shape[:2]
@@ -79,12 +78,6 @@ class OverlayWindow:
     def _close(self) -> None:
         self._closed = True
         self._root.destroy()
-
-
-def _best(result: StreamResult, labels: Sequence[str] | None) -> tuple[ClassScore, ...]:
-    if result.probabilities is None:
-        return result.top[:_SHOWN]
-    return best_classes(result.probabilities, labels, _SHOWN)
 
 
 def _no_window(error: Exception) -> str:
