@@ -123,24 +123,12 @@ def export_model(
             made_folder(folder),
             tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work,
         ):
-            outputs = (_logits(model, inputs[0].shape[0]),)
-            save = partial(save_clip_program, model, inputs)
-            clip = _write_program(Path(work) / name, save, outputs, (), options)
-            manifest = BundleManifest(
-                model_name=name,
-                mode="clip" if step_program is None else "stream",
-                **clip,
-                inputs=inputs,
-                outputs=outputs,
-                pipeline=dict(pipeline),
-                labels=labels,
-                versions={"paddle": paddle.__version__},
-                precision=options.precision,
-            )
+            manifest = _write_clip(Path(work), name, model, inputs, options)
+            manifest = replace(manifest, pipeline=dict(pipeline), labels=labels)
             if step_program is not None:
                 step = _write_step(Path(work), f"{name}_step", step_program, inputs[0], options)
                 step = replace(step, frame_rate=frame_rate)
-                manifest = replace(manifest, step=step)
+                manifest = replace(manifest, mode="stream", step=step)
             names = sorted(path.name for path in Path(work).iterdir())
             manifest = replace(manifest, files=file_facts(Path(work), names))
             if options.verify:
@@ -150,6 +138,29 @@ def export_model(
         raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
     logger.info("exported %s to %s", name, folder)
     return read_bundle(folder)
+
+
+def _write_clip(
+    folder: Path,
+    name: str,
+    model: nn.Layer,
+    inputs: tuple[TensorSpec, ...],
+    options: ExportOptions,
+) -> BundleManifest:
+    """Write the program of a whole clip; a manifest without pipeline and labels."""
+    outputs = (_logits(model, inputs[0].shape[0]),)
+    save = partial(save_clip_program, model, inputs)
+    return BundleManifest(
+        model_name=name,
+        mode="clip",
+        **_write_program(folder / name, save, outputs, (), options),
+        inputs=inputs,
+        outputs=outputs,
+        pipeline={},
+        labels=None,
+        versions={"paddle": paddle.__version__},
+        precision=options.precision,
+    )
 
 
 def _step_program(model: nn.Layer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
