@@ -2,7 +2,7 @@
 
 import argparse
 
-from paddlevideo.entry import (
+from paddlevideo.apps.recipes import (
     add_config_options,
     open_recipe,
     prepared_model,

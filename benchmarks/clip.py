@@ -50,8 +50,8 @@ def runs_of(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any
     import numpy as np
 
     import paddlevideo
-    from paddlevideo.deploy import read_bundle
-    from paddlevideo.deploy.engines import (
+    from paddlevideo.runtime import read_bundle
+    from paddlevideo.runtime.engines import (
         EngineOptions,
         OnnxRuntimeEngine,
         PaddleEngine,

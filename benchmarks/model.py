@@ -197,7 +197,7 @@ def main() -> None:
     parser.add_argument("--memory", choices=PEERS, help=argparse.SUPPRESS)
     parser.add_argument("--work", choices=WORK, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    from paddlevideo.utils.device import setup_device
+    from paddlevideo.modeling.device import setup_device
 
     setup_device("cpu", arguments.threads)
     if arguments.memory:

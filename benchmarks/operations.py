@@ -56,8 +56,8 @@ def report_compiled(files: Any, name: str, runs: int) -> None:
     """The same of the compiled engine, with what it computes."""
     import numpy as np
 
-    from paddlevideo.deploy.engines import EngineOptions
-    from paddlevideo.deploy.engines.compiled.engine import CompiledEngine
+    from paddlevideo.runtime.engines import EngineOptions
+    from paddlevideo.runtime.engines.compiled.engine import CompiledEngine
 
     options = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
     engine = CompiledEngine(files.onnx, files.outputs, options)
@@ -93,7 +93,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=10)
     arguments = parser.parse_args()
     import paddlevideo
-    from paddlevideo.deploy import read_bundle
+    from paddlevideo.runtime import read_bundle
 
     num_frames = paddlevideo.create_model(arguments.model).input_spec().num_frames
     with tempfile.TemporaryDirectory() as folder:

@@ -41,8 +41,8 @@ def parse_arguments() -> argparse.Namespace:
 def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
     """A bundle of the model with random weights; they do not change its speed."""
     import paddlevideo
-    from paddlevideo.deploy.export import ExportOptions, export_model
-    from paddlevideo.deploy.export_onnx import check_onnx_packages
+    from paddlevideo.export.export import ExportOptions, export_model
+    from paddlevideo.export.export_onnx import check_onnx_packages
     from paddlevideo.utils.errors import PaddleVideoError
 
     model = paddlevideo.create_model(name, num_classes=600).eval()

@@ -31,9 +31,9 @@ def steps_of(bundle: Path, threads: int) -> dict[str, Callable[[], Any]]:
     """A step of the bundle in every engine that it can be opened with."""
     import numpy as np
 
-    from paddlevideo.deploy import read_bundle
-    from paddlevideo.deploy.engines import EngineOptions, engines_of
-    from paddlevideo.deploy.streams.step_runner import StepRunner
+    from paddlevideo.runtime import read_bundle
+    from paddlevideo.runtime.engines import EngineOptions, engines_of
+    from paddlevideo.runtime.streams.step_runner import StepRunner
 
     runs = {}
     loaded = read_bundle(bundle)
@@ -87,7 +87,7 @@ def report_memory(num_frames: int) -> None:
     import numpy as np
 
     import paddlevideo
-    from paddlevideo.deploy.export import ExportOptions, export_model
+    from paddlevideo.export.export import ExportOptions, export_model
 
     model = paddlevideo.create_model("movinet_a0_stream", num_classes=10).eval()
     pipeline = {

@@ -29,7 +29,7 @@ def measure(model_name: str, recompute: bool, clip: tuple[int, ...]) -> dict[str
     import paddle
 
     import paddlevideo
-    from paddlevideo.utils.device import setup_device
+    from paddlevideo.modeling.device import setup_device
 
     setup_device("cpu")
     model = paddlevideo.create_model(model_name, num_classes=600, recompute=recompute)

@@ -45,7 +45,7 @@ def description(side: int, frames: int) -> dict[str, object]:
 
 def decode(video: str) -> float:
     """A clip of 50 frames from a file."""
-    from paddlevideo.loader import Pipeline
+    from paddlevideo.video import Pipeline
 
     pipeline = Pipeline(description(172, 50))
     return least_ms(lambda: pipeline.load(video), 12)
@@ -57,9 +57,9 @@ def step(name: str) -> float:
     import paddle
 
     import paddlevideo
-    from paddlevideo.deploy import ExportOptions, export_model
-    from paddlevideo.deploy.engines import EngineOptions
-    from paddlevideo.deploy.streams.step_runner import StepRunner
+    from paddlevideo.export import ExportOptions, export_model
+    from paddlevideo.runtime.engines import EngineOptions
+    from paddlevideo.runtime.streams.step_runner import StepRunner
 
     paddle.seed(0)
     model = paddlevideo.create_model(name, num_classes=600).eval()

@@ -4,13 +4,13 @@ from typing import Any
 
 from paddle import nn
 
-from paddlevideo.deploy import load_predictor
-from paddlevideo.entry import Weights, load_weights
+from paddlevideo.apps.recipes import Weights, load_weights
+from paddlevideo.convert.published_section import pretrained_section
+from paddlevideo.convert.resolve import fetch
 from paddlevideo.modeling import build_recognizer, list_models, model_section
-from paddlevideo.pretrained import find_entry, is_pretrained
-from paddlevideo.pretrained.fit import pretrained_section
-from paddlevideo.pretrained.resolve import fetch
+from paddlevideo.runtime import load_predictor
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.weights.published import find_entry, is_pretrained
 
 DEFAULT_CLASSES = 400
 

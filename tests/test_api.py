@@ -9,9 +9,9 @@ import paddle
 import pytest
 
 import paddlevideo
-from paddlevideo.deploy import export_clip_model
-from paddlevideo.modeling.weights import model_arrays, write_weights
+from paddlevideo.export import export_clip_model
 from paddlevideo.utils.errors import ConfigError, WeightsError
+from paddlevideo.weights import model_arrays, write_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -113,7 +113,7 @@ def test_load_predictor(model, tmp_path):
         "transform": [{"CenterCrop": {"target_size": 32}}, "Image2Array"],
     }
     export_clip_model(model, pipeline, tmp_path / "bundle", "m", ["a", "b", "c"])
-    from loader.conftest import write_video
+    from video.conftest import write_video
 
     video = write_video(tmp_path / "video.mp4", 8)
     predictor = paddlevideo.load_predictor(tmp_path / "bundle", device="cpu")

@@ -6,14 +6,14 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlevideo.deploy.streams.frame_clock import FrameClock
-from paddlevideo.entry import open_recipe
-from paddlevideo.loader import Pipeline
+from paddlevideo.apps.recipes import open_recipe
 from paddlevideo.modeling import build_recognizer, list_models, model_section
 from paddlevideo.modeling.backbones.movinet.specs import SPECS
+from paddlevideo.runtime.streams.frame_clock import FrameClock
 from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_split
 from paddlevideo.utils.config import merge
+from paddlevideo.video import Pipeline
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs" / "recognition").rglob("*.yaml"))

@@ -14,25 +14,25 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "paddlevideo"
 
 # Part -> the parts it may import. Parts of one layer do not know each other.
-_UTILS = {"utils"}
-_PARTS = _UTILS | {"loader", "modeling", "solver", "metrics"}
+_VIDEO = {"utils", "video"}
+_MODEL = {"utils", "weights", "modeling"}
+_TRAIN = {"utils", "video", "loader", "modeling", "weights", "solver", "metrics"}
+_BELOW_APPS = _TRAIN | {"runtime", "tasks", "export", "convert"}
 ALLOWED = {
     "utils": set(),
-    "loader": _UTILS,
-    "modeling": _UTILS,
-    "solver": _UTILS,
-    "metrics": _UTILS,
-    "tasks": _PARTS,
-    "reports": {"utils", "loader", "metrics", "tasks"},
-    "deploy": _PARTS,
-    "compat": _PARTS,
-    "own_videos": {"utils", "loader"},
-    "pretrained": _UTILS | {"modeling", "compat"},
-    "entry": _PARTS | {"tasks", "deploy", "compat", "pretrained"},
-    "api": _PARTS | {"tasks", "deploy", "compat", "pretrained", "entry"},
-    "fit": _PARTS | {"tasks", "reports", "deploy", "own_videos", "pretrained", "entry"},
-    "cli": _PARTS
-    | {"tasks", "reports", "deploy", "compat", "own_videos", "pretrained", "fit", "entry", "api"},
+    "video": {"utils"},
+    "runtime": _VIDEO,
+    "loader": _VIDEO,
+    "weights": {"utils"},
+    "modeling": {"utils", "weights"},
+    "solver": _MODEL,
+    "metrics": _MODEL,
+    "convert": _MODEL,
+    "tasks": _TRAIN,
+    "export": _TRAIN | {"runtime", "tasks"},
+    "apps": _BELOW_APPS,
+    "api": _BELOW_APPS | {"apps"},
+    "cli": _BELOW_APPS | {"apps", "api"},
     "__main__": {"cli"},
     "__init__": {"api"},
 }
@@ -89,14 +89,14 @@ def test_imports_point_one_way(file):
 def test_the_reading_of_imports_itself(tmp_path):
     text = (
         "import paddlevideo.tasks.train as x\n"
-        "def f():\n    from paddlevideo import deploy\n    from ..loader import sample\n"
+        "def f():\n    from paddlevideo import export\n    from ..video import sample\n"
         "    from . import errors\n    importlib.import_module('paddlevideo.api')\n"
     )
     names = set(imported_modules(ast.parse(text), PACKAGE / "utils" / "x.py"))
     assert {
         "paddlevideo.tasks.train",
-        "paddlevideo.deploy",
-        "paddlevideo.loader.sample",
+        "paddlevideo.export",
+        "paddlevideo.video.sample",
         "paddlevideo.utils.errors",
         "paddlevideo.api",
     } <= names
@@ -135,7 +135,16 @@ def models_named(tree: ast.Module) -> list[str]:
 @pytest.mark.parametrize(
     "file",
     python_files(
-        "paddlevideo/tasks", "paddlevideo/deploy", "paddlevideo/reports", "tools", "main.py"
+        "paddlevideo/tasks",
+        "paddlevideo/runtime",
+        "paddlevideo/export",
+        "paddlevideo/apps/bulk",
+        "paddlevideo/apps/reports",
+        "paddlevideo/apps/sources",
+        "paddlevideo/apps/visualization",
+        "paddlevideo/apps/comparison.py",
+        "tools",
+        "main.py",
     ),
     ids=short,
 )

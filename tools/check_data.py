@@ -16,7 +16,7 @@ from typing import Any
 import _root  # noqa: F401
 from tqdm import tqdm
 
-from paddlevideo.entry import add_config_options, open_recipe, run_command
+from paddlevideo.apps.recipes import add_config_options, open_recipe, run_command
 from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.build import build_split
 from paddlevideo.tasks.class_names import class_names

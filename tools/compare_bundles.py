@@ -13,11 +13,11 @@ from pathlib import Path
 
 import _root  # noqa: F401
 
-from paddlevideo.deploy import read_bundle
-from paddlevideo.deploy.class_scores import ClassScore
-from paddlevideo.deploy.comparison import Comparison, compare_bundles, labelled_videos
-from paddlevideo.deploy.engines import EngineOptions
-from paddlevideo.entry import run_command
+from paddlevideo.apps.comparison import Comparison, compare_bundles, labelled_videos
+from paddlevideo.apps.recipes import run_command
+from paddlevideo.runtime import read_bundle
+from paddlevideo.runtime.class_scores import ClassScore
+from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.utils.files import write_json
 
 

@@ -7,8 +7,8 @@ import argparse
 
 import _root  # noqa: F401
 
+from paddlevideo.apps.recipes import run_command
 from paddlevideo.cli import convert
-from paddlevideo.entry import run_command
 
 
 def main() -> None:

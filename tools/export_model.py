@@ -9,10 +9,7 @@ import argparse
 
 import _root  # noqa: F401
 
-from paddlevideo.cli.prediction_options import positive, positive_number
-from paddlevideo.deploy import Bundle, ExportOptions, export_model
-from paddlevideo.deploy.clip_length import with_frames
-from paddlevideo.entry import (
+from paddlevideo.apps.recipes import (
     Weights,
     add_config_options,
     open_model,
@@ -20,8 +17,12 @@ from paddlevideo.entry import (
     run_command,
     weights_files,
 )
+from paddlevideo.cli.prediction_options import positive, positive_number
+from paddlevideo.export import ExportOptions, export_model
+from paddlevideo.modeling.device import setup_device
+from paddlevideo.runtime import Bundle
+from paddlevideo.runtime.clip_length import with_frames
 from paddlevideo.tasks.class_names import class_names
-from paddlevideo.utils.device import setup_device
 from paddlevideo.utils.errors import ConfigError
 
 FORMATS = ("paddle", "onnx")

@@ -14,7 +14,7 @@ from typing import Any
 import _root  # noqa: F401
 from tqdm import tqdm
 
-from paddlevideo.entry import run_command
+from paddlevideo.apps.recipes import run_command
 from paddlevideo.tasks.run_folder import METRICS_NAME
 
 _POLL_SECONDS = 0.5

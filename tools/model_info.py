@@ -14,10 +14,10 @@ from typing import Any
 import _root  # noqa: F401
 import paddle
 
-from paddlevideo.entry import run_command
+from paddlevideo.apps.recipes import run_command
 from paddlevideo.modeling import build_recognizer, list_models, model_section
 from paddlevideo.modeling.clip_spec import ClipSpec
-from paddlevideo.modeling.facts import ModelFacts, frames_per_second, model_facts
+from paddlevideo.modeling.complexity import ModelFacts, frames_per_second, model_facts
 from paddlevideo.utils.config import apply_override
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 from paddlevideo.utils.files import write_text

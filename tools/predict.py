@@ -5,8 +5,8 @@ python tools/predict.py --model_dir inference/MoViNetA0 --input_file video.mp4 -
 
 import _root  # noqa: F401
 
+from paddlevideo.apps.recipes import run_command
 from paddlevideo.cli.predict_files import main
-from paddlevideo.entry import run_command
 
 if __name__ == "__main__":
     run_command(main)

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import _root  # noqa: F401
 
-from paddlevideo.deploy import read_bundle
-from paddlevideo.deploy.batches.prediction import find_videos
-from paddlevideo.deploy.quantization import Quantized, QuantizeOptions, quantize_bundle
-from paddlevideo.entry import run_command
+from paddlevideo.apps.bulk.prediction import find_videos
+from paddlevideo.apps.recipes import run_command
+from paddlevideo.export.quantization import Quantized, QuantizeOptions, quantize_bundle
+from paddlevideo.runtime import read_bundle
 from paddlevideo.utils.errors import no_effect
 
 _DEFAULT = QuantizeOptions()

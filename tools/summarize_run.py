@@ -8,7 +8,7 @@ from pathlib import Path
 
 import _root  # noqa: F401
 
-from paddlevideo.entry import run_command
+from paddlevideo.apps.recipes import run_command
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME

@@ -12,8 +12,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(1, str(ROOT))
 
-from paddlevideo.deploy import load_predictor  # noqa: E402
-from paddlevideo.loader import Pipeline  # noqa: E402
+from paddlevideo.runtime import load_predictor  # noqa: E402
+from paddlevideo.video import Pipeline  # noqa: E402
 
 VIDEOS = ROOT / "data/motion/videos/val"
 CLASSES = ("left", "clockwise", "growing", "up")

@@ -12,7 +12,7 @@ and the differences from the golden are at most 1e-5 of the largest value.
 import argparse
 from pathlib import Path
 
-# Those of `paddlevideo.compat.import_weights`, which imports NumPy.
+# Those of `paddlevideo.convert.import_weights`, which imports NumPy.
 SOURCE_NAMES = ("tf", "tflite", "pytorch", "paddlevideo")
 
 
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Convert."""
     from paddlevideo.cli.convert_weights import convert
-    from paddlevideo.utils.device import leave_signals_alone
+    from paddlevideo.modeling.device import leave_signals_alone
 
     leave_signals_alone()
     convert(arguments)

@@ -6,20 +6,20 @@ from typing import Any
 
 from paddle import nn
 
+from paddlevideo.apps.bulk.prediction import find_videos
 from paddlevideo.cli.output import say
-from paddlevideo.compat.golden import Golden, golden_options
-from paddlevideo.compat.import_weights import SOURCES, import_weights
-from paddlevideo.compat.verify import differences
-from paddlevideo.deploy.batches.prediction import find_videos
-from paddlevideo.deploy.native_clips import native_clips
+from paddlevideo.convert.golden import Golden, golden_options
+from paddlevideo.convert.import_weights import SOURCES, import_weights
+from paddlevideo.convert.imported import ImportedWeights, by_reason
+from paddlevideo.convert.verify import differences
+from paddlevideo.export.native_clips import native_clips
 from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.layers.restore_batch_norm import is_folded, restore_batch_norm
-from paddlevideo.modeling.weights import load_arrays, model_arrays, write_weights
-from paddlevideo.modeling.weights.files import PDPARAMS, SAFETENSORS
-from paddlevideo.modeling.weights.imported import ImportedWeights, by_reason
 from paddlevideo.utils.config import apply_override
-from paddlevideo.utils.device import setup_device
 from paddlevideo.utils.errors import ConfigError, WeightsError
+from paddlevideo.weights import load_arrays, model_arrays, write_weights
+from paddlevideo.weights.files import PDPARAMS, SAFETENSORS
 
 TOLERANCE = 1e-5  # of the largest absolute value
 NO_SCALING = {"scale": 1.0}  # goldens hold what goes into the network

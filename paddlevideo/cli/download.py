@@ -11,9 +11,9 @@ it is found by name: main.py -w NAME, weights: NAME in a config, create_model(..
 import argparse
 
 from paddlevideo.cli.output import say, say_table
-from paddlevideo.pretrained import PRETRAINED, PretrainedEntry, find_entry
-from paddlevideo.pretrained.cache import home, read_record
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.weights.published import PRETRAINED, PretrainedEntry, find_entry
+from paddlevideo.weights.published.cache import home, read_record
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _fetch(entries: list[PretrainedEntry], file: str | None) -> None:
-    from paddlevideo.pretrained.resolve import fetch, take_file
-    from paddlevideo.utils.device import leave_signals_alone
+    from paddlevideo.convert.resolve import fetch, take_file
+    from paddlevideo.modeling.device import leave_signals_alone
 
     leave_signals_alone()
     for entry in entries:

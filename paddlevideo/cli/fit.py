@@ -50,9 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, then say what there is now."""
-    from paddlevideo.fit.options import FitOptions
-    from paddlevideo.fit.run_fit import fit
-    from paddlevideo.utils.device import keep_freed_memory, leave_signals_alone
+    from paddlevideo.apps.fit.options import FitOptions
+    from paddlevideo.apps.fit.run_fit import fit
+    from paddlevideo.modeling.device import keep_freed_memory, leave_signals_alone
     from paddlevideo.utils.errors import ConfigError
     from paddlevideo.utils.logging import setup_logging
 

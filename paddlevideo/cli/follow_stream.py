@@ -8,14 +8,14 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
-from paddlevideo.deploy.batches.results import StreamFile
-from paddlevideo.deploy.pictures.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
-from paddlevideo.deploy.pictures.window import OverlayWindow, WindowClosedError
-from paddlevideo.deploy.predictor import VideoPredictor
-from paddlevideo.deploy.sources.open_source import FrameReader, SourceOptions, open_source
-from paddlevideo.deploy.streams import following
-from paddlevideo.deploy.streams.session import StreamSession
-from paddlevideo.deploy.streams.session_track import StreamResult
+from paddlevideo.apps.bulk.results import StreamFile
+from paddlevideo.apps.sources import following
+from paddlevideo.apps.sources.open_source import FrameReader, SourceOptions, open_source
+from paddlevideo.apps.visualization.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
+from paddlevideo.apps.visualization.window import OverlayWindow, WindowClosedError
+from paddlevideo.runtime.predictor import VideoPredictor
+from paddlevideo.runtime.streams.session import StreamSession
+from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.source_names import public_name
 

@@ -18,6 +18,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from paddlevideo.apps.bulk.prediction import VideoFailure, find_videos, predict_files
+from paddlevideo.apps.bulk.results import ResultFile
+from paddlevideo.apps.bulk.workers import predict_with_workers
+from paddlevideo.apps.recipes import open_recipe
 from paddlevideo.cli.follow_stream import check_picture_options, run_stream
 from paddlevideo.cli.prediction_options import (
     add_file_options,
@@ -25,16 +29,12 @@ from paddlevideo.cli.prediction_options import (
     add_stream_options,
     check_options,
 )
-from paddlevideo.deploy.batches.prediction import VideoFailure, find_videos, predict_files
-from paddlevideo.deploy.batches.results import ResultFile
-from paddlevideo.deploy.batches.workers import predict_with_workers
-from paddlevideo.deploy.bundle import Bundle
-from paddlevideo.deploy.engines import EngineOptions
-from paddlevideo.deploy.engines.base import DeviceName
-from paddlevideo.deploy.locate import locate_bundle
-from paddlevideo.deploy.predictor import VideoResult, open_predictor
-from paddlevideo.entry import open_recipe
-from paddlevideo.utils.device import keep_freed_memory
+from paddlevideo.modeling.device import keep_freed_memory
+from paddlevideo.runtime.bundle import Bundle
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.base import DeviceName
+from paddlevideo.runtime.locate import locate_bundle
+from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.utils.errors import DataError
 
 

@@ -28,7 +28,7 @@ def run_prediction(arguments: argparse.Namespace, stream: bool) -> None:
     """
     from paddlevideo.cli.predict_files import predict
     from paddlevideo.cli.released_bundle import released_bundle
-    from paddlevideo.utils.device import leave_signals_alone
+    from paddlevideo.modeling.device import leave_signals_alone
 
     leave_signals_alone()
     every = argparse.ArgumentParser(add_help=False)

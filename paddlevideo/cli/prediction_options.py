@@ -10,7 +10,7 @@ from typing import Any
 
 from paddlevideo.utils.errors import ConfigError, no_effect
 
-# Those of `paddlevideo.deploy.engines.base`, which imports NumPy.
+# Those of `paddlevideo.runtime.engines.base`, which imports NumPy.
 ENGINE_NAMES = ("auto", "paddle", "onnxruntime", "compiled")
 STREAM_OPTIONS = ("window", "reset_on_cut", "smooth", "max_seconds", "frame_size", "frame_rate",
                   "live", "reconnect", "save_video", "save_plot", "show")  # fmt: skip

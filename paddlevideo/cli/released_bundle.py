@@ -6,13 +6,14 @@ import tempfile
 from pathlib import Path
 
 from paddlevideo import api
-from paddlevideo.deploy import ExportOptions, export_model, read_bundle
-from paddlevideo.deploy.export_onnx import can_write_onnx
-from paddlevideo.deploy.native_clips import native_description
-from paddlevideo.pretrained import class_names, find_entry
-from paddlevideo.pretrained.cache import home, only_process
-from paddlevideo.utils.device import setup_device
+from paddlevideo.export import ExportOptions, export_model
+from paddlevideo.export.export_onnx import can_write_onnx
+from paddlevideo.export.native_clips import native_description
+from paddlevideo.modeling.device import setup_device
+from paddlevideo.runtime import read_bundle
 from paddlevideo.utils.errors import BundleError
+from paddlevideo.weights.published import class_names, find_entry
+from paddlevideo.weights.published.cache import home, only_process
 
 logger = logging.getLogger(__name__)
 

@@ -34,7 +34,7 @@ def run(arguments: argparse.Namespace) -> None:
         DataError: a folder is no run's, or the page cannot be written.
     """
     # Here, as it imports Paddle, which help does not need.
-    from paddlevideo.reports import COMPARISON_NAME, write_comparison, write_report
+    from paddlevideo.apps.reports import COMPARISON_NAME, write_comparison, write_report
 
     if len(arguments.runs) == 1:
         path = write_report(arguments.runs[0], arguments.output)

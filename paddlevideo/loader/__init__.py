@@ -1,4 +1,4 @@
-"""From a list of videos to batches of clips: decoders -> dataset -> pipelines -> batches."""
+"""From lists of videos to batches of clips: data sets, batches, worker processes."""
 
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
 from paddlevideo.loader.clip_loader import ClipLoader
@@ -10,37 +10,17 @@ from paddlevideo.loader.dataset import (
     check_dataset,
     class_names_of,
 )
-from paddlevideo.loader.decoders import DECODERS, FrameSource
 from paddlevideo.loader.index_sampler import IndexSampler
-from paddlevideo.loader.pipelines import (
-    SAMPLERS,
-    TRANSFORMS,
-    ClipView,
-    Pipeline,
-    described_views,
-    for_video_files,
-)
-from paddlevideo.loader.sample import Record, Sample
 
 __all__ = [
     "DATASETS",
-    "DECODERS",
-    "SAMPLERS",
-    "TRANSFORMS",
     "BatchReader",
     "ClipDataset",
     "ClipLoader",
-    "ClipView",
-    "FrameSource",
     "IndexSampler",
     "OnUnreadable",
-    "Pipeline",
     "ReadingContext",
-    "Record",
-    "Sample",
     "build_dataset",
     "check_dataset",
     "class_names_of",
-    "described_views",
-    "for_video_files",
 ]

@@ -17,9 +17,9 @@ from typing import Literal
 import numpy as np
 
 from paddlevideo.loader.dataset.base import ClipDataset
-from paddlevideo.loader.pipelines.view import ClipView
-from paddlevideo.loader.sample import Sample
 from paddlevideo.utils.errors import DataError
+from paddlevideo.video.clip_input import ClipView
+from paddlevideo.video.sample import Sample
 
 logger = logging.getLogger(__name__)
 

@@ -33,7 +33,6 @@ import paddle
 from paddlevideo.loader.batches import BatchReader
 from paddlevideo.loader.index_sampler import IndexSampler
 from paddlevideo.utils import errors
-from paddlevideo.utils.device import leave_signals_alone
 from paddlevideo.utils.errors import DataError, PaddleVideoError
 from paddlevideo.utils.processes import GRACE_SECONDS, end_process
 
@@ -206,7 +205,7 @@ def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None
     """Answer the trainer's requests until it closes the pipe; the life of a worker process."""
     # What the trainer does on a signal is not this process's business; Ctrl-C reaches it as well.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    leave_signals_alone()
+    paddle.disable_signal_handler()  # they print a trace inside of which a process can hang
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     gc.freeze()  # the trainer's objects are not collected here, nor their pages copied
     cv2.setNumThreads(0)  # its pool does not survive a fork, and processes are the parallelism

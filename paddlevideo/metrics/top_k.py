@@ -7,7 +7,7 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from paddlevideo.utils.distributed import all_reduce_sum
+from paddlevideo.modeling.distributed import all_reduce_sum
 from paddlevideo.utils.errors import ArgumentError, ConfigError
 from paddlevideo.utils.registry import Registry
 

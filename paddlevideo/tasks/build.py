@@ -6,9 +6,9 @@ from typing import Any
 from paddle import nn
 
 from paddlevideo.loader import ClipLoader, build_dataset
+from paddlevideo.modeling.distributed import rank, world_size
 from paddlevideo.tasks.class_names import numbering_of_split
 from paddlevideo.tasks.recipe import Recipe
-from paddlevideo.utils.distributed import rank, world_size
 from paddlevideo.utils.errors import ConfigError
 
 

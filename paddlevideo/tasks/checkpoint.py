@@ -19,19 +19,19 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from paddlevideo.modeling.weights import (
+from paddlevideo.tasks.training_state import TrainingState, read_state
+from paddlevideo.utils.damage import damage_of, read_bounded, shown
+from paddlevideo.utils.errors import NonFiniteError, WeightsError
+from paddlevideo.utils.files import sha256_of, write_json
+from paddlevideo.utils.limits import limit
+from paddlevideo.weights import (
     check_arrays,
     load_arrays,
     model_arrays,
     read_weights,
     write_weights,
 )
-from paddlevideo.modeling.weights.fit import unusable_arrays
-from paddlevideo.tasks.training_state import TrainingState, read_state
-from paddlevideo.utils.damage import damage_of, read_bounded, shown
-from paddlevideo.utils.errors import NonFiniteError, WeightsError
-from paddlevideo.utils.files import sha256_of, write_json
-from paddlevideo.utils.limits import limit
+from paddlevideo.weights.fit import unusable_arrays
 
 logger = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ import paddle
 from paddle import nn
 
 from paddlevideo.loader import ClipLoader
-from paddlevideo.utils.distributed import all_reduce_sum, is_main
+from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 

@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.loader import Record
 from paddlevideo.metrics.confusion import UNREADABLE, ConfusionMatrix, confusion_matrix
 from paddlevideo.metrics.confusion_picture import draw_confusion
-from paddlevideo.utils.distributed import all_reduce_sum, is_main
+from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.files import atomic_write, write_text
+from paddlevideo.video import Record
 
 PREDICTIONS_NAME = "predictions.jsonl"
 CONFUSION_NAME = "confusion_matrix.csv"

@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pydantic
 
-from paddlevideo.loader import Pipeline, check_dataset, described_views, for_video_files
+from paddlevideo.loader import check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
@@ -26,6 +26,7 @@ from paddlevideo.utils.ranges import (
     ThreadCount,
     WorkerCount,
 )
+from paddlevideo.video import Pipeline, described_views, for_video_files
 
 Node = dict[str, Any]
 SPLITS = ("train", "valid", "test")

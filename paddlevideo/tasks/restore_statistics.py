@@ -8,8 +8,8 @@ from itertools import islice
 from paddle import nn
 
 from paddlevideo.loader import ClipLoader
+from paddlevideo.modeling.distributed import world_size
 from paddlevideo.modeling.layers.restore_batch_norm import is_folded, restore_batch_norm
-from paddlevideo.utils.distributed import world_size
 
 logger = logging.getLogger(__name__)
 

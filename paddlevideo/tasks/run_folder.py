@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import paddle
 
+from paddlevideo.modeling.distributed import is_main, world_size
 from paddlevideo.tasks.recipe import Recipe
-from paddlevideo.utils.distributed import is_main, world_size
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.files import write_json, write_text
 

@@ -11,7 +11,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.utils.distributed import all_reduce_sum, world_size
+from paddlevideo.modeling.distributed import all_reduce_sum, world_size
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
 from paddlevideo.utils.interrupts import interrupts_held
 

@@ -14,6 +14,7 @@ from tqdm import tqdm
 
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS
+from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
 from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
 from paddlevideo.tasks.checkpoint import Checkpoints
@@ -31,7 +32,6 @@ from paddlevideo.tasks.run_folder import (
 from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
 from paddlevideo.tasks.train_meter import TrainMeter
-from paddlevideo.utils.distributed import average_in_place, barrier, is_main, rank, world_size
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
 from paddlevideo.utils.randomness import device_seed
 

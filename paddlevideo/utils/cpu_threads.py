@@ -1,7 +1,7 @@
 """Threads for compiled kernels, beside those of Paddle's math library.
 
 Paddle has no way to lend its threads or to say how many it uses, so the number is kept here, for
-the process, by `paddlevideo.utils.device.setup_device`, which tells Paddle the same.
+the process, by `paddlevideo.modeling.device.setup_device`, which tells Paddle the same.
 """
 
 import itertools

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from paddlevideo.cli.main import COMMANDS, main
-from paddlevideo.pretrained import PRETRAINED
+from paddlevideo.weights.published import PRETRAINED
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -108,13 +108,13 @@ def test_a_file_of_another_network(capsys, tmp_path):
 
 def test_engines_are_those_of_the_engines():
     from paddlevideo.cli.prediction_options import ENGINE_NAMES
-    from paddlevideo.deploy.engines import base
+    from paddlevideo.runtime.engines import base
 
     assert base.ENGINE_NAMES == ENGINE_NAMES
 
 
 def test_sources_are_those_of_the_importers():
     from paddlevideo.cli.convert import SOURCE_NAMES
-    from paddlevideo.compat.import_weights import SOURCES
+    from paddlevideo.convert.import_weights import SOURCES
 
     assert set(SOURCE_NAMES) == set(SOURCES)

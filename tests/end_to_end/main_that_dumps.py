@@ -9,10 +9,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 import main as command
 from paddlevideo import entry
-from paddlevideo.entry import run_command
-from paddlevideo.modeling.weights import model_arrays
+from paddlevideo.apps.recipes import run_command
+from paddlevideo.modeling.distributed import rank
 from paddlevideo.tasks.train import Trainer
-from paddlevideo.utils.distributed import rank
+from paddlevideo.weights import model_arrays
 
 
 class DumpingTrainer(Trainer):

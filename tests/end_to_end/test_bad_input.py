@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 from end_to_end.conftest import NAME, ROOT, run, write_config
-from paddlevideo.deploy import export_clip_model
-from paddlevideo.entry import open_model, open_recipe
-from paddlevideo.modeling.weights import read_weights, write_weights
+from paddlevideo.apps.recipes import open_model, open_recipe
+from paddlevideo.export import export_clip_model
+from paddlevideo.weights import read_weights, write_weights
 
 
 @pytest.fixture

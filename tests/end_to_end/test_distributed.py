@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from end_to_end.conftest import NAME, launch, metrics, write_config
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 DUMPING_MAIN = Path(__file__).parent / "main_that_dumps.py"
 

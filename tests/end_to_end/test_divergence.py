@@ -6,7 +6,7 @@ import math
 import numpy as np
 import pytest
 
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 from .conftest import NAME, metrics, write_config
 

@@ -7,11 +7,11 @@ import paddle
 import pytest
 
 from end_to_end.conftest import CLASSES, NAME, NUM_VIDEOS, ROOT, metrics, run, write_config
-from paddlevideo.deploy import load_predictor
-from paddlevideo.entry import open_model, open_recipe
-from paddlevideo.loader import Pipeline
+from paddlevideo.apps.recipes import open_model, open_recipe
 from paddlevideo.modeling import build_recognizer
-from paddlevideo.modeling.weights import model_arrays, read_weights, write_weights
+from paddlevideo.runtime import load_predictor
+from paddlevideo.video import Pipeline
+from paddlevideo.weights import model_arrays, read_weights, write_weights
 
 SPLITS = ("train", "valid", "test")
 SIZES = {"small": (2, 24), "large": (4, 32)}

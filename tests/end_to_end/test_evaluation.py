@@ -6,8 +6,8 @@ import pytest
 from modeling.conftest import randomise
 
 from end_to_end.conftest import NUM_VIDEOS, launch, metrics, write_config
-from paddlevideo.entry import open_model, open_recipe
-from paddlevideo.modeling.weights import model_arrays, write_weights
+from paddlevideo.apps.recipes import open_model, open_recipe
+from paddlevideo.weights import model_arrays, write_weights
 
 FORM = "VideoDataset"
 SEED = 2  # of weights with which some answers are right, and some more at second try

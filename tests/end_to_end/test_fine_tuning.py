@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from end_to_end.conftest import NAME, launch, metrics, write_config
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 CLASSIFIER = ("head.classifier.weight", "head.classifier.bias")
 

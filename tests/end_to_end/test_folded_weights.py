@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from convert.tflite.movinet_file import tflite_bytes
 from modeling.conftest import randomise
-from modeling.weights.tflite.movinet_file import tflite_bytes
 
 from end_to_end.conftest import NAME, launch, write_config
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 SAID = "batch norm: the weights are of a folded network; the mean and variance of"
 

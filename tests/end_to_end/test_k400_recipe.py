@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from end_to_end.conftest import ROOT, metrics, run
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 CONFIG = ROOT / "configs" / "recognition" / "movinet" / "movinet_k400_frame.yaml"
 

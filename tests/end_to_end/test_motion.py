@@ -12,7 +12,7 @@ import pytest
 
 from end_to_end.conftest import ROOT, metrics, run, write_config
 from paddlevideo.modeling import build_recognizer
-from paddlevideo.modeling.weights import model_arrays, write_weights
+from paddlevideo.weights import model_arrays, write_weights
 
 NUM_FRAMES, SIZE = 8, 32
 NUM_TRAIN, NUM_VAL = 256, 64

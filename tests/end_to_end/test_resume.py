@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from end_to_end.conftest import NAME, ROOT, metrics, write_config
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.weights import read_weights
 
 LAST = f"{NAME}_epoch_00002.pdparams"
 # Without it, a schedule as long as the file's epochs would follow another number of them.

@@ -9,9 +9,9 @@ import pytest
 import yaml
 
 from end_to_end.conftest import CLASSES, NAME, NUM_VIDEOS, metrics, run, write_config
-from paddlevideo.entry import open_model, open_recipe
-from paddlevideo.loader import Pipeline
-from paddlevideo.modeling.weights import read_weights
+from paddlevideo.apps.recipes import open_model, open_recipe
+from paddlevideo.video import Pipeline
+from paddlevideo.weights import read_weights
 
 RUN = f"output/{NAME}"
 SCORES = re.compile(r"^\ttop-\d score: ([\d.e-]+)$", re.MULTILINE)

@@ -8,7 +8,8 @@ import paddle
 import pytest
 
 import paddlevideo
-from paddlevideo.deploy import export_clip_model, load_predictor
+from paddlevideo.export import export_clip_model
+from paddlevideo.runtime import load_predictor
 from paddlevideo.tasks.step import Precision, TrainStep
 
 pytestmark = [

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
+from video.conftest import description, write_video
 
-from loader.conftest import description, write_video
 from paddlevideo.loader import ClipLoader, build_dataset, workers
 from paddlevideo.utils.errors import DataError
 

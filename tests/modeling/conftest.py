@@ -7,9 +7,9 @@ import numpy as np
 import paddle
 import pytest
 
+from paddlevideo.convert.movinet_tensorflow import from_tensorflow
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import load_arrays
-from paddlevideo.modeling.weights.movinet_tensorflow import from_tensorflow
+from paddlevideo.weights import load_arrays
 
 TOLERANCE = 1e-5  # of the largest absolute value, float32
 

@@ -10,7 +10,7 @@ from paddle import nn
 
 import paddlevideo
 from modeling.conftest import TOLERANCE, randomise, relative_error
-from paddlevideo.modeling.facts import model_facts
+from paddlevideo.modeling.complexity import model_facts
 from paddlevideo.utils.errors import ConfigError
 
 NUM_CLASSES = 5

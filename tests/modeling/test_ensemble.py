@@ -6,16 +6,16 @@ import pytest
 
 import paddlevideo
 from modeling.conftest import TOLERANCE, randomise, relative_error
-from paddlevideo.entry import load_weights
+from paddlevideo.apps.recipes import load_weights
 from paddlevideo.modeling import (
     build_recognizer,
     model_section,
     number_of_classes,
     resolve_model_section,
 )
-from paddlevideo.modeling.facts import model_facts
-from paddlevideo.modeling.weights import model_arrays, write_weights
+from paddlevideo.modeling.complexity import model_facts
 from paddlevideo.utils.errors import ConfigError, DataError, WeightsError
+from paddlevideo.weights import model_arrays, write_weights
 
 CLASSES = 4
 

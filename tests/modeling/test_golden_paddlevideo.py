@@ -7,9 +7,9 @@ import paddle
 import pytest
 
 from modeling.conftest import TOLERANCE, read_npz, relative_error
-from paddlevideo.compat import translate_weights
+from paddlevideo.convert import translate_weights
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import load_arrays, read_weights
+from paddlevideo.weights import load_arrays, read_weights
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from modeling.conftest import (
     shapes_of,
     tensorflow_model,
 )
+from paddlevideo.convert.movinet_tensorflow import from_tensorflow
 from paddlevideo.modeling.states import StateExchange
-from paddlevideo.modeling.weights.movinet_tensorflow import from_tensorflow
 
 
 def assert_endpoints(golden, endpoints):

@@ -11,9 +11,9 @@ import onnx
 import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
-from paddlevideo.deploy.engines import EngineOptions, ProgramFiles, open_engine
-from paddlevideo.deploy.engines.compiled.engine import CompiledEngine
-from paddlevideo.deploy.engines.onnx_file import read_model
+from paddlevideo.runtime.engines import EngineOptions, ProgramFiles, open_engine
+from paddlevideo.runtime.engines.compiled.engine import CompiledEngine
+from paddlevideo.runtime.engines.onnx_file import read_model
 
 _ACTIVATIONS = ("Relu", "HardSwish", "HardSigmoid", "Sigmoid", "Clip", "swish", "silu", "own gate")
 LIMIT_OF_ELEMENTS = 4_000_000

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from tasks.test_checkpoint import OPTIMIZERS, Run, assert_same
 
-from paddlevideo.modeling.weights import model_arrays
 from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import sha256_of
+from paddlevideo.weights import model_arrays
 from robustness.documents import structured_mutants
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants

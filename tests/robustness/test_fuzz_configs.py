@@ -9,12 +9,12 @@ import yaml
 from paddle import nn
 
 import paddlevideo
-from paddlevideo.entry import open_recipe
-from paddlevideo.loader import Pipeline
+from paddlevideo.apps.recipes import open_recipe
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling.builder import number_of_classes
 from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.utils.config import read_config
+from paddlevideo.video import Pipeline
 from robustness.documents import structured_mutants
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants

@@ -6,13 +6,13 @@ import numpy as np
 import paddle
 import pytest
 import yaml
-from deploy.conftest import LABELS, NUM_CLASSES, PIPELINE
-from loader.conftest import write_video
 from modeling.conftest import randomise
+from runtime.conftest import LABELS, NUM_CLASSES, PIPELINE
+from video.conftest import write_video
 
-from paddlevideo.deploy import load_predictor
-from paddlevideo.deploy.export import ExportOptions, export_model
+from paddlevideo.export.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.runtime import load_predictor
 from robustness.documents import structured_mutants
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants

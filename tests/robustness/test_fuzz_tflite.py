@@ -6,12 +6,12 @@ import struct
 
 import numpy as np
 import pytest
+from convert.tflite.movinet_file import Form, movinet_net
+from convert.tflite.writer import Net
 from modeling.conftest import randomise
-from modeling.weights.tflite.movinet_file import Form, movinet_net
-from modeling.weights.tflite.writer import Net
 
+from paddlevideo.convert.import_tflite import import_tflite
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights.import_tflite import import_tflite
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants
 

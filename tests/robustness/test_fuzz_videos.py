@@ -10,10 +10,10 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from loader.conftest import description
+from video.conftest import description
 
-from paddlevideo.deploy.sources.open_source import open_source
-from paddlevideo.loader import Pipeline
+from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.video import Pipeline
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants
 

@@ -10,12 +10,12 @@ import zipfile
 
 import numpy as np
 import pytest
-from modeling.weights.tensorflow.writer import block, message, table, varint
+from convert.tensorflow.writer import block, message, table, varint
 
-from paddlevideo.modeling.weights import read_weights
-from paddlevideo.modeling.weights.tensorflow.crc32c import crc32c, mask
-from paddlevideo.modeling.weights.torch_file import read_torch_file
+from paddlevideo.convert.tensorflow.crc32c import crc32c, mask
+from paddlevideo.convert.torch_file import read_torch_file
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.weights import read_weights
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants
 from robustness.weights_files import file_bytes, read, zip_of
@@ -298,7 +298,7 @@ def test_crafted_indexes(tmp_path):
 
 def test_tensors_of_one_storage(tmp_path):
     """Fifteen hundred views of one storage are refused, and a pair that is tied is read."""
-    from modeling.weights.torch_writer import Tensor, write_torch_file
+    from convert.torch_writer import Tensor, write_torch_file
 
     storage = np.arange(1 << 18, dtype="float32")
     views = {f"t{n}": Tensor(storage, storage.shape, (1,)) for n in range(1500)}

@@ -9,16 +9,16 @@ from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
-from modeling.weights.tensorflow.writer import write_bundle
-from modeling.weights.torch_writer import write_torch_file
+from convert.tensorflow.writer import write_bundle
+from convert.torch_writer import write_torch_file
 
-from paddlevideo.compat.golden import Golden
-from paddlevideo.modeling.weights import read_weights, write_weights
-from paddlevideo.modeling.weights.import_tensorflow import import_tensorflow
-from paddlevideo.modeling.weights.movinet_pytorch import import_pytorch
-from paddlevideo.modeling.weights.tensorflow import Bundle, find_prefix
-from paddlevideo.modeling.weights.torch_file import read_torch_file
+from paddlevideo.convert.golden import Golden
+from paddlevideo.convert.import_tensorflow import import_tensorflow
+from paddlevideo.convert.movinet_pytorch import import_pytorch
+from paddlevideo.convert.tensorflow import Bundle, find_prefix
+from paddlevideo.convert.torch_file import read_torch_file
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.weights import read_weights, write_weights
 
 ARRAYS = {
     "a.weight": np.linspace(-1, 1, 24).reshape(2, 3, 4).astype("float32"),

@@ -1,7 +1,7 @@
 """What the recipe says of loading reaches the loader."""
 
 import pytest
-from loader.conftest import write_video
+from video.conftest import write_video
 
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.recipe import parse_recipe

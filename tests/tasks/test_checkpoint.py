@@ -8,11 +8,11 @@ import paddle
 import pytest
 from paddle import nn
 
-from paddlevideo.modeling.weights import model_arrays, read_weights
 from paddlevideo.solver import build_optimizer
 from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays, optimizer_state_of
 from paddlevideo.tasks.training_state import TrainingState
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.weights import model_arrays, read_weights
 
 OPTIMIZERS = {
     "RMSProp": {"name": "RMSProp", "momentum": 0.9, "rho": 0.9, "epsilon": 1.0,

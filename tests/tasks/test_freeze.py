@@ -6,11 +6,11 @@ import pytest
 from modeling.conftest import randomise
 
 from paddlevideo.modeling import build_recognizer, model_section
-from paddlevideo.modeling.weights import model_arrays
 from paddlevideo.solver import build_optimizer
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.step import Precision, TrainStep
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.weights import model_arrays
 
 STAGES = [
     *("stem", "block0", "block1", "block2", "block3", "block4"),

@@ -8,10 +8,10 @@ import paddle
 import pytest
 from PIL import Image
 
-from paddlevideo.loader import Record
 from paddlevideo.tasks.predictions import PredictionCollector, titles_of, write_predictions
 from paddlevideo.tasks.run_records import last_of, read_lines, read_metrics
 from paddlevideo.utils.errors import DataError
+from paddlevideo.video import Record
 
 NAMES = ["run, fast", 'say "hi"', "=1+1"]
 RECORDS = [

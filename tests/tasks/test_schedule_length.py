@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from paddlevideo.entry import open_recipe
+from paddlevideo.apps.recipes import open_recipe
 from paddlevideo.tasks.schedule_length import fill_length, warn_of_another_length
 
 FILE = """

@@ -7,8 +7,9 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlevideo.utils import distributed, progress
-from paddlevideo.utils.device import setup_device
+from paddlevideo.modeling import distributed
+from paddlevideo.modeling.device import setup_device
+from paddlevideo.utils import progress
 from paddlevideo.utils.errors import DeviceError
 from paddlevideo.utils.logging import PACKAGE, setup_logging
 from paddlevideo.utils.progress import track
@@ -83,7 +84,7 @@ def test_logging_to_console_and_file(package_logger, tmp_path, capsys):
 def test_the_log_file_has_what_was_said_before_it_was_known(package_logger, tmp_path):
     """Opening a recipe and its weights says things before the run has a folder."""
     setup_logging()
-    logging.getLogger("paddlevideo.compat").info("a key is translated")
+    logging.getLogger("paddlevideo.convert").info("a key is translated")
     setup_logging("INFO", tmp_path / "run.log")
     logging.getLogger("paddlevideo.tasks").info("training")
     setup_logging("INFO", tmp_path / "run.log")  # what is written already is not written again

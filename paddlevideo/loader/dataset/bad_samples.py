@@ -4,7 +4,7 @@ import json
 import os
 from pathlib import Path
 
-from paddlevideo.loader.sample import Record
+from paddlevideo.video.sample import Record
 
 
 class BadSampleLog:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import ClassVar
 
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
-from paddlevideo.loader.decoders.base import Kind
-from paddlevideo.loader.pipelines.pipeline import Pipeline
-from paddlevideo.loader.sample import Record, Sample
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.utils.registry import Registry
+from paddlevideo.video.decoders.base import Kind
+from paddlevideo.video.pipeline import Pipeline
+from paddlevideo.video.sample import Record, Sample
 
 logger = logging.getLogger(__name__)
 

@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
-from paddlevideo.loader.pipelines.pipeline import Pipeline
 from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.video.pipeline import Pipeline
 
 _CONTEXT = "context"
 

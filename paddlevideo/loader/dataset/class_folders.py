@@ -5,8 +5,8 @@ import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 
-from paddlevideo.loader.video_files import is_hidden
 from paddlevideo.utils.errors import DataError, nearest_hint
+from paddlevideo.video.video_files import is_hidden
 
 logger = logging.getLogger(__name__)
 

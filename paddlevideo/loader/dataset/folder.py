@@ -13,9 +13,9 @@ from paddlevideo.loader.dataset.class_folders import (
     class_names_of,
     stated_class_names,
 )
-from paddlevideo.loader.sample import Record
-from paddlevideo.loader.video_files import VIDEO_EXTENSIONS, files_under, is_hidden
 from paddlevideo.utils.errors import DataError
+from paddlevideo.video.sample import Record
+from paddlevideo.video.video_files import VIDEO_EXTENSIONS, files_under, is_hidden
 
 logger = logging.getLogger(__name__)
 

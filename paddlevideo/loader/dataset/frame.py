@@ -2,8 +2,8 @@
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.list_files import read_list
-from paddlevideo.loader.decoders.frames import DEFAULT_SUFFIX
 from paddlevideo.utils.errors import ArgumentError
+from paddlevideo.video.decoders.frames import DEFAULT_SUFFIX
 
 
 @DATASETS.register

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from paddlevideo.loader.sample import Record
 from paddlevideo.utils.errors import DataError, shown
 from paddlevideo.utils.text_files import read_text
+from paddlevideo.video.sample import Record
 
 logger = logging.getLogger(__name__)
 

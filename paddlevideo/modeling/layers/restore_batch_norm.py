@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.utils.distributed import all_reduce_sum
+from paddlevideo.modeling.distributed import all_reduce_sum
 from paddlevideo.utils.errors import DataError, NonFiniteError
 
 _KINDS = (nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D)

@@ -14,8 +14,8 @@ from paddle import Tensor
 
 from paddlevideo.modeling.recognizers.clip_check import dtype_name
 from paddlevideo.modeling.states import States, StateSpec
-from paddlevideo.modeling.weights.files import SAFETENSORS, read_weights, write_weights
 from paddlevideo.utils.errors import DataError, WeightsError
+from paddlevideo.weights.files import SAFETENSORS, read_weights, write_weights
 
 
 def check_states(

@@ -7,13 +7,13 @@ import pickle
 
 import numpy as np
 import pytest
+from video.conftest import description, numbers_of, write_frames, write_video
 
-from loader.conftest import description, numbers_of, write_frames, write_video
 from paddlevideo.loader import build_dataset, check_dataset
 from paddlevideo.loader.dataset import read_list
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
-from paddlevideo.loader.sample import Record
 from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.video.sample import Record
 
 
 def build(node, training=False, steps=None, **options):

@@ -10,8 +10,8 @@ import paddlevideo
 from modeling.conftest import randomise
 from paddlevideo.modeling.backbones.movinet import backbone as backbone_module
 from paddlevideo.modeling.layers.recompute import run_with_recompute
-from paddlevideo.modeling.weights import model_arrays
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.weights import model_arrays
 
 
 def batch(seed: int = 0):

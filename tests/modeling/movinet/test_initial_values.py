@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 import paddlevideo
-from paddlevideo.modeling.weights import model_arrays
+from paddlevideo.weights import model_arrays
 
 # Kinds of kernels: the end of their names.
 KINDS = {

@@ -1,0 +1,1 @@
+"""What people run: fit, reports, sources of frames, visualization, bulk prediction, comparison."""

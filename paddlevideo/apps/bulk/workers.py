@@ -1,0 +1,70 @@
+"""Many files through several processes, each with a predictor of its own."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from paddlevideo.apps.bulk.prediction import VideoFailure, predict_files
+from paddlevideo.modeling.device import leave_signals_alone
+from paddlevideo.runtime.bundle import Bundle
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.predictor import VideoPredictor, VideoResult, open_predictor
+from paddlevideo.utils.cpu_threads import available_cores
+from paddlevideo.utils.crew import CrewOptions, Died, Work, for_each_file
+
+Opener = Callable[[Bundle, EngineOptions], VideoPredictor]
+
+# Opening a bundle takes seconds, compiling it for the first time a minute on a busy machine.
+_START_SECONDS = 600.0
+# The network's own time for a batch, beside that of reading the files.
+_GRACE_SECONDS = 300.0
+
+
+def predict_with_workers(
+    bundle: Bundle,
+    options: EngineOptions,
+    paths: Sequence[Path],
+    batch_size: int,
+    top_k: int,
+    num_workers: int,
+    opener: Opener = open_predictor,
+) -> Iterator[VideoResult | VideoFailure]:
+    """Yield a result or a failure for every file, in order, by ``num_workers`` processes.
+
+    Each opens the bundle itself. Unless ``options`` says how many, its engine has a fair share of
+    the CPU cores. What happens to a process that dies: `for_each_file`.
+
+    Args:
+        opener: opens the bundle, in the worker.
+
+    Raises:
+        PaddleVideoError: as a worker met it when it opened the bundle.
+        DataError: a process died before it had opened the bundle.
+    """
+    if options.cpu_threads is None:
+        options = replace(options, cpu_threads=max(1, available_cores() // num_workers))
+    crew = CrewOptions(
+        num_workers, batch_size, _START_SECONDS, _GRACE_SECONDS, opening="opened the model"
+    )
+    start = partial(_start, bundle, options, top_k, opener)
+    done: dict[int, VideoResult | VideoFailure] = {}
+    place = 0
+    for index, result in for_each_file(start, paths, crew):
+        path = paths[index]
+        died = isinstance(result, Died)
+        done[index] = VideoFailure(str(path), f"{path}: {result.reason}") if died else result
+        while place in done:
+            yield done.pop(place)
+            place += 1
+
+
+def _start(bundle: Bundle, options: EngineOptions, top_k: int, opener: Opener) -> Work:
+    """In a worker process."""
+    leave_signals_alone()
+    predictor = opener(bundle, options)
+
+    def work(paths: Sequence[Path]) -> Sequence[VideoResult | VideoFailure]:
+        return list(predict_files(predictor, paths, len(paths), top_k))
+
+    return work

@@ -1,0 +1,160 @@
+"""What every command shares: opening a recipe, building its model, and reporting errors.
+
+Commands are `main.py` and `tools/`; this file stands above the packages they put together.
+"""
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from paddlevideo.convert import translate_config, translate_weights
+from paddlevideo.convert.found_options import require_options
+from paddlevideo.convert.import_tflite import TFLITE, import_tflite
+from paddlevideo.convert.published_section import check_section
+from paddlevideo.convert.resolve import resolve
+from paddlevideo.modeling import build_recognizer
+from paddlevideo.modeling.device import leave_signals_alone, setup_device
+from paddlevideo.modeling.distributed import is_main, setup_distributed
+from paddlevideo.tasks.freeze import frozen_layers
+from paddlevideo.tasks.recipe import Recipe, parse_recipe
+from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
+from paddlevideo.tasks.schedule_length import follow_the_run
+from paddlevideo.tasks.step import Precision
+from paddlevideo.tasks.train import Trainer
+from paddlevideo.utils.config import read_config
+from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.logging import setup_logging
+from paddlevideo.utils.user_errors import user_errors
+from paddlevideo.weights import load_arrays, load_initial_arrays, read_weights
+from paddlevideo.weights.published import find_entry, is_pretrained
+
+
+def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
+    """Read a config file, apply ``-o`` overrides, translate PaddleVideo's keys, check it all.
+
+    Where they change ``epochs``, the learning-rate schedule follows (`schedule_length`).
+    """
+    config = read_config(path, overrides)
+    follow_the_run(config, read_config(path), overrides)
+    return parse_recipe(translate_config(config))
+
+
+def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) -> None:
+    """Add ``-c CONFIG`` and the overrides (``-o`` or ``--override``, as the command has them)."""
+    parser.add_argument("-c", "--config", required=True, help="config file (YAML)")
+    parser.add_argument(
+        *override_flags, action="append", default=[], metavar="KEY.KEY=VALUE", help="change a key"
+    )
+
+
+Weights = str | Path | Mapping[str, str | Path]
+
+
+def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
+    """Load weights (ours, PaddleVideo's, or released ones) into ``model``, all of them or nothing.
+
+    A file is a ``.pdparams`` or ``.safetensors`` with our names or PaddleVideo's, or a
+    ``.tflite``, whose network must have the model's options.
+
+    Args:
+        weights: a file of the whole model, or the name of released weights
+            (`paddlevideo.weights.published`); of an ensemble also one for each member, by its name.
+        initial: the weights are what training starts from: they may be those of another number
+            of classes, whose classifier is then left out.
+
+    Raises:
+        WeightsError: a file cannot be read or does not fit.
+        DownloadError: released weights cannot be fetched.
+    """
+    load = load_initial_arrays if initial else load_arrays
+    if not isinstance(weights, Mapping):
+        load(model, _read(weights, model, initial), str(weights))
+        return
+    if not hasattr(model, "member_weights"):
+        raise WeightsError(
+            f"weights are given for {', '.join(weights)}, but the model is no ensemble of members; "
+            "name one file"
+        )
+    source = ", ".join(f"{name}: {path}" for name, path in weights.items())
+    members = {name: _read(path) for name, path in weights.items()}
+    load(model, model.member_weights(members), source)
+
+
+def _read(
+    path: str | Path, model: nn.Layer | None = None, initial: bool = False
+) -> dict[str, np.ndarray]:
+    """The weights of a file under our names; a file that shows its options is held against them."""
+    path = resolve(path)
+    if path.suffix.lower() != TFLITE:
+        return translate_weights(read_weights(path), str(path))
+    imported = import_tflite(path)
+    if model is not None:
+        require_options(imported, model, initial)
+    return imported.arrays
+
+
+def weights_files(weights: Weights | None) -> Weights | None:
+    """Return the files of ``weights`` that may be names: beside them lie the names of the classes.
+
+    Raises:
+        DownloadError, WeightsError: as `load_weights`.
+    """
+    if isinstance(weights, Mapping):
+        return {member: resolve(path) for member, path in weights.items()}
+    return None if weights is None else resolve(weights)
+
+
+def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:
+    """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given.
+
+    Args:
+        initial: as in `load_weights`; testing and exporting want every weight.
+    """
+    paddle.seed(recipe.seed)
+    model = build_recognizer(recipe.MODEL)
+    frozen_layers(model, recipe.freeze)  # an unknown name is told before anything is read
+    if weights is not None:
+        load_weights(model, weights, initial)
+        if isinstance(weights, str) and is_pretrained(weights):
+            check_section(find_entry(weights), recipe.MODEL)
+    return model
+
+
+def train_recipe(
+    recipe: Recipe,
+    weights: Weights | None,
+    validate: bool,
+    precision: Precision | None = None,
+    max_iters: int | None = None,
+) -> None:
+    """Train a recipe in this process, one of those of a launch if there are several.
+
+    Args:
+        weights: to start from; None: the recipe's own, if any.
+        validate: evaluate the split ``valid`` meanwhile and keep the best weights.
+        precision, max_iters: as `Trainer`.
+    """
+    model = prepared_model(recipe, weights or recipe.weights, initial=True)
+    Trainer(recipe, model, validate, precision, max_iters).run()
+
+
+def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> nn.Layer:
+    """Set up device, processes and logging, and open the recipe's model; see `open_model`."""
+    setup_device(recipe.device, recipe.num_threads)
+    setup_distributed()
+    model = open_model(recipe, weights, initial)
+    log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
+    setup_logging(recipe.log_level, log_file, quiet=not is_main())
+    return model
+
+
+def run_command(command: Callable[[], None]) -> None:
+    """Run a command line: console logging, and errors as `user_errors` reports them."""
+    leave_signals_alone()
+    setup_logging(quiet=not is_main())
+    with user_errors():
+        command()

@@ -1,9 +1,0 @@
-"""PaddleVideo's configs and weights, translated into ours when a file is read.
-
-Inside the house there is one vocabulary; whatever is translated is said in the log.
-"""
-
-from paddlevideo.compat.paddlevideo_config import translate_config
-from paddlevideo.compat.paddlevideo_weights import translate_weights
-
-__all__ = ["translate_config", "translate_weights"]

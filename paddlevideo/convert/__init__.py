@@ -1,0 +1,9 @@
+"""PaddleVideo's configs and weights, translated into ours when a file is read.
+
+Inside the house there is one vocabulary; whatever is translated is said in the log.
+"""
+
+from paddlevideo.convert.paddlevideo_config import translate_config
+from paddlevideo.convert.paddlevideo_weights import translate_weights
+
+__all__ = ["translate_config", "translate_weights"]

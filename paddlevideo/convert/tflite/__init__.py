@@ -1,0 +1,6 @@
+"""Read TensorFlow Lite models (``.tflite``) without TensorFlow: tables, tensors, operations."""
+
+from paddlevideo.convert.tflite.graph import Graph, Operation
+from paddlevideo.convert.tflite.model import read_model
+
+__all__ = ["Graph", "Operation", "read_model"]

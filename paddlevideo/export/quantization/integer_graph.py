@@ -1,0 +1,149 @@
+"""Rewrite convolutions of an ONNX graph so that engines compute them with 8-bit integers.
+
+The form is QDQ: ``QuantizeLinear`` and ``DequantizeLinear`` around the float operation, which
+engines fuse into an integer one. Activations are uint8 with a zero point, kernels int8 with a scale
+for each output channel, biases int32. What is not chosen keeps its float arithmetic; so do the
+states, whose values are handed on unrounded.
+"""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.export.onnx_weights import (
+    Storage,
+    replace_items,
+    store_weights,
+    stored_values,
+    symmetric_int8,
+)
+from paddlevideo.export.quantization.graph_layers import Layer
+from paddlevideo.export.quantization.ranges import Range
+
+_INT32_LARGEST = 2**31 - 1
+
+
+def quantised_graph(
+    model: Any,
+    layers: Sequence[Layer],
+    integer: Collection[str],
+    ranges: Mapping[str, Range],
+    stored: Mapping[str, Storage],
+) -> Any:
+    """A copy of ``model`` with ``integer`` layers in 8-bit arithmetic and kernels in fewer bytes.
+
+    Args:
+        model: an ``onnx.ModelProto`` of float32.
+        layers: of that model.
+        integer: names of layers to compute with integers.
+        ranges: of the tensors around them.
+        stored: of the other layers, by name, how to store the kernel; float32 where not named.
+    """
+    import onnx
+
+    copy = onnx.ModelProto()
+    copy.CopyFrom(model)
+    writer = _Writer(copy, ranges)
+    for layer in layers:
+        if layer.name in integer:
+            writer.rewrite(layer)
+    writer.finish()
+    storage: dict[str, Storage] = {
+        layer.weight: stored[layer.name]
+        for layer in layers
+        if layer.name in stored and layer.name not in integer
+    }
+    store_weights(copy, lambda name, _array: storage.get(name, "float32"))
+    onnx.checker.check_model(copy)
+    return copy
+
+
+class _Writer:
+    def __init__(self, model: Any, ranges: Mapping[str, Range]) -> None:
+        self._graph = model.graph
+        self._ranges = ranges
+        self._values = stored_values(model)
+        self._before: dict[str, list[Any]] = {}  # nodes to put in front of that which gives a name
+        self._behind: dict[str, list[Any]] = {}  # nodes to put behind it
+        self._quantised: dict[str, str] = {}
+        self._makers = {name: node for node in self._graph.node for name in node.output}
+        self._outputs = {value.name for value in self._graph.output}
+
+    def rewrite(self, layer: Layer) -> None:
+        node = self._makers[layer.output]
+        kernel, scale = symmetric_int8(self._values[layer.weight])
+        scale_C = scale.reshape(-1)
+        name = f"{layer.name}_kernel"
+        self._constant(f"{name}_int8", kernel)
+        self._constant(f"{name}_scale", scale_C)
+        self._constant(f"{name}_zero", np.zeros(len(scale_C), np.int8))
+        inputs = [self._rounded(layer.input), name]
+        nodes = [self._dequantise(name, f"{name}_int8", axis=0)]
+        if layer.bias is not None:
+            steps_C = scale_C * np.float32(self._ranges[layer.input].scale)
+            name = f"{layer.name}_bias"
+            whole = np.rint(self._values[layer.bias].astype(np.float64) / steps_C)
+            whole = np.clip(whole, -_INT32_LARGEST, _INT32_LARGEST)
+            self._constant(f"{name}_int8", whole.astype(np.int32))
+            self._constant(f"{name}_scale", steps_C)
+            self._constant(f"{name}_zero", np.zeros(len(steps_C), np.int32))
+            inputs.append(name)
+            nodes.append(self._dequantise(name, f"{name}_int8", axis=0))
+        del node.input[:]
+        node.input.extend(inputs)
+        self._before.setdefault(layer.output, []).extend(nodes)
+        self._round_output(layer.measured_output)
+
+    def _rounded(self, tensor: str) -> str:
+        """The name of ``tensor`` on 8 bits and back; made once for all that read it."""
+        if tensor not in self._quantised:
+            self._quantised[tensor] = f"{tensor}_rounded"
+            nodes = self._round(tensor, tensor, f"{tensor}_rounded")
+            self._behind.setdefault(tensor, []).extend(nodes)
+        return self._quantised[tensor]
+
+    def _round_output(self, tensor: str) -> None:
+        """Let all that read ``tensor`` read it on 8 bits and back; what the program gives stays."""
+        rounded = self._rounded(tensor)
+        for node in self._graph.node:
+            node.input[:] = [rounded if name == tensor else name for name in node.input]
+
+    def _round(self, tensor: str, prefix: str, result: str) -> list[Any]:
+        from onnx import helper
+
+        found = self._ranges[tensor]
+        self._constant(f"{prefix}_scale", np.array(found.scale, np.float32))
+        self._constant(f"{prefix}_zero", np.array(found.zero_point, np.uint8))
+        numbers = [f"{prefix}_scale", f"{prefix}_zero"]
+        whole = f"{prefix}_uint8"
+        return [
+            helper.make_node("QuantizeLinear", [tensor, *numbers], [whole]),
+            helper.make_node("DequantizeLinear", [whole, *numbers], [result]),
+        ]
+
+    def _dequantise(self, name: str, whole: str, axis: int) -> Any:
+        from onnx import helper
+
+        inputs = [whole, f"{name}_scale", f"{name}_zero"]
+        return helper.make_node("DequantizeLinear", inputs, [name], axis=axis)
+
+    def _constant(self, name: str, array: np.ndarray) -> None:
+        from onnx import numpy_helper
+
+        self._graph.initializer.append(numpy_helper.from_array(array, name))
+
+    def finish(self) -> None:
+        """Put the nodes in their places, and drop the float kernels that nothing reads any more."""
+        inputs = [value.name for value in self._graph.input]
+        nodes = [node for name in inputs for node in self._behind.get(name, [])]
+        for node in list(self._graph.node):
+            for name in node.output:
+                nodes += self._before.get(name, [])
+            nodes.append(node)
+            for name in node.output:
+                nodes += self._behind.get(name, [])
+        read = {name for node in nodes for name in node.input}
+        kept = [entry for entry in self._graph.initializer if entry.name in read]
+        replace_items(self._graph.node, nodes)
+        replace_items(self._graph.initializer, kept)

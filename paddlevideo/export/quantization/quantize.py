@@ -1,0 +1,235 @@
+"""Quantise a bundle: its step program on 8 bits, measured on the user's own videos."""
+
+import logging
+import tempfile
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from paddlevideo.export.onnx_weights import Storage
+from paddlevideo.export.quantization.calibration import CalibrationVideos, Measured, measure
+from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_layers
+from paddlevideo.export.quantization.integer_graph import quantised_graph
+from paddlevideo.export.quantization.ranges import Range, RangeMethod
+from paddlevideo.export.quantization.sensitivity import (
+    Damage,
+    Judge,
+    choose_float,
+    damage_of_each,
+)
+from paddlevideo.export.quantization.step_graphs import load_step_graph
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle
+from paddlevideo.runtime.engines.onnx_runtime import has_onnxruntime
+from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError, nearest_hint
+from paddlevideo.utils.files import made_folder
+
+logger = logging.getLogger(__name__)
+
+Stored = Literal["int8", "int8 weights", "float16 weights"]
+
+
+@dataclass(frozen=True)
+class QuantizeOptions:
+    """How to quantise.
+
+    Attributes:
+        num_videos: to measure ranges on.
+        weights_only: store weights as int8 and compute in float32.
+        keep_float: layers to leave in float: their names, or kinds of them.
+        max_error: of the logits, in their standard deviations; as many of the worst layers are
+            kept in float as that takes.
+        range_method: see `Histogram.range`.
+        search_videos: to compare graphs on.
+    """
+
+    num_videos: int = 100
+    weights_only: bool = False
+    keep_float: tuple[str, ...] = ()
+    max_error: float = 0.05
+    range_method: RangeMethod = "minmax"
+    search_videos: int = 16
+
+    def __post_init__(self) -> None:
+        for name in ("num_videos", "search_videos"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
+        if not self.max_error > 0:
+            raise ConfigError(f"max_error is {self.max_error}, expected a number above 0")
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """What became of a layer.
+
+    Attributes:
+        damage: the error of the logits when it alone is quantised; None where it was in float
+            from the start: a tap, or one that the user has named.
+        stored: ``int8``: integer arithmetic; ``int8 weights``, ``float16 weights``: float
+            arithmetic with weights stored so.
+    """
+
+    layer: Layer
+    damage: float | None
+    stored: Stored
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """A quantised bundle, and how it came about."""
+
+    bundle: Bundle
+    layers: tuple[LayerChoice, ...]
+    damage: Damage
+    num_videos: int
+    num_unreadable: int
+
+
+def quantize_bundle(
+    bundle: Bundle, videos: Sequence[Path], output: Path, options: QuantizeOptions
+) -> Quantized:
+    """Write a bundle of the quantised step program alone; clips go through it frame by frame.
+
+    Args:
+        bundle: of float32, with a step program as ONNX.
+        videos: to measure on; not those that the result is judged by.
+        output: folder of the new bundle.
+
+    Raises:
+        BundleError: the bundle cannot be quantised, or ``output`` cannot be written.
+        ConfigError: ``keep_float`` names no layer.
+        DataError: no video can be read.
+        DeviceError: a package is missing.
+    """
+    _check_packages()
+    if output.resolve() == bundle.folder.resolve():
+        raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
+    model = load_step_graph(bundle)
+    layers = find_layers(model)
+    kept = _named_layers(layers, options.keep_float)
+    taken = CalibrationVideos(bundle, videos, options.num_videos)
+    maybe_integer = [item for item in layers if item.can_be_integer and item.name not in kept]
+    integer = [] if options.weights_only else maybe_integer
+    judge = Judge(bundle, model, np.stack(list(taken.clips(options.search_videos))))
+    measured = measure(bundle, model, integer, taken) if integer else Measured({}, 0, 0)
+    plan = _Plan(
+        model,
+        layers,
+        frozenset(item.name for item in integer),
+        measured.ranges(options.range_method),
+    )
+    candidates = [item for item in layers if item.is_worth_it and item.name not in kept]
+    damages = damage_of_each(judge, candidates, plan.build)
+    floats, damage = choose_float(judge, damages, plan.build, options.max_error)
+    floats |= plan.names - {item.name for item in candidates}
+    choices = plan.choices(floats, damages)
+    facts = _facts(choices, damage, measured, options)
+    made = _write(bundle, plan.build(plan.names - floats, "float16"), output, facts)
+    num_read = len(taken.paths) - len(taken.unreadable)
+    return Quantized(made, choices, damage, num_read, len(taken.unreadable))
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """A program, and which of its layers are computed with integers where they are quantised."""
+
+    model: Any
+    layers: Sequence[Layer]
+    integer: frozenset[str]
+    ranges: Mapping[str, Range]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(item.name for item in self.layers)
+
+    def build(self, quantised: Collection[str], others: Storage) -> Any:
+        """The program with these layers quantised, and the weights of the others stored so."""
+        stored: dict[str, Storage] = {n: "int8" if n in quantised else others for n in self.names}
+        integer = self.integer & set(quantised)
+        return quantised_graph(self.model, self.layers, integer, self.ranges, stored)
+
+    def choices(
+        self, floats: Collection[str], damages: Mapping[str, float]
+    ) -> tuple[LayerChoice, ...]:
+        """What becomes of each layer."""
+        return tuple(
+            LayerChoice(item, damages.get(item.name), self._stored(item.name, floats))
+            for item in self.layers
+        )
+
+    def _stored(self, name: str, floats: Collection[str]) -> Stored:
+        if name in floats:
+            return "float16 weights"
+        return "int8" if name in self.integer else "int8 weights"
+
+
+def _check_packages() -> None:
+    import importlib.util
+
+    missing = [] if has_onnxruntime() else ["onnxruntime"]
+    if importlib.util.find_spec("onnx") is None:
+        missing.append("onnx")
+    if missing:
+        raise DeviceError(
+            f"quantising needs {', '.join(missing)}: pip install -r requirements-onnx.txt"
+        )
+
+
+def _named_layers(layers: Sequence[Layer], given: Sequence[str]) -> set[str]:
+    known = {item.name for item in layers} | set(KINDS)
+    for name in given:
+        if name not in known:
+            hint = nearest_hint(name, KINDS)
+            raise ConfigError(
+                f"--keep_float {name}: no layer and no kind of layers; layers are conv000 to "
+                f"{layers[-1].name}, kinds: {hint}"
+            )
+    return {item.name for item in layers if item.name in given or item.kind in given}
+
+
+def _facts(
+    choices: Sequence[LayerChoice], damage: Damage, measured: Measured, options: QuantizeOptions
+) -> dict[str, Any]:
+    """What ``inference.yml`` says of it."""
+    return {
+        "arithmetic": "float32" if options.weights_only else "int8",
+        "calibration_videos": measured.num_videos,
+        "calibration_frames": measured.num_frames,
+        "range_method": options.range_method,
+        "error": round(damage.error, 5),
+        "float16_layers": [c.layer.name for c in choices if c.stored == "float16 weights"],
+    }
+
+
+def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> Bundle:
+    import onnx
+    import onnxruntime
+
+    old = bundle.manifest
+    if old.step is None or old.step.onnx is None:  # load_step_graph has said so
+        raise BundleError(f"{bundle.folder} has no step program")
+    name = old.step.onnx
+    try:
+        with (
+            made_folder(output),
+            tempfile.TemporaryDirectory(dir=output, prefix=".quantize-") as folder,
+        ):
+            work = Path(folder)
+            onnx.save(graph, str(work / name))
+            manifest = replace(
+                old,
+                program=None,
+                params=None,
+                onnx=None,
+                step=replace(old.step, program=None, params=None),
+                files=file_facts(work, [name]),
+                precision="int8",
+                quantization=facts,
+                versions={**old.versions, "onnxruntime": onnxruntime.__version__},
+            )
+            replace_bundle(output, work, manifest)
+    except OSError as error:
+        raise BundleError(f"cannot write to {output}: {error.strerror}") from None
+    return read_bundle(output)

@@ -1,6 +1,0 @@
-"""TensorFlow object checkpoints, read without TensorFlow (spec section 4.5)."""
-
-from paddlevideo.modeling.weights.tensorflow.bundle import Bundle
-from paddlevideo.modeling.weights.tensorflow.locate import find_prefix
-
-__all__ = ["Bundle", "find_prefix"]

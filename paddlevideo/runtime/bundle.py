@@ -1,0 +1,228 @@
+"""The bundle: one folder with the program, its weights, and ``inference.yml`` that says the rest.
+
+``inference.yml`` carries inputs and outputs, the pipeline, the labels, versions, and size and
+SHA-256 of every other file. It is written last, so a folder without it is not a bundle, and a
+bundle whose files were altered is refused.
+"""
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import pydantic
+
+from paddlevideo.runtime.engines import ProgramFiles
+from paddlevideo.runtime.manifest import (
+    FORMAT_VERSION,
+    QUEUE_RULE,
+    BundleManifest,
+    StateQueue,
+    StepManifest,
+    TensorSpec,
+)
+from paddlevideo.runtime.manifest_check import check_file_name, check_manifest
+from paddlevideo.utils.config import to_yaml
+from paddlevideo.utils.errors import BundleError, shown
+from paddlevideo.utils.files import sha256_of, write_text
+from paddlevideo.utils.safe_yaml import parse_yaml
+from paddlevideo.utils.text_files import read_text
+
+MANIFEST_NAME = "inference.yml"
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST_NAME",
+    "QUEUE_RULE",
+    "Bundle",
+    "BundleManifest",
+    "StateQueue",
+    "StepManifest",
+    "TensorSpec",
+    "file_facts",
+    "read_bundle",
+    "replace_bundle",
+    "write_manifest",
+]
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A bundle on the disk whose files are as they were written.
+
+    ``params_path`` is set only for files of PaddleVideo that lie in another folder.
+    """
+
+    folder: Path
+    manifest: BundleManifest
+    params_path: Path | None = None
+
+    def digest(self) -> str:
+        """What tells this bundle from every other: 16 hexadecimal digits.
+
+        Of the manifest, which has the checksums of all files; without one, of the weights.
+        """
+        manifest = self.folder / MANIFEST_NAME
+        return sha256_of(manifest if manifest.is_file() else self.params)[:16]
+
+    @property
+    def program(self) -> Path:
+        """The network.
+
+        Raises:
+            BundleError: the bundle has none of Paddle's, as a quantised one.
+        """
+        return self._paddle_file(self.manifest.program)
+
+    @property
+    def params(self) -> Path:
+        """Its weights."""
+        return self.params_path or self._paddle_file(self.manifest.params)
+
+    @property
+    def clip_files(self) -> ProgramFiles:
+        """The program of a whole clip.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        outputs = tuple(spec.name for spec in self.manifest.outputs)
+        return ProgramFiles(self.program, self.params, self._path(self.manifest.onnx), outputs)
+
+    @property
+    def step_files(self) -> ProgramFiles:
+        """The program of one frame.
+
+        Raises:
+            BundleError: the bundle has none.
+        """
+        step = self.manifest.step
+        if step is None:
+            raise BundleError(
+                f"{self.folder} holds a clip program only; export a causal model with "
+                "--mode stream to run it frame by frame"
+            )
+        outputs = (*(spec.name for spec in step.outputs), *(queue.output for queue in step.queues))
+        return ProgramFiles(
+            self._path(step.program), self._path(step.params), self._path(step.onnx), outputs
+        )
+
+    def _paddle_file(self, name: str | None) -> Path:
+        if name is None:
+            raise BundleError(
+                f"{self.folder} is quantised and holds the program of one frame alone, as ONNX; "
+                "name the folder: --model_dir"
+            )
+        return self.folder / name
+
+    def _path(self, name: str | None) -> Path | None:
+        return None if name is None else self.folder / name
+
+
+def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+    """Size and SHA-256 of the named files, for the manifest."""
+    return {
+        name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
+        for name in names
+    }
+
+
+def write_manifest(folder: Path, manifest: BundleManifest) -> None:
+    """Write ``inference.yml`` atomically."""
+    write_text(folder / MANIFEST_NAME, to_yaml(_plain(asdict(manifest))))
+
+
+def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
+    """Move the files in ``work`` into ``folder``, in place of an older bundle's.
+
+    The manifest goes first and comes last: without it a folder is no bundle.
+    """
+    try:
+        old_names = set(read_bundle(folder).manifest.files)
+    except BundleError:
+        old_names = set()
+    (folder / MANIFEST_NAME).unlink(missing_ok=True)
+    for name in manifest.files:
+        (work / name).replace(folder / name)
+    write_manifest(folder, manifest)
+    for name in old_names - set(manifest.files):
+        (folder / name).unlink(missing_ok=True)
+
+
+def read_bundle(folder: str | Path) -> Bundle:
+    """Read and check the bundle in ``folder``.
+
+    Raises:
+        BundleError: no such folder, no ``inference.yml``, one of a newer format, or a file that
+            is missing or not the one that was exported.
+    """
+    folder = Path(folder)
+    path = folder / MANIFEST_NAME
+    if not path.is_file():
+        what = f"has no {MANIFEST_NAME}" if folder.is_dir() else "is not a folder"
+        raise BundleError(f"{folder} {what}; export a model with tools/export_model.py")
+    manifest = _parse_manifest(read_text(path, str(path), BundleError), path)
+    _check_programs(path, manifest)
+    for name in _named_files(manifest):
+        check_file_name(name, str(path))
+    _check_files(folder, manifest)
+    check_manifest(manifest, str(path))
+    return Bundle(folder, manifest)
+
+
+def _parse_manifest(text: str, path: Path) -> BundleManifest:
+    content = parse_yaml(text, str(path), BundleError)
+    if not isinstance(content, Mapping):
+        raise BundleError(f"{path}: expected a mapping")
+    version = content.get("format_version")
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        raise BundleError(
+            f"{path}: format_version is {str(version)[:100]}, this program reads up to "
+            f"{FORMAT_VERSION}; update paddlevideo, or export again"
+        )
+    try:
+        return pydantic.TypeAdapter(BundleManifest).validate_python(dict(content))
+    except pydantic.ValidationError as error:
+        first = error.errors()[0]
+        at = ".".join(str(part)[:100] for part in first["loc"])
+        raise BundleError(f"{path}: {at}: {first['msg']}, got {shown(first['input'])}") from None
+
+
+def _check_programs(path: Path, manifest: BundleManifest) -> None:
+    """A clip program may be missing where a step program can stand in; that one never."""
+    step = manifest.step
+    if manifest.program is None and step is None:
+        raise BundleError(f"{path}: names neither a clip program nor a step program")
+    if step is not None and step.program is None and step.onnx is None:
+        raise BundleError(f"{path}: step: names neither a program nor an ONNX file")
+
+
+def _named_files(manifest: BundleManifest) -> set[str]:
+    named = {manifest.program, manifest.params, manifest.onnx, *manifest.files}
+    if manifest.step is not None:
+        named |= {manifest.step.program, manifest.step.params, manifest.step.onnx}
+    return {name for name in named if name is not None}
+
+
+def _check_files(folder: Path, manifest: BundleManifest) -> None:
+    for name in sorted(_named_files(manifest)):
+        path = folder / name
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        facts = manifest.files.get(name)
+        if facts is None:
+            raise BundleError(f"{folder / MANIFEST_NAME} has no checksum of {name}")
+        if (path.stat().st_size, sha256_of(path)) != (facts.get("size"), facts.get("sha256")):
+            raise BundleError(
+                f"{path} is not the file that was exported (size or SHA-256 differs); copy the "
+                "bundle again or export the model again"
+            )
+
+
+def _plain(value: Any) -> Any:
+    """Tuples as lists, for YAML."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value

@@ -1,0 +1,103 @@
+"""How compiled operations see maps in memory.
+
+A map is [streams, rows, columns, channels]: the channels of a pixel lie side by side, so that one
+vector holds several of them and every operation but the mean runs along the memory. Addresses are
+integers; after each map lie `SLACK` bytes that may be read and overwritten, since the last vector
+of a map with few channels reaches beyond it.
+
+Where channels are no multiple of a vector, the last vector begins earlier and some channels are
+computed twice. Maps of fewer channels than a vector are written pixel by pixel in rising order, so
+that what reaches into the next pixel is overwritten by it.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import carray, njit, types
+from numba.core import cgutils
+
+from paddlevideo.runtime.engines.compiled.simd import (
+    FLOAT_BYTES,
+    LANES,
+    LINE_BYTES,
+    VECTOR_BYTES,
+    operation,
+    vload,
+    vsplat,
+    vstore,
+)
+
+SLACK = 2 * VECTOR_BYTES
+Array = Any  # typed where it is compiled
+# Not kept on the disk one by one: numba would not see that what they call has changed.
+compiled = njit(nogil=True)
+
+
+@operation
+def _pointer(typing_context: Any, address: Any) -> Any:
+    def generate(context: Any, builder: Any, signature: Any, values: list) -> Any:
+        return builder.inttoptr(values[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.intp), generate
+
+
+@compiled
+def floats_at(address: int, count: int) -> Array:
+    """The memory at an address as an array."""
+    return carray(_pointer(address), (count,), np.float32)
+
+
+@compiled
+def integers_at(address: int, count: int) -> Array:
+    """The memory at an address as an array of 32-bit integers."""
+    return carray(_pointer(address), (count,), np.int32)
+
+
+@compiled
+def bytes_at(address: int, count: int) -> Array:
+    """The memory at an address as an array of bytes."""
+    return carray(_pointer(address), (count,), np.uint8)
+
+
+@compiled
+def copy_floats(target: int, source: int, count: int) -> None:
+    """Copy ``count`` floats; fewer than a vector are copied with what follows them."""
+    size = count * FLOAT_BYTES
+    place = 0
+    while place + VECTOR_BYTES <= size:
+        vstore(target + place, vload(source + place))
+        place += VECTOR_BYTES
+    if place < size:
+        if size >= VECTOR_BYTES:
+            place = size - VECTOR_BYTES
+        vstore(target + place, vload(source + place))
+
+
+@compiled
+def clear_floats(target: int, count: int) -> None:
+    """Write ``count`` zeros."""
+    floats = floats_at(target, count)
+    floats[:] = np.float32(0)
+
+
+@compiled
+def activation_at(address: int) -> Any:
+    alpha, beta, low, high, multiply = floats_at(address, 5)
+    return vsplat(alpha), vsplat(beta), vsplat(low), vsplat(high), int(multiply)
+
+
+@compiled
+def vectors_of(channels: int) -> int:
+    return (channels + LANES - 1) // LANES
+
+
+@compiled
+def place_of(vector: int, channels: int) -> int:
+    """First channel of a vector: the last one begins earlier where it would not fit."""
+    return max(min(vector * LANES, channels - LANES), 0)
+
+
+@compiled
+def padded_pixel(channels: int) -> int:
+    """Bytes of a pixel whose channels begin with a cache line each time."""
+    return (channels * FLOAT_BYTES + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES

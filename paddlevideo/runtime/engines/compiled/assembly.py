@@ -1,0 +1,394 @@
+"""Lay a program out in memory: a table of numbers for `interpreter`, packed weights, an arena.
+
+Every map and operand has a slot. Inputs and outputs of the program lie where the caller says, the
+rest in an arena in which maps that are not needed at the same time share their place.
+"""
+
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+import numpy as np
+
+from paddlevideo.runtime.engines.compiled.access import SLACK, padded_pixel
+from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
+from paddlevideo.runtime.engines.compiled.memory import FloatPool
+from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
+from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
+from paddlevideo.runtime.engines.compiled.products import panels_of
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
+
+_WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
+_FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """A program ready to run.
+
+    Attributes:
+        operations, table: in order, and a record for each.
+        later: slot (or -1), address and bytes of what operations read first, in their order.
+        lists: integers that operations refer to: panels, places, slots.
+        strides: bytes from a stream's map to the next stream's, by slot.
+        fixed: addresses by slot of what never moves, 0 of the others.
+        inputs, outputs: slots by name.
+        maps: those of the arena.
+        slots, shapes: of all maps by name, those of outputs as ``output:NAME``.
+        keep: arrays whose addresses are in the table.
+    """
+
+    operations: tuple[Operation, ...]
+    table: np.ndarray
+    later: np.ndarray
+    lists: np.ndarray
+    strides: np.ndarray
+    fixed: np.ndarray
+    inputs: dict[str, int]
+    outputs: dict[str, int]
+    maps: tuple[ArenaMap, ...]
+    slots: dict[str, int]
+    shapes: dict[str, Shape]
+    keep: tuple[np.ndarray, ...]
+
+    def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
+        """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
+        places, total = place_maps(self.maps, streams)
+        arena = FloatPool().zeros(total // FLOAT_BYTES)
+        start = arena.ctypes.data
+        addresses = self.fixed.copy()
+        for slot, place in places.items():
+            addresses[slot] = start + place
+        return arena, addresses
+
+
+class Pool(Protocol):
+    """Memory that begins with a cache line."""
+
+    def zeros(self, count: int) -> np.ndarray:
+        """An array of ``count`` floats."""
+        ...
+
+
+def assemble(program: CompiledProgram, pool: Pool | None = None) -> Assembly:
+    """Lay ``program`` out; its operands lie in ``pool``."""
+    return _Assembler(program, pool or FloatPool()).assembly()
+
+
+class _Assembler:
+    def __init__(self, program: CompiledProgram, pool: Pool) -> None:
+        self.program = program
+        self.operations, self.shapes = _with_copies(program)
+        self.slots: dict[str, int] = {}
+        self.strides: list[int] = []
+        self.fixed: list[int] = []
+        self.lists: list[int] = []
+        self.keep: list[np.ndarray] = []
+        self.kept_bytes: dict[int, int] = {}
+        self.pool = pool
+        self.lives: dict[int, list[int]] = {}
+        self.sizes: dict[int, int] = {}
+
+    def assembly(self) -> Assembly:
+        """Slots for inputs, outputs and constants, then the operations in order."""
+        inputs = {
+            name: self._slot(name, int(np.prod(info.shape)) * info.dtype.itemsize)
+            for name, info in self.program.inputs.items()
+        }
+        outputs = {
+            f"output:{name}": self._slot(f"output:{name}", _bytes(self.shapes[f"output:{name}"]))
+            for name in self.program.outputs
+        }
+        for name, value in self.program.constants.items():
+            slot = self._slot(name, 0)
+            self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
+        outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
+        table = np.zeros(len(self.operations), OPERATION)
+        for place, operation in enumerate(self.operations):
+            self._fill(table[place], operation, place)
+        later = self._order_ahead(table, set(inputs.values()))
+        maps = [
+            ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
+            for slot, lives in self.lives.items()
+            if slot not in outside
+        ]
+        return Assembly(
+            operations=tuple(self.operations),
+            table=table,
+            later=later,
+            lists=np.array(self.lists or [0], np.int64),
+            strides=np.array(self.strides, np.int64),
+            fixed=np.array(self.fixed, np.int64),
+            inputs=inputs,
+            outputs={name.removeprefix("output:"): slot for name, slot in outputs.items()},
+            maps=tuple(maps),
+            slots=self.slots,
+            shapes=self.shapes,
+            keep=tuple(self.keep),
+        )
+
+    def _slot(self, name: str, size: int) -> int:
+        if name not in self.slots:
+            self.slots[name] = len(self.strides)
+            self.strides.append(size)
+            self.fixed.append(0)
+            self.sizes[self.slots[name]] = size
+        return self.slots[name]
+
+    def _map(self, name: str, place: int) -> int:
+        """The slot of a map that operation ``place`` reads or writes."""
+        size = 0 if name in self.program.constants else _bytes(self.shapes[name])
+        slot = self._slot(name, size)
+        self.lives.setdefault(slot, []).append(place)
+        return slot
+
+    def _kept(self, array: np.ndarray) -> int:
+        """The address of a copy of ``array`` that stays, with slack after it."""
+        padded = self.pool.zeros(array.size + _FLOATS_OF_SLACK)
+        padded[: array.size] = array.reshape(-1)
+        self.keep.append(padded)
+        self.kept_bytes[padded.ctypes.data] = array.size * FLOAT_BYTES
+        return padded.ctypes.data
+
+    def _listed(self, numbers: list[int]) -> int:
+        start = len(self.lists)
+        self.lists += numbers
+        return start
+
+    def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
+        """What each operation reads that no operation before it has made, and who may ask for it.
+
+        While an operation computes, it asks for what the next ones need, up to `_WINDOW` bytes, so
+        that it does not drive out what is in use.
+        """
+        regions: list[tuple[int, int, int]] = []
+        starts = []
+        for row in table:
+            starts.append(len(regions))
+            for weights in ("weights", "expand_weights"):
+                if row[weights]:
+                    size = min(self.kept_bytes[int(row[weights])], _WINDOW // 2)
+                    regions.append((-1, int(row[weights]), size))
+            slots = [int(row["a"])]
+            if row["code"] == Code.WEIGHTED_SUM:
+                slots = self.lists[row["list_start"] : row["list_start"] + row["list_size"]]
+            regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
+        starts.append(len(regions))
+        for place, row in enumerate(table):
+            first = end = starts[place + 1]
+            size = 0
+            while end < len(regions) and size < _WINDOW:
+                size += regions[end][2]
+                end += 1
+            row["later_first"], row["later_end"] = first, end
+        return np.array(regions or [(-1, 0, 0)], np.int64)
+
+    def _fill(self, row: np.void, operation: Operation, place: int) -> None:
+        row["activation"] = self._activation(operation)
+        reads = [self._map(name, place) for name in operation.inputs]
+        row["a"], row["b"] = reads[0], reads[-1]
+        row["shortcut"] = -1
+        if operation.shortcut is not None:
+            row["shortcut"] = self._map(operation.shortcut, place)
+        row["gate"] = -1
+        if operation.gate is not None:
+            row["gate"] = self._map(operation.gate, place)
+        row["output"] = self._map(operation.output, place)
+        channels, rows, columns = operation.shape
+        row["channels"], row["out_rows"] = channels, rows
+        row["out_columns"], row["pixels"] = columns, rows * columns
+        row["count"] = channels * rows * columns
+        if operation.bias is not None:
+            row["bias"] = self._kept(operation.bias)
+        fill = getattr(self, f"_fill_{operation.kind}")
+        fill(row, operation, reads, place)
+
+    def _activation(self, operation: Operation) -> int:
+        activation = operation.activation
+        numbers = [activation.alpha, activation.beta, activation.low, activation.high]
+        return self._kept(np.array([*numbers, activation.multiply], np.float32))
+
+    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.DENSE
+        self._matrix(row, _weights(operation))
+        if operation.gate is not None:
+            row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
+            self._scratch(row, int(row["count"]), place)
+
+    def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
+        row["weights"], panels = self._packed(weights, widest)
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = weights.shape[0]
+
+    def _packed(self, weights: np.ndarray, widest: int = 3) -> tuple[int, list[int]]:
+        """Pack a matrix [depth, channels] in panels, each [depth, vectors * LANES].
+
+        Returns:
+            Its address, and for each panel the first channel, the number of vectors, and bytes.
+        """
+        depth, channels = weights.shape
+        wide = np.zeros((depth, channels + LANES), np.float32)
+        wide[:, :channels] = weights
+        parts: list[np.ndarray] = []
+        panels: list[int] = []
+        at = 0
+        for first, vectors in panels_of(channels, widest):
+            parts.append(wide[:, first : first + vectors * LANES].reshape(-1))
+            panels += [first, vectors, at * FLOAT_BYTES]
+            at += parts[-1].size
+        return self._kept(np.concatenate(parts)), panels
+
+    def _window(self, row: np.void, operation: Operation) -> tuple[int, int, int]:
+        """Columns of what moves over a map; channels and padded size of the map."""
+        channels, rows, columns = self.shapes[operation.inputs[0]]
+        top, left, bottom, right = operation.options["pads"]
+        row["in_channels"], row["rows"], row["columns"] = channels, rows, columns
+        row["top"], row["left"], row["bottom"], row["right"] = operation.options["pads"]
+        row["kernel"] = operation.options["kernel"]
+        row["stride"] = operation.options["stride"]
+        return channels, top + rows + bottom, left + columns + right
+
+    def _scratch(self, row: np.void, floats: int, place: int) -> None:
+        slot = self._slot(f"scratch:{place}", floats * FLOAT_BYTES)
+        self.lives[slot] = [place]
+        row["scratch"] = slot
+
+    def _fill_convolution(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.CONVOLUTION
+        planes, high, wide = self._window(row, operation)
+        self._scratch(row, planes * high * wide, place)
+        weights = _weights(operation)
+        kernel = weights.shape[2]
+        self._matrix(row, weights.transpose(1, 2, 3, 0).reshape(-1, weights.shape[0]), widest=1)
+        row["places"] = self._listed(
+            [
+                FLOAT_BYTES * ((plane * high + ky) * wide + kx)
+                for plane in range(planes)
+                for ky in range(kernel)
+                for kx in range(kernel)
+            ]
+        )
+        row["is_bytes"] = self.program.inputs[operation.inputs[0]].dtype == np.uint8
+        row["offsets"] = self._kept(operation.options["offset"])
+
+    def _fill_depthwise(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.DEPTHWISE
+        _, _, wide = self._window(row, operation)
+        rows_kept = operation.options["kernel"] + 1  # and one of zeros
+        floats = rows_kept * wide * padded_pixel(operation.shape[0]) // FLOAT_BYTES
+        self._scratch(row, floats, place)
+        row["weights"] = self._kept(_weights(operation))
+        expand = operation.expand
+        if expand is not None and expand.bias is not None:
+            row["expand_weights"], panels = self._packed(_weights(expand))
+            row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+            row["expand_bias"] = self._kept(expand.bias)
+            row["expand_activation"] = self._activation(expand)
+
+    def _fill_weighted_sum(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.WEIGHTED_SUM
+        row["weights"] = self._kept(_weights(operation))
+        row["list_start"], row["list_size"] = self._listed(reads), len(reads)
+
+    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.MEAN
+        row["pixels"] = operation.options["pixels"]
+
+    def _fill_scale(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.SCALE
+
+    def _fill_average(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.AVERAGE
+        self._window(row, operation)
+
+    def _fill_combine(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.COMBINE
+        row["kind"] = operation.options["is_product"]
+        row["size_a"], row["size_b"] = (self._size_of(name) for name in operation.inputs)
+
+    def _size_of(self, name: str) -> int:
+        constant = self.program.constants.get(name)
+        return int(np.prod(self.shapes[name])) if constant is None else constant.size
+
+    def _fill_function(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.FUNCTION
+        row["kind"] = FUNCTIONS.index(operation.options["function"])
+
+    def _fill_concat(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.CONCAT
+        pairs = [
+            number
+            for slot, name in zip(reads, operation.inputs, strict=True)
+            for number in (slot, self._size_of(name))
+        ]
+        row["list_start"], row["list_size"] = self._listed(pairs), len(reads)
+
+    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        # A row of one: as it is written number by number, nothing beyond it is touched.
+        row["code"] = Code.CONCAT
+        pairs = [reads[0], self._size_of(operation.inputs[0])]
+        row["list_start"], row["list_size"] = self._listed(pairs), 1
+
+    def _fill_count(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+        row["code"] = Code.COUNT_UP
+        row["size_a"] = operation.options["step"]
+
+    def _fill_number(
+        self, row: np.void, operation: Operation, reads: list[int], place: int
+    ) -> None:
+        row["code"] = Code.NUMBER
+
+
+def _weights(operation: Operation) -> np.ndarray:
+    if operation.weights is None:
+        raise ValueError(f"{operation.kind} without weights")
+    return operation.weights
+
+
+def _bytes(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape)) * FLOAT_BYTES
+
+
+def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, Shape]]:
+    """The operations, then those that bring results into the outputs; the shapes of all maps.
+
+    A map of enough channels is written to its output directly. Others are copied there, since
+    their last vector reaches beyond them.
+    """
+    made = {operation.output for operation in program.operations}
+    direct = {
+        name: f"output:{output}"
+        for output, name in program.outputs.items()
+        if name in made and program.shapes[name][0] >= LANES
+    }
+    shapes = dict(program.shapes)
+    shapes |= {f"output:{output}": shapes[name] for output, name in program.outputs.items()}
+    operations = [
+        replace(
+            operation,
+            output=direct.get(operation.output, operation.output),
+            inputs=tuple(direct.get(name, name) for name in operation.inputs),
+            shortcut=direct.get(operation.shortcut or "", operation.shortcut),
+            gate=direct.get(operation.gate or "", operation.gate),
+        )
+        for operation in program.operations
+    ]
+    for output, name in program.outputs.items():
+        source, target = direct.get(name, name), f"output:{output}"
+        if source != target:
+            operations.append(Operation("copy", (source,), target, shapes[name]))
+    return operations, shapes

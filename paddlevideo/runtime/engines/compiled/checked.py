@@ -1,0 +1,207 @@
+"""Run a program with guards round every map, each operation held against a plain one.
+
+``PADDLEVIDEO_CHECK=1`` makes the compiled engine run so, some hundred times slower: for a new
+network, a new processor, or a doubt. A guard holds numbers that are none (NaN). What is read from
+one shows in the result, what is written into one is found there.
+"""
+
+import ctypes
+import logging
+import math
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.runtime.engines.compiled.access import SLACK
+from paddlevideo.runtime.engines.compiled.assembly import Assembly
+from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
+from paddlevideo.runtime.engines.compiled.reference import reference
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.table import Code
+from paddlevideo.utils.errors import ConfigError, shown
+
+logger = logging.getLogger(__name__)
+
+CHECK_VARIABLE = "PADDLEVIDEO_CHECK"
+_GUARD_FLOATS = 1024
+_LINE_FLOATS = 16  # a cache line
+_SLACK = SLACK // FLOAT_BYTES
+_TOLERANCE = 1e-4  # of the largest value
+
+
+class CompiledCheckError(RuntimeError):
+    """The compiled engine read or wrote beyond a map, or computed something else."""
+
+
+def _guard_bits(number: int) -> int:
+    """A NaN of its own for each array: arithmetic hands the bits of a NaN on."""
+    return 0x7FC0_0000 | (0x2_0001 + number) % 0x40_0000
+
+
+class GuardedPool:
+    """Gives out arrays of zeros between guards; in place of `FloatPool`."""
+
+    def __init__(self) -> None:
+        self._blocks: list[tuple[np.ndarray, int, int]] = []
+
+    def zeros(self, count: int) -> np.ndarray:
+        """An array of ``count`` floats that begins with a cache line."""
+        size = count + 2 * _GUARD_FLOATS + _LINE_FLOATS
+        block: np.ndarray = np.full(size, _guard_bits(len(self._blocks)), np.uint32)
+        start = _GUARD_FLOATS
+        start += -(block.ctypes.data // FLOAT_BYTES + start) % _LINE_FLOATS
+        block[start : start + count] = 0
+        self._blocks.append((block, start, start + count))
+        return block[start : start + count].view(np.float32)
+
+    def is_whole(self) -> bool:
+        """Whether no guard was written to."""
+        return all(
+            (block[:start] == _guard_bits(number)).all()
+            and (block[end:] == _guard_bits(number)).all()
+            for number, (block, start, end) in enumerate(self._blocks)
+        )
+
+
+def guarded_pool() -> GuardedPool | None:
+    """Where operands are to lie, if the environment asks for checks; it is said in the log.
+
+    Raises:
+        ConfigError: the variable is neither 0 nor 1.
+    """
+    value = os.environ.get(CHECK_VARIABLE, "0")
+    if value not in ("", "0", "1"):
+        raise ConfigError(f"{CHECK_VARIABLE} is {shown(value)}, expected 0 or 1")
+    if value != "1":
+        return None
+    logger.warning("%s=1: each operation is checked, some hundred times slower", CHECK_VARIABLE)
+    return GuardedPool()
+
+
+class CheckedRun:
+    """Runs the operations of a program one by one, each map in guarded memory of its own.
+
+    Args:
+        assembly: whose operands were laid out in ``pool``.
+    """
+
+    def __init__(
+        self,
+        program: CompiledProgram,
+        assembly: Assembly,
+        pool: GuardedPool,
+        run: Callable[..., None],
+    ) -> None:
+        self._program, self._assembly, self._pool, self._run = program, assembly, pool, run
+        self._by_streams: dict[int, _GuardedMaps] = {}
+
+    def run(self, places: np.ndarray, streams: int) -> None:
+        """Compute a group of streams.
+
+        Args:
+            places: addresses of the first stream's inputs, then outputs, in the order of their
+                slots in the assembly.
+
+        Raises:
+            CompiledCheckError: an operation wrote beyond its map, or gave what it should not.
+        """
+        if streams not in self._by_streams:
+            self._by_streams[streams] = _GuardedMaps(self._assembly, self._pool, streams)
+        maps, assembly = self._by_streams[streams], self._assembly
+        num_inputs = len(assembly.inputs)
+        slots = (*assembly.inputs.values(), *assembly.outputs.values())
+        for slot, place in zip(slots[:num_inputs], places[:num_inputs], strict=True):
+            ctypes.memmove(int(maps.addresses[slot]), int(place), maps.num_bytes(slot))
+        for place, operation in enumerate(assembly.operations):
+            self._check(operation, place, maps)
+        for slot, place in zip(slots[num_inputs:], places[num_inputs:], strict=True):
+            ctypes.memmove(int(place), int(maps.addresses[slot]), maps.num_bytes(slot))
+
+    def _check(self, operation: Operation, place: int, maps: "_GuardedMaps") -> None:
+        assembly, program = self._assembly, self._program
+        read = {
+            name: self._map(name, maps) for name in operation.read if name not in program.constants
+        }
+        with np.errstate(all="ignore"):
+            expected = reference(operation, read, program.constants)
+        row = assembly.table[place]
+        for slot in (int(row["output"]), int(row["scratch"]) if maps.has_scratch(row) else -1):
+            if slot >= 0:
+                maps.forget(slot)
+        self._run(
+            assembly.table[place : place + 1], assembly.later, assembly.lists,
+            maps.addresses, assembly.strides, maps.streams,
+        )  # fmt: skip
+        name = f"operation {place}, {operation.kind} to {operation.output}"
+        if not self._pool.is_whole():
+            raise CompiledCheckError(f"{name}: wrote beyond its map")
+        found = self._map(operation.output, maps)
+        error = _difference(found, np.broadcast_to(expected, found.shape))
+        if error > _TOLERANCE:
+            raise CompiledCheckError(f"{name}: differs by {error:.3g} of the largest value")
+
+    def _map(self, name: str, maps: "_GuardedMaps") -> np.ndarray:
+        """A copy of a map as [streams, C, H, W]."""
+        program, slot = self._program, self._assembly.slots[name]
+        info = program.inputs.get(name)
+        channels, rows, columns = self._assembly.shapes[name]
+        dtype: Any = np.float32 if info is None else info.dtype
+        if name.removeprefix("output:") in program.outputs and name.startswith("output:"):
+            held = program.outputs[name.removeprefix("output:")]
+            dtype = np.int32 if held in program.counters else np.float32
+        elif name in program.counters:
+            dtype = np.int32
+        data = maps.floats(slot).view(np.uint8)[: maps.num_bytes(slot)].view(dtype)
+        if name in program.pictures:
+            return data.reshape(maps.streams, channels, rows, columns).copy()
+        pixels = data.reshape(maps.streams, rows, columns, channels)
+        return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+
+
+class _GuardedMaps:
+    """All maps of a group of streams, each between guards."""
+
+    def __init__(self, assembly: Assembly, pool: GuardedPool, streams: int) -> None:
+        self.streams = streams
+        self._strides = assembly.strides
+        self.addresses = assembly.fixed.copy()
+        self._floats: dict[int, np.ndarray] = {}
+        for slot in np.flatnonzero(assembly.fixed == 0):
+            self._floats[int(slot)] = pool.zeros(-(-self.num_bytes(slot) // FLOAT_BYTES) + _SLACK)
+            self.forget(int(slot))
+            self.addresses[slot] = self._floats[int(slot)].ctypes.data
+
+    def num_bytes(self, slot: int) -> int:
+        """Of all streams' maps."""
+        return int(self._strides[slot]) * self.streams
+
+    def floats(self, slot: int) -> np.ndarray:
+        """The memory of a slot, with what may be overwritten behind it."""
+        return self._floats[slot]
+
+    def forget(self, slot: int) -> None:
+        """Fill a map with what is no number, so that nothing of it can be taken for a result."""
+        self._floats[slot][:] = np.nan
+
+    def has_scratch(self, row: Any) -> bool:
+        """Whether an operation has a map of its own to work in."""
+        uses = row["code"] in (Code.CONVOLUTION, Code.DEPTHWISE)
+        return bool(uses or (row["code"] == Code.DENSE and row["gate"] >= 0))
+
+
+def _difference(found: np.ndarray, expected: np.ndarray) -> float:
+    """The largest difference, of the largest value; infinite where one alone is no number."""
+    with np.errstate(all="ignore"):
+        expected = expected.astype(found.dtype)
+    if found.dtype.kind != "f":
+        return 0.0 if np.array_equal(found, expected) else math.inf
+    finite = np.isfinite(expected)
+    if (np.isfinite(found) != finite).any():
+        return math.inf
+    if not finite.any():
+        return 0.0
+    largest = float(np.abs(expected[finite]).max())
+    difference = float(np.abs(found[finite].astype(np.float64) - expected[finite]).max())
+    return difference / max(largest, 1e-30)

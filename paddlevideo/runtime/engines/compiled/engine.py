@@ -1,0 +1,353 @@
+"""The compiled engine: a step program as one compiled loop over few large operations.
+
+General engines lose most of a small network's time between operations: they change the layout of
+maps around gates and states, and pad channels. Here a map keeps its channels side by side from the
+frame to the logits, also in the states, and what follows a product is done while its results are
+still in registers. Numba (BSD) compiles the kernels for the processor at the first use and keeps
+them on the disk.
+"""
+
+import importlib.util
+import logging
+import math
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.runtime.engines.base import EngineOptions, wrong_inputs
+from paddlevideo.runtime.engines.compiled.graph import UnsupportedProgramError, read_graph
+from paddlevideo.runtime.engines.compiled.lowering import lower
+from paddlevideo.runtime.engines.compiled.memory import FloatPool
+from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
+from paddlevideo.runtime.engines.compiled.validation import check_program, validate
+from paddlevideo.runtime.engines.onnx_file import refusing_damage
+from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
+from paddlevideo.utils.errors import BundleError, DeviceError
+
+logger = logging.getLogger(__name__)
+
+# Streams that a thread takes through an operation together: it then reads the weights once for all
+# of them, while their maps still fit the processor's caches.
+_STREAMS_TOGETHER = 4
+_NOTICEABLE_SECONDS = 2.0
+
+
+def has_compiled() -> bool:
+    """Whether the packages it needs are installed; they are not imported."""
+    return all(importlib.util.find_spec(name) is not None for name in ("numba", "onnx"))
+
+
+def can_compile(path: Path) -> bool:
+    """Whether the engine knows all operations of a file."""
+    try:
+        read_program(path)
+    except UnsupportedProgramError:
+        return False
+    return True
+
+
+def read_program(path: Path) -> CompiledProgram:
+    """The operations of a file, proven to stay within their memory.
+
+    Raises:
+        UnsupportedProgramError: another engine may run it.
+        BundleError: it is damaged.
+    """
+    graph = read_graph(path)
+    with refusing_damage(path):
+        proven = validate(graph)
+        program = lower(graph)
+        check_program(program, proven)
+    return program
+
+
+class Memory:
+    """Floats in a row, and where they lie: asking an array for its address takes a microsecond."""
+
+    __slots__ = ("address", "floats")
+
+    def __init__(self, floats: np.ndarray) -> None:
+        self.floats = floats
+        self.address: int = floats.ctypes.data
+
+
+class CompiledTensor:
+    """A tensor as the engine keeps it: channels side by side, in memory that is used again.
+
+    Attributes:
+        shape: [B, C, H, W] or [B, N].
+        dtype: of the array that it was made of, or stands for.
+    """
+
+    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
+
+    def __init__(
+        self,
+        shape: tuple[int, ...],
+        dtype: np.dtype,
+        source: np.ndarray | None = None,
+        memory: Memory | None = None,
+        free: list[Memory] | None = None,
+    ) -> None:
+        self.shape, self.dtype = shape, dtype
+        self._source, self._memory, self._free = source, memory, free
+
+    def __del__(self) -> None:
+        if self._free is not None and self._memory is not None:
+            self._free.append(self._memory)
+
+    def picture(self) -> np.ndarray:
+        """The array itself: a frame is read as it is. It lives as long as the tensor."""
+        if self._source is None:
+            self._source = self.numpy()
+        return self._source
+
+    def address(self, slack: int) -> int:
+        """Where [B, H, W, C] lies in a row, with ``slack`` floats after it."""
+        if self._memory is None:
+            source = self.picture()
+            ordered = source.transpose(0, 2, 3, 1) if source.ndim == 4 else source
+            floats = np.zeros(source.size + slack, self.dtype)
+            floats[: source.size] = ordered.reshape(-1)
+            self._memory = Memory(floats)
+        return self._memory.address
+
+    def numpy(self) -> np.ndarray:
+        """A copy as the program's tensor has it."""
+        if self._source is not None:
+            return np.array(self._source)
+        if self._memory is None:
+            raise ValueError("a tensor without memory")
+        flat = self._memory.floats[: math.prod(self.shape)].view(self.dtype)
+        if len(self.shape) != 4:
+            return flat.reshape(self.shape).copy()
+        streams, channels, rows, columns = self.shape
+        return flat.reshape(streams, rows, columns, channels).transpose(0, 3, 1, 2).copy()
+
+
+@dataclass(frozen=True)
+class OperationTime:
+    """How long one operation took, and what it does for one stream."""
+
+    kind: str
+    seconds: float
+    multiply_adds: int
+    weight_bytes: int
+
+
+class CompiledEngine:
+    """A ``.onnx`` step program as compiled loops.
+
+    Streams of a batch are shared out to threads; one stream is computed by one thread.
+
+    Args:
+        path: the file.
+        output_names: our names of the outputs, in the program's order.
+
+    Attributes:
+        expected_inputs: name, shape of one stream and dtype of every input.
+
+    Raises:
+        BundleError: the file cannot be read, or has an operation that the engine does not know
+            (`UnsupportedProgramError`).
+        DeviceError: a package is missing, or the options ask for what it cannot do.
+    """
+
+    name = "compiled"
+    together = 8
+    shareable = True
+
+    def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
+        if not has_compiled():
+            raise DeviceError(
+                "the compiled engine needs numba and onnx: pip install -r requirements-onnx.txt; "
+                "or use --engine paddle"
+            )
+        if options.device == "gpu" or options.use_tensorrt:
+            raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        from paddlevideo.runtime.engines.compiled.access import SLACK
+        from paddlevideo.runtime.engines.compiled.assembly import assemble
+        from paddlevideo.runtime.engines.compiled.interpreter import run_program
+
+        program = read_program(path)
+        if len(output_names) != len(program.outputs):
+            raise BundleError(
+                f"{path} has {len(program.outputs)} outputs where {len(output_names)} are named; "
+                "export the model again"
+            )
+        from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
+
+        guarded = guarded_pool()
+        with refusing_damage(path):
+            self._assembly = assemble(program, guarded)
+        self._run = run_program
+        self._checked: CheckedRun | None = None
+        if guarded is not None:
+            self._checked = CheckedRun(program, self._assembly, guarded, run_program)
+        self._slack = SLACK // 4
+        self._path = path
+        self._inputs = program.inputs
+        self._pictures, self._shapes = program.pictures, program.shapes
+        self.expected_inputs = [
+            (name, info.shape, info.dtype) for name, info in program.inputs.items()
+        ]
+        self._outputs = [
+            (ours, *self._output(program, name))
+            for ours, name in zip(output_names, program.outputs, strict=True)
+        ]
+        # The order in which `run_tensors` lists addresses.
+        slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
+        self._slots = np.array(slots, np.int64)
+        self._moves = self._assembly.strides[self._slots]
+        self._threads = CpuThreads()
+        self._threads.count = options.cpu_threads or available_cores()
+        self._local = threading.local()
+        self._pool = FloatPool()
+        self._free: dict[int, list[Memory]] = defaultdict(list)
+        self._make_ready()
+
+    def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
+        held = program.outputs[name]
+        shape: tuple[int, ...] = program.shapes[held]
+        if name in program.rows:
+            shape = shape[:1]
+        return shape, np.dtype(np.int32 if held in program.counters else np.float32)
+
+    @property
+    def input_names(self) -> list[str]:
+        """The program's own names of its inputs."""
+        return list(self._inputs)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the outputs of one batch.
+
+        Raises:
+            BundleError: the program is for inputs of another size or dtype.
+        """
+        tensors = {name: self.tensor(array) for name, array in inputs.items()}
+        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
+
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for tensors of the engine; every run writes to memory nobody reads."""
+        results, places, batch = self._bind(inputs)
+        if self._checked is not None:
+            for first in range(0, batch, _STREAMS_TOGETHER):
+                streams = min(_STREAMS_TOGETHER, batch - first)
+                self._checked.run(places + first * self._moves, streams)
+        elif batch == 1:
+            self._run_range(places, 0, 1)
+        else:
+            self._threads.share_out(batch, partial(self._run_range, places))
+        return results
+
+    def time_operations(self, inputs: Mapping[str, Any], rounds: int) -> list[OperationTime]:
+        """How long each operation takes where it stands, for one stream on this thread.
+
+        They are run one by one in their order, ``rounds`` times; the least of each is given. What
+        is asked for in advance then comes for the next operation only.
+        """
+        _held, places, _batch = self._bind(inputs)
+        assembly, addresses = self._assembly, self._addresses(1)
+        addresses[self._slots] = places
+        parts = [assembly.table[n : n + 1] for n in range(len(assembly.table))]
+        least = [math.inf] * len(parts)
+        for _ in range(rounds):
+            for place, part in enumerate(parts):
+                begun = time.perf_counter()
+                self._run(part, assembly.later, assembly.lists, addresses, assembly.strides, 1)
+                least[place] = min(least[place], time.perf_counter() - begun)
+        return [
+            OperationTime(
+                operation.kind,
+                seconds,
+                operation.multiply_adds(self._shapes),
+                0 if operation.weights is None else operation.weights.nbytes,
+            )
+            for operation, seconds in zip(assembly.operations, least, strict=True)
+        ]
+
+    def _bind(self, inputs: Mapping[str, Any]) -> tuple[dict[str, CompiledTensor], np.ndarray, int]:
+        """Memory for the results, and the addresses of all inputs and results."""
+        if inputs.keys() != self._inputs.keys():
+            raise wrong_inputs(self._path, inputs, self._inputs)
+        batch = int(inputs[self.expected_inputs[0][0]].shape[0])
+        if batch < 1:
+            raise BundleError(f"{self._path} cannot run on a batch of 0")
+        addresses = []
+        for name, shape, dtype in self.expected_inputs:
+            tensor = inputs[name]
+            if tensor.shape != (batch, *shape) or tensor.dtype != dtype:
+                raise BundleError(
+                    f"{self._path} cannot run on {name} {list(tensor.shape)} {tensor.dtype}; it is "
+                    f"for {[batch, *shape]} {dtype}"
+                )
+            if name in self._pictures:
+                addresses.append(tensor.picture().ctypes.data)
+            else:
+                addresses.append(tensor.address(self._slack))
+        results = {}
+        for name, shape, dtype in self._outputs:
+            size = batch * math.prod(shape) + self._slack
+            free = self._free[size]
+            try:  # another thread may take the last one
+                memory = free.pop()
+            except IndexError:
+                memory = Memory(self._pool.zeros(size))
+            results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
+            addresses.append(memory.address)
+        return results, np.array(addresses, np.int64), batch
+
+    def _make_ready(self) -> None:
+        """Let numba compile the kernels, or find them on the disk, before the first frame comes."""
+        begun = time.perf_counter()
+        assembly = self._assembly
+        nothing, addresses = assembly.table[:0], assembly.fixed.copy()
+        self._run(nothing, assembly.later, assembly.lists, addresses, assembly.strides, 1)
+        seconds = time.perf_counter() - begun
+        if seconds > _NOTICEABLE_SECONDS:
+            logger.info(
+                "the compiled engine's kernels were made for this processor in %.0f s; later "
+                "starts find them on the disk",
+                seconds,
+            )
+
+    def _run_range(self, places: np.ndarray, first: int, last: int) -> None:
+        """Compute the streams ``first`` to ``last`` on this thread."""
+        assembly = self._assembly
+        for start in range(first, last, _STREAMS_TOGETHER):
+            streams = min(_STREAMS_TOGETHER, last - start)
+            addresses = self._addresses(streams)
+            addresses[self._slots] = places + start * self._moves
+            self._run(
+                assembly.table,
+                assembly.later,
+                assembly.lists,
+                addresses,
+                assembly.strides,
+                streams,
+            )
+
+    def _addresses(self, streams: int) -> np.ndarray:
+        """This thread's arena for ``streams`` streams, as addresses by slot."""
+        arenas = self._local.__dict__.setdefault("arenas", {})
+        if streams not in arenas:
+            arenas[streams] = self._assembly.arena_of(streams)
+        return arenas[streams][1]
+
+    def tensor(self, array: np.ndarray) -> CompiledTensor:
+        """A tensor of the engine; it may share the array's memory."""
+        array = np.ascontiguousarray(array)
+        return CompiledTensor(array.shape, array.dtype, source=array)
+
+    def array(self, tensor: CompiledTensor) -> np.ndarray:
+        """A copy of the engine's tensor."""
+        return tensor.numpy()

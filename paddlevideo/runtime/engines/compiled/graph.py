@@ -1,0 +1,195 @@
+"""Read an ONNX file as nodes and constants."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.runtime.engines.onnx_file import (
+    DamagedProgramError,
+    read_model,
+    refusing_damage,
+    shown,
+)
+from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.limits import how_to_raise, limit
+
+Constants = dict[str, np.ndarray]
+
+
+class UnsupportedProgramError(BundleError):
+    """The program has an operation that the compiled engine does not know."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the compiled engine cannot run {what}; use --engine onnxruntime or --engine paddle"
+        )
+
+
+@dataclass(frozen=True)
+class Node:
+    """One operation of the file, with one output."""
+
+    kind: str
+    inputs: tuple[str, ...]
+    output: str
+    attributes: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """A tensor of one stream: its shape without the batch axis, and its dtype."""
+
+    shape: tuple[int, ...]
+    dtype: np.dtype
+
+
+@dataclass(frozen=True)
+class Graph:
+    """What the file computes.
+
+    Attributes:
+        nodes: in an order in which they can be computed; constants are folded away.
+        constants: float or integer arrays by name.
+        inputs: in the file's order.
+        outputs: names, in the file's order.
+        declared: sizes with the batch axis (0: not said) and dtype of what the file declares.
+    """
+
+    nodes: tuple[Node, ...]
+    constants: Constants
+    inputs: dict[str, TensorInfo]
+    outputs: tuple[str, ...]
+    declared: dict[str, tuple[tuple[int, ...], np.dtype]]
+
+
+def read_graph(path: Path) -> Graph:
+    """Read the file.
+
+    Raises:
+        BundleError: it is no ONNX file, or one whose sizes are not fixed.
+    """
+    model = read_model(path)
+    with refusing_damage(path):
+        return _graph_of(model, path)
+
+
+def _graph_of(model: Any, path: Path) -> Graph:
+    import onnx
+
+    graph = model.graph
+    constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
+    nodes = []
+    for proto in graph.node:
+        if proto.domain not in ("", "ai.onnx"):
+            raise UnsupportedProgramError(f"the domain {shown(proto.domain)}")
+        attributes = {a.name: onnx.helper.get_attribute_value(a) for a in proto.attribute}
+        if proto.op_type == "Constant" and "value" in attributes:
+            constants[proto.output[0]] = onnx.numpy_helper.to_array(attributes["value"])
+            continue
+        if len(proto.output) != 1 or not proto.output[0]:
+            raise UnsupportedProgramError(
+                f"{shown(proto.op_type)} with {len(proto.output)} outputs"
+            )
+        node = Node(proto.op_type, tuple(proto.input), proto.output[0], attributes)
+        value = _folded(node, constants, onnx)
+        if value is None:
+            nodes.append(node)
+        else:
+            constants[node.output] = value
+    inputs = {
+        item.name: _info_of(item, path, onnx) for item in graph.input if item.name not in constants
+    }
+    declared = {
+        item.name: _declared(item, onnx)
+        for item in (*graph.value_info, *graph.output)
+        if item.type.tensor_type.HasField("shape")
+    }
+    outputs = tuple(item.name for item in graph.output)
+    return Graph(tuple(nodes), constants, inputs, outputs, declared)
+
+
+def _declared(item: Any, onnx: Any) -> tuple[tuple[int, ...], np.dtype]:
+    kind = item.type.tensor_type
+    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
+    return sizes, _dtype_of(kind.elem_type, item.name, onnx)
+
+
+def _dtype_of(kind: int, name: str, onnx: Any) -> np.dtype:
+    """onnx itself calls all the small floats float32."""
+    kinds = onnx.TensorProto
+    known = {kinds.FLOAT: np.float32, kinds.UINT8: np.uint8, kinds.INT32: np.int32}
+    if kind not in known:
+        called = kinds.DataType.Name(kind) if kind in kinds.DataType.values() else kind
+        raise UnsupportedProgramError(f"{shown(name)} of dtype {called}")
+    return np.dtype(known[kind])
+
+
+def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
+    """The value of a node all of whose inputs are constants, where it is one of few kinds."""
+    fold: Callable[..., np.ndarray] | None = _FOLDS.get(node.kind)
+    if fold is None or not all(name in constants for name in node.inputs if name):
+        return None
+    return fold(node, [constants[name] for name in node.inputs if name], onnx)
+
+
+def _cast(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    kinds = onnx.TensorProto
+    if node.attributes["to"] not in (kinds.FLOAT, kinds.INT32, kinds.INT64):
+        raise UnsupportedProgramError("a cast of a constant but to float32 or integers")
+    return values[0].astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
+
+
+def _dequantize(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    axis = node.attributes.get("axis", 1)
+    many = values[1].ndim == 1 and values[1].size > 1
+    if not set(node.attributes) <= {"axis"} or (
+        values[1].size != 1
+        and not (many and values[0].ndim > axis >= 0 and values[0].shape[axis] == values[1].size)
+    ):
+        raise UnsupportedProgramError("DequantizeLinear with scales of another shape")
+    if any(value.shape != values[1].shape for value in values[2:]):
+        raise DamagedProgramError("DequantizeLinear: scales and zero points do not match")
+    weights: np.ndarray = values[0].astype(np.float32)
+    scale: np.ndarray = values[1].astype(np.float32)
+    zero = values[2].astype(np.float32) if len(values) > 2 else np.zeros_like(scale)
+    if scale.ndim == 1 and scale.size > 1:
+        shape = [1] * weights.ndim
+        shape[axis] = -1
+        scale, zero = scale.reshape(shape), zero.reshape(shape)
+    return (weights - zero) * scale
+
+
+def _product(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    """Of weights that are stored as int8, with their scales (deploy/onnx_weights.py)."""
+    if values[0].dtype != values[1].dtype:
+        raise DamagedProgramError("Mul of constants of two dtypes")
+    sizes = np.broadcast_shapes(values[0].shape, values[1].shape)
+    if 4.0 * math.prod(sizes) > limit("map_bytes"):
+        raise DamagedProgramError(f"a product of constants; {how_to_raise('map_bytes')}")
+    return np.asarray(values[0] * values[1])
+
+
+def _same(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+    return values[0]
+
+
+_FOLDS: dict[str, Callable[..., np.ndarray]] = {
+    "Cast": _cast,
+    "DequantizeLinear": _dequantize,
+    "Identity": _same,
+    "Mul": _product,
+}
+
+
+def _info_of(item: Any, path: Path, onnx: Any) -> TensorInfo:
+    kind = item.type.tensor_type
+    sizes = tuple(dim.dim_value for dim in kind.shape.dim)
+    if not sizes or any(size < 1 for size in sizes[1:]):
+        raise UnsupportedProgramError(
+            f"input {shown(item.name)} of {path}, whose sizes are not fixed"
+        )
+    return TensorInfo(sizes[1:], _dtype_of(kind.elem_type, item.name, onnx))

@@ -1,0 +1,406 @@
+"""Turn the nodes of an ONNX graph into few operations: what follows a product becomes part of it.
+
+The rules: an activation joins the product before it; a sum joins a product of which it is the only
+reader, as its shortcut; a sum of 1x1 depthwise convolutions (a temporal kernel, one tap for each
+frame) is one weighted sum; a conversion and an offset of the frame join the first convolution.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from paddlevideo.runtime.engines.compiled.graph import Graph, Node, UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.operations import (
+    IDENTITY,
+    Activation,
+    CompiledProgram,
+    Operation,
+    Shape,
+)
+from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL, MOST_MAPS
+
+# Pixels of a row from which on a product is made row by row at no loss.
+_WIDE_ROW = 16
+_PRODUCTS = ("dense", "convolution", "depthwise", "weighted_sum")
+_WITH_SHORTCUT = ("dense", "depthwise")
+_FUNCTIONS = {
+    "Sin": "sine",
+    "Cos": "cosine",
+    "Floor": "floor",
+    "Reciprocal": "reciprocal",
+    "Sigmoid": "sigmoid",
+}
+
+
+def lower(graph: Graph) -> CompiledProgram:
+    """The operations of a graph.
+
+    Raises:
+        UnsupportedProgramError: it has a node that no operation stands for.
+    """
+    return _Lowering(graph).program()
+
+
+class _Lowering:
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.constants = graph.constants
+        self.operations: dict[str, Operation] = {}
+        self.shapes: dict[str, Shape] = {}
+        self.alias: dict[str, str] = {}
+        self.offsets: dict[str, tuple[str, np.ndarray]] = {}  # of frames not yet convolved
+        self.uses = Counter(name for node in graph.nodes for name in node.inputs)
+        self.uses.update(graph.outputs)
+        for name, info in graph.inputs.items():
+            if len(info.shape) != 3:
+                raise UnsupportedProgramError(f"input {name} of {len(info.shape) + 1} axes")
+            self.shapes[name] = (info.shape[0], info.shape[1], info.shape[2])
+
+    def program(self) -> CompiledProgram:
+        """Handle every node in order."""
+        rules: dict[str, Callable[[Node], None]] = {
+            "Conv": self._convolution,
+            "HardSigmoid": self._hard_sigmoid,
+            "HardSwish": self._hard_swish,
+            "Relu": lambda node: self._activate(node, Activation(low=0.0)),
+            "Clip": self._clip,
+            "Mul": self._product,
+            "Add": self._sum,
+            "GlobalAveragePool": self._mean,
+            "AveragePool": self._average,
+            "Concat": self._concat,
+            "Cast": self._cast,
+            "Reshape": self._reshape,
+            **dict.fromkeys(_FUNCTIONS, self._function),
+        }
+        for node in self.graph.nodes:
+            rule = rules.get(node.kind)
+            if rule is None:
+                raise UnsupportedProgramError(f"the operation {node.kind}")
+            rule(node)
+        self._join_expansions()
+        self._join_gates()
+        read = {name for operation in self.operations.values() for name in operation.read}
+        outputs = {name: self._name(name) for name in self.graph.outputs}
+        for operation in self.operations.values():
+            if len(operation.inputs) > MOST_MAPS and operation.kind == "weighted_sum":
+                raise UnsupportedProgramError(f"a sum of {len(operation.inputs)} maps")
+            if operation.kind == "depthwise" and operation.options["kernel"] > LARGEST_KERNEL:
+                raise UnsupportedProgramError(f"a kernel of {operation.options['kernel']}")
+        missing = [
+            name
+            for name in (read | set(outputs.values()))
+            if name not in self.shapes and name not in self.constants
+        ]
+        if missing or any(name in self.offsets for name in read):
+            raise UnsupportedProgramError("a frame that is not first convolved")
+        return CompiledProgram(
+            operations=tuple(self.operations.values()),
+            inputs=self.graph.inputs,
+            constants={n: v for n, v in self.constants.items() if n in read},
+            outputs=outputs,
+            shapes=self.shapes,
+            pictures=frozenset(
+                name
+                for operation in self.operations.values()
+                if operation.kind == "convolution"
+                for name in operation.inputs
+            ),
+            rows=frozenset(self.alias),
+            counters=frozenset(name for name in self.shapes if self._is_integer(name)),
+        )
+
+    def _join_expansions(self) -> None:
+        """Let a depthwise convolution of wide rows make its input itself, row by row."""
+        readers = Counter(name for op in self.operations.values() for name in op.read)
+        readers.update(map(self._name, self.graph.outputs))
+        for output, operation in list(self.operations.items()):
+            source = operation.inputs[0]
+            expand = self.operations.get(source)
+            if operation.kind != "depthwise" or expand is None or expand.kind != "dense":
+                continue
+            if readers[source] == 1 and expand.shortcut is None and expand.shape[2] >= _WIDE_ROW:
+                del self.operations[source]
+                joined = replace(operation, inputs=expand.inputs, expand=expand)
+                self.operations[output] = joined
+
+    def _join_gates(self) -> None:
+        """Let a product of many pixels take a gate into its weights, which are fewer."""
+        readers = Counter(name for op in self.operations.values() for name in op.read)
+        readers.update(map(self._name, self.graph.outputs))
+        for output, operation in list(self.operations.items()):
+            source = operation.inputs[0]
+            scale = self.operations.get(source)
+            if operation.kind != "dense" or scale is None or scale.kind != "scale":
+                continue
+            if readers[source] == 1 and scale.shape[1] * scale.shape[2] > operation.shape[0]:
+                del self.operations[source]
+                x, gate = scale.inputs
+                self.operations[output] = replace(operation, inputs=(x,), gate=gate)
+
+    def _name(self, name: str) -> str:
+        return self.alias.get(name, name)
+
+    def _emit(self, operation: Operation) -> None:
+        self.operations[operation.output] = operation
+        self.shapes[operation.output] = operation.shape
+
+    def _only_reader(self, name: str, uses: int = 1) -> Operation | None:
+        """The operation that makes ``name`` if nobody but the node at hand reads it."""
+        return self.operations.get(name) if self.uses[name] == uses else None
+
+    def _shape(self, name: str) -> Shape:
+        if name in self.shapes:
+            return self.shapes[name]
+        value = self.constants.get(name)
+        if value is None:
+            raise UnsupportedProgramError(f"tensor {name}")
+        sizes = (1,) * (4 - value.ndim) + value.shape
+        if value.ndim > 4 or sizes[0] != 1:
+            raise UnsupportedProgramError(f"a constant of shape {list(value.shape)}")
+        return sizes[1], sizes[2], sizes[3]
+
+    def _convolution(self, node: Node) -> None:
+        weight = self.constants.get(node.inputs[1])
+        if weight is None or weight.ndim != 4 or weight.shape[2] != weight.shape[3]:
+            raise UnsupportedProgramError("a convolution whose kernel is no square constant")
+        out_channels, per_group, kernel, _ = weight.shape
+        bias = np.zeros(out_channels, np.float32)
+        if len(node.inputs) > 2 and node.inputs[2]:
+            bias = self.constants[node.inputs[2]].reshape(-1).astype(np.float32)
+        weight = weight.astype(np.float32)
+        stride, pads = _stride_and_pads(node, kernel)
+        source, offset = self.offsets.get(node.inputs[0], (self._name(node.inputs[0]), None))
+        channels, rows, columns = self._shape(source)
+        size = tuple(
+            (length + pads[axis] + pads[axis + 2] - kernel) // stride + 1
+            for axis, length in enumerate((rows, columns))
+        )
+        shape = (out_channels, size[0], size[1])
+        options = {"kernel": kernel, "stride": stride, "pads": pads}
+        groups = node.attributes.get("group", 1)
+        is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
+        if groups == 1 and kernel == 1 and stride == 1 and not any(pads) and offset is None:
+            self._emit(
+                Operation("dense", (source,), node.output, shape, weight[:, :, 0, 0].T, bias)
+            )
+        elif groups == 1 and source in self.graph.inputs and not is_depthwise:
+            options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
+            self._emit(
+                Operation("convolution", (source,), node.output, shape, weight, bias,
+                          options=options)
+            )  # fmt: skip
+        elif is_depthwise:
+            weight = weight[:, 0].transpose(1, 2, 0).reshape(kernel * kernel, channels)
+            kind = "weighted_sum" if kernel == 1 and stride == 1 else "depthwise"
+            self._emit(
+                Operation(kind, (source,), node.output, shape, weight, bias, options=options)
+            )
+        else:
+            raise UnsupportedProgramError(f"a convolution of {groups} groups, kernel {kernel}")
+
+    def _activate(self, node: Node, activation: Activation) -> None:
+        self._activate_tensor(self._name(node.inputs[0]), node.output, activation, uses=1)
+
+    def _activate_tensor(self, x: str, output: str, activation: Activation, uses: int) -> None:
+        before = self._only_reader(x, uses)
+        if before is not None and before.kind in _PRODUCTS and before.activation == IDENTITY:
+            del self.operations[x]
+            self._emit(before.named(output, activation=activation))
+        else:
+            options = {"function": "clip"}
+            self._emit(Operation("function", (x,), output, self._shape(x), activation=activation,
+                                 options=options))  # fmt: skip
+
+    def _hard_sigmoid(self, node: Node) -> None:
+        alpha, beta = node.attributes.get("alpha", 0.2), node.attributes.get("beta", 0.5)
+        gate = Activation(alpha, beta, 0.0, 1.0)
+        # With its factor still to come it may turn out to be a hard swish.
+        x = self._name(node.inputs[0])
+        self._emit(Operation("function", (x,), node.output, self._shape(x), activation=gate,
+                             options={"function": "clip"}))  # fmt: skip
+        if not self._is_own_factor(node.output, x):
+            before = self._only_reader(x)
+            if before is not None and before.kind in _PRODUCTS and before.activation == IDENTITY:
+                del self.operations[x], self.operations[node.output]
+                self._emit(before.named(node.output, activation=gate))
+
+    def _is_own_factor(self, gate: str, x: str) -> bool:
+        """Whether the gate's only reader multiplies it with what it was made of."""
+        readers = [node for node in self.graph.nodes if gate in node.inputs]
+        if self.uses[gate] != 1 or len(readers) != 1:
+            return False
+        return readers[0].kind == "Mul" and x in map(self._name, readers[0].inputs)
+
+    def _hard_swish(self, node: Node) -> None:
+        self._activate(node, Activation(1 / 6, 0.5, 0.0, 1.0, multiply=True))
+
+    def _clip(self, node: Node) -> None:
+        bounds = [
+            float(self.constants[name]) if name else default
+            for name, default in zip(
+                (*node.inputs[1:], "", "")[:2], (-float("inf"), float("inf")), strict=True
+            )
+        ]
+        low = node.attributes.get("min", bounds[0])
+        high = node.attributes.get("max", bounds[1])
+        self._activate(node, Activation(low=low, high=high))
+
+    def _product(self, node: Node) -> None:
+        a, b = map(self._name, node.inputs)
+        for x, gate in ((a, b), (b, a)):
+            made = self._only_reader(gate)
+            if made is None or made.kind != "function" or made.inputs != (x,):
+                continue
+            if made.options["function"] == "clip" and not made.activation.multiply:
+                del self.operations[gate]
+                swish = replace(made.activation, multiply=True)
+                self._activate_tensor(x, node.output, swish, uses=2)
+                return
+            if made.options["function"] == "sigmoid":
+                del self.operations[gate]
+                self._emit(made.named(node.output, options={"function": "silu"}))
+                return
+        for x, factors in ((a, b), (b, a)):
+            shape, other = self._shape(x), self._shape(factors)
+            if shape[1:] != (1, 1) and other == (shape[0], 1, 1):
+                self._emit(Operation("scale", (x, factors), node.output, shape))
+                return
+        self._combine(node, a, b, is_product=True)
+
+    def _sum(self, node: Node) -> None:
+        a, b = map(self._name, node.inputs)
+        for x, y in ((a, b), (b, a)):
+            if self._is_frame(x) and y in self.constants and self._shape(y)[1:] == (1, 1):
+                source, offset = self.offsets.get(x, (x, np.float32(0)))
+                added = np.broadcast_to(
+                    offset + self.constants[y].reshape(-1).astype(np.float32),
+                    self._shape(source)[0],
+                )
+                self.offsets[node.output] = (source, added)
+                return
+        if self._joined_taps(node, a, b):
+            return
+        for x, y in ((a, b), (b, a)):
+            product = self._only_reader(x)
+            joins = product is not None and product.kind in _WITH_SHORTCUT
+            free = product is not None and product.shortcut is None
+            fits = product is not None and product.activation == IDENTITY
+            same = product is not None and y in self.shapes and self.shapes[y] == product.shape
+            if product is not None and joins and free and fits and same:
+                del self.operations[x]
+                self._emit(product.named(node.output, shortcut=y))
+                return
+        self._combine(node, a, b, is_product=False)
+
+    def _joined_taps(self, node: Node, a: str, b: str) -> bool:
+        one, other = self._only_reader(a), self._only_reader(b)
+        for taps in (one, other):
+            if taps is None or taps.kind != "weighted_sum" or taps.activation != IDENTITY:
+                return False
+        if one is None or other is None or one.weights is None or other.weights is None:
+            return False
+        if one.bias is None or other.bias is None or one.shape != other.shape:
+            return False
+        del self.operations[a], self.operations[b]
+        self._emit(
+            one.named(
+                node.output,
+                inputs=(*one.inputs, *other.inputs),
+                weights=np.concatenate([one.weights, other.weights]),
+                bias=one.bias + other.bias,
+            )
+        )
+        return True
+
+    def _is_frame(self, name: str) -> bool:
+        """Whether it is a picture: an input of several pixels that is added to a constant."""
+        info = self.graph.inputs.get(name)
+        return name in self.offsets or (info is not None and info.shape[1:] != (1, 1))
+
+    def _combine(self, node: Node, a: str, b: str, is_product: bool) -> None:
+        if any(self._is_integer(name) for name in (a, b)):
+            step = self.constants.get(b)
+            if is_product or step is None or step.size != 1:
+                raise UnsupportedProgramError("arithmetic of integers but adding a constant")
+            options = {"step": int(step.reshape(()))}
+            self._emit(Operation("count", (a,), node.output, (1, 1, 1), options=options))
+            return
+        shapes = [self._shape(a), self._shape(b)]
+        largest = max(shapes, key=lambda shape: int(np.prod(shape)))
+        if any(shape != largest and int(np.prod(shape)) != 1 for shape in shapes):
+            raise UnsupportedProgramError(f"{node.kind} of {shapes[0]} and {shapes[1]}")
+        options = {"is_product": is_product}
+        self._emit(Operation("combine", (a, b), node.output, largest, options=options))
+
+    def _is_integer(self, name: str) -> bool:
+        info = self.graph.inputs.get(name)
+        made = self.operations.get(name)
+        return (info is not None and info.dtype == np.int32) or (
+            made is not None and made.kind == "count"
+        )
+
+    def _mean(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        channels, rows, columns = self._shape(x)
+        options = {"pixels": rows * columns}
+        self._emit(Operation("mean", (x,), node.output, (channels, 1, 1), options=options))
+
+    def _average(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        kernel = node.attributes["kernel_shape"][0]
+        stride, pads = _stride_and_pads(node, kernel)
+        if any(pads) and node.attributes.get("count_include_pad", 0):
+            raise UnsupportedProgramError("average pooling that counts its padding")
+        channels, rows, columns = self._shape(x)
+        size = [
+            (length + pads[axis] + pads[axis + 2] - kernel) // stride + 1
+            for axis, length in enumerate((rows, columns))
+        ]
+        options = {"kernel": kernel, "stride": stride, "pads": pads}
+        shape = (channels, size[0], size[1])
+        self._emit(Operation("average", (x,), node.output, shape, options=options))
+
+    def _concat(self, node: Node) -> None:
+        names = tuple(map(self._name, node.inputs))
+        shapes = [self._shape(name) for name in names]
+        if node.attributes["axis"] != 1 or any(shape[1:] != (1, 1) for shape in shapes):
+            raise UnsupportedProgramError("concatenation but of channels of single pixels")
+        shape = (sum(shape[0] for shape in shapes), 1, 1)
+        self._emit(Operation("concat", names, node.output, shape))
+
+    def _cast(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        if x in self.graph.inputs and self.graph.inputs[x].dtype == np.uint8:
+            channels = self._shape(x)[0]
+            self.offsets[node.output] = (x, np.zeros(channels, np.float32))
+        elif self._is_integer(x):
+            self._emit(Operation("number", (x,), node.output, (1, 1, 1)))
+        else:
+            raise UnsupportedProgramError("a cast of what is no frame and no counter")
+
+    def _reshape(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        target = self.constants.get(node.inputs[1])
+        sizes = [] if target is None else [int(size) for size in target]
+        if sizes[:1] not in ([-1], [0]) or self._shape(x)[1:] != (1, 1) or len(sizes) != 2:
+            raise UnsupportedProgramError("a reshape but of single pixels to rows")
+        self.alias[node.output] = x
+        self.uses[x] += self.uses[node.output]
+
+    def _function(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        options = {"function": _FUNCTIONS[node.kind]}
+        self._emit(Operation("function", (x,), node.output, self._shape(x), options=options))
+
+
+def _stride_and_pads(node: Node, kernel: int) -> tuple[int, tuple[int, int, int, int]]:
+    strides = node.attributes.get("strides", [1, 1])
+    pads = tuple(node.attributes.get("pads", [0, 0, 0, 0]))
+    automatic = node.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID", b"")
+    dilated = any(size != 1 for size in node.attributes.get("dilations", [1, 1]))
+    if strides[0] != strides[1] or dilated or automatic or node.attributes.get("ceil_mode", 0):
+        raise UnsupportedProgramError(f"{node.kind} with these strides, dilations or padding")
+    return strides[0], (pads[0], pads[1], pads[2], pads[3])

@@ -1,0 +1,173 @@
+"""Every operation once more in plain NumPy, to hold the compiled ones against (`checked`).
+
+Maps are [streams, C, H, W]. Products are in float64; sums and products of two maps are in float32
+as the compiled ones are, since a compensated sum depends on how they round.
+"""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from paddlevideo.runtime.engines.compiled.operations import Activation, Operation
+
+Maps = Mapping[str, np.ndarray]
+
+
+def reference(operation: Operation, maps: Maps, constants: Maps) -> np.ndarray:
+    """What ``operation`` makes of ``maps``, [streams, C, H, W].
+
+    Args:
+        maps: by name; pictures as they are.
+        constants: of the program, by name.
+    """
+    inputs = [maps[name] if name in maps else _as_map(constants[name]) for name in operation.inputs]
+    return _KINDS[operation.kind](operation, inputs, maps)
+
+
+def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
+    """``clip(alpha x + beta, low, high)``, times x where ``multiply``."""
+    bounded = np.clip(activation.alpha * x + activation.beta, activation.low, activation.high)
+    return bounded * x if activation.multiply else bounded
+
+
+def _as_map(constant: np.ndarray) -> np.ndarray:
+    """A constant as a map of one stream."""
+    return constant.reshape((1,) * (4 - constant.ndim) + constant.shape)
+
+
+def _finished(operation: Operation, total: np.ndarray, maps: Maps) -> np.ndarray:
+    """Bias, shortcut and activation behind a product."""
+    if operation.bias is not None:
+        total = total + operation.bias.astype(np.float64)[:, None, None]
+    if operation.shortcut is not None:
+        total = total + maps[operation.shortcut]
+    return activate(total, operation.activation)
+
+
+def _product(x_BCHW: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """A matrix [depth, channels] on each pixel."""
+    return np.einsum("bchw,cd->bdhw", x_BCHW.astype(np.float64), weights.astype(np.float64))
+
+
+def _dense(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    x: np.ndarray = inputs[0].astype(np.float64)
+    if operation.gate is not None:
+        x = x * maps[operation.gate]
+    return _finished(operation, _product(x, _weights(operation)), maps)
+
+
+def _windows(x_BCHW: np.ndarray, operation: Operation, fill: float = 0.0) -> np.ndarray:
+    """What a window sees at each place: [B, C, H_out, W_out, kernel, kernel]."""
+    top, left, bottom, right = operation.options["pads"]
+    kernel, stride = operation.options["kernel"], operation.options["stride"]
+    padded: np.ndarray = np.pad(
+        x_BCHW.astype(np.float64),
+        ((0, 0), (0, 0), (top, bottom), (left, right)),
+        constant_values=fill,
+    )
+    by_rows: np.ndarray = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=2)
+    seen: np.ndarray = np.lib.stride_tricks.sliding_window_view(by_rows, kernel, axis=3)
+    return seen[:, :, ::stride, ::stride]
+
+
+def _convolution(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    offset = operation.options["offset"].astype(np.float64)[:, None, None]
+    seen = _windows(inputs[0].astype(np.float64) + offset, operation)
+    weights: np.ndarray = _weights(operation).astype(np.float64)
+    return _finished(operation, np.einsum("bchwyx,dcyx->bdhw", seen, weights), maps)
+
+
+def _depthwise(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    x, expand = inputs[0], operation.expand
+    if expand is not None:
+        x = _finished(expand, _product(x, _weights(expand)), maps)
+    kernel = operation.options["kernel"]
+    weights: np.ndarray = _weights(operation).astype(np.float64).reshape(kernel, kernel, -1)
+    seen = _windows(x, operation)
+    return _finished(operation, np.einsum("bchwyx,yxc->bchw", seen, weights), maps)
+
+
+def _weighted_sum(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    weights: np.ndarray = _weights(operation).astype(np.float64)[:, :, None, None]
+    terms = [x * weight for x, weight in zip(inputs, weights, strict=True)]
+    return _finished(operation, np.sum(terms, axis=0), maps)
+
+
+def _mean(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return inputs[0].mean(axis=(2, 3), keepdims=True, dtype=np.float64)
+
+
+def _scale(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return inputs[0].astype(np.float64) * inputs[1]
+
+
+def _average(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    """What is outside the map does not count."""
+    return np.nanmean(_windows(inputs[0], operation, np.nan), axis=(4, 5))
+
+
+def _combine(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    one: np.ndarray = inputs[0].astype(np.float32)
+    other: np.ndarray = inputs[1].astype(np.float32)
+    return one * other if operation.options["is_product"] else one + other
+
+
+def _function(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    x: np.ndarray = inputs[0].astype(np.float64)
+    kind = operation.options["function"]
+    if kind == "clip":
+        return activate(x, operation.activation)
+    return _FUNCTIONS[kind](x)
+
+
+def _sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+_FUNCTIONS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "sigmoid": _sigmoid,
+    "silu": lambda x: x * _sigmoid(x),
+    "sine": np.sin,
+    "cosine": np.cos,
+    "floor": np.floor,
+    "reciprocal": lambda x: 1.0 / x,
+}
+
+
+def _concat(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return np.concatenate(inputs, axis=1)
+
+
+def _same(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return inputs[0]
+
+
+def _count(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return inputs[0] + np.int32(operation.options["step"])
+
+
+def _number(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    return inputs[0].astype(np.float32)
+
+
+def _weights(operation: Operation) -> np.ndarray:
+    if operation.weights is None:
+        raise ValueError(f"{operation.kind} without weights")
+    return operation.weights
+
+
+_KINDS: dict[str, Callable[[Operation, list[np.ndarray], Maps], np.ndarray]] = {
+    "dense": _dense,
+    "convolution": _convolution,
+    "depthwise": _depthwise,
+    "weighted_sum": _weighted_sum,
+    "mean": _mean,
+    "scale": _scale,
+    "average": _average,
+    "combine": _combine,
+    "function": _function,
+    "concat": _concat,
+    "copy": _same,
+    "count": _count,
+    "number": _number,
+}

@@ -1,0 +1,142 @@
+"""ONNX Runtime: the fastest here for one frame on a CPU."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.runtime.engines.base import EngineOptions, wrong_inputs
+from paddlevideo.runtime.engines.onnx_file import read_checked_bytes
+from paddlevideo.utils.cpu_threads import available_cores
+from paddlevideo.utils.errors import BundleError, DeviceError
+
+_GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+_FATAL_ONLY = 4  # errors come as exceptions too
+
+
+def has_onnxruntime() -> bool:
+    """Whether the package is installed; it is not imported."""
+    return importlib.util.find_spec("onnxruntime") is not None
+
+
+def has_onnx() -> bool:
+    """Whether the package that reads ONNX files is installed; ONNX Runtime does without."""
+    return importlib.util.find_spec("onnx") is not None
+
+
+def onnxruntime_errors() -> tuple[type[Exception], ...]:
+    """What ONNX Runtime raises; its own errors have no base of their own."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as state
+
+    own = [
+        kind for kind in vars(state).values() if isinstance(kind, type) and Exception in kind.mro()
+    ]
+    return (RuntimeError, ValueError, *own)
+
+
+class OnnxRuntimeEngine:
+    """A ``.onnx`` file in ONNX Runtime.
+
+    Args:
+        path: the file.
+        output_names: our names of the outputs, in the program's order.
+
+    Raises:
+        BundleError: the engine refuses the file.
+        DeviceError: the package is missing, or is asked for what it cannot do.
+    """
+
+    name = "onnxruntime"
+    together = 8  # past this, a larger batch gives no more frames a second on a core
+    shareable = True
+
+    def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
+        if not has_onnxruntime():
+            raise DeviceError(
+                "onnxruntime is not installed: pip install -r requirements-onnx.txt; or use "
+                "--engine paddle"
+            )
+        if not path.is_file():
+            raise BundleError(f"{path} is missing; export the model again")
+        import onnxruntime
+
+        # Given as bytes, so that nothing but the file is read.
+        data = read_checked_bytes(path) if has_onnx() else path.read_bytes()
+        self._library = onnxruntime
+        settings = onnxruntime.SessionOptions()
+        settings.intra_op_num_threads = options.cpu_threads or available_cores()
+        # A waiting thread would keep a core busy between two frames.
+        settings.add_session_config_entry("session.intra_op.allow_spinning", "0")
+        settings.log_severity_level = _FATAL_ONLY
+        try:
+            self._session = onnxruntime.InferenceSession(
+                data, settings, providers=_providers(options, onnxruntime)
+            )
+        except DeviceError:
+            raise
+        # Its own errors have no base of their own, and its bindings raise others.
+        except Exception as error:  # noqa: BLE001
+            raise BundleError(f"{path}: ONNX Runtime refuses it: {str(error)[:500]}") from None
+        self._errors = onnxruntime_errors()
+        self._path = path
+        self._output_names = list(output_names)
+        if len(self._output_names) != len(self._session.get_outputs()):
+            raise BundleError(
+                f"{path} has {len(self._session.get_outputs())} outputs where "
+                f"{len(self._output_names)} are named; export the model again"
+            )
+        # Asked for once: the session makes the whole list anew each time.
+        self._input_names = [node.name for node in self._session.get_inputs()]
+        self._known_inputs = set(self._input_names)
+        self._raw_outputs = [output.name for output in self._session.get_outputs()]
+
+    @property
+    def input_names(self) -> list[str]:
+        """The program's own names of its inputs."""
+        return list(self._input_names)
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the outputs of one batch.
+
+        Raises:
+            BundleError: the program is for inputs of another size or dtype.
+        """
+        tensors = {name: self.tensor(array) for name, array in inputs.items()}
+        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
+
+    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The same for tensors of the engine; every run allocates its outputs anew."""
+        if inputs.keys() != self._known_inputs:
+            raise wrong_inputs(self._path, inputs, self._input_names)
+        given = {name: inputs[name] for name in self._input_names}
+        try:
+            outputs = self._session.run_with_ort_values(self._raw_outputs, given)
+        except self._errors as error:
+            shapes = ", ".join(f"{k} {v.shape()} {v.data_type()}" for k, v in given.items())
+            raise BundleError(f"{self._path} cannot run on {shapes}: {error}") from None
+        return dict(zip(self._output_names, outputs, strict=True))
+
+    def tensor(self, array: np.ndarray) -> Any:
+        """A tensor of the engine that shares the array's memory."""
+        try:
+            return self._library.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
+        except self._errors as error:
+            raise BundleError(f"{self._path} cannot run on {array.dtype}: {error}") from None
+
+    def array(self, tensor: Any) -> np.ndarray:
+        """A copy of the engine's tensor."""
+        return tensor.numpy()
+
+
+def _providers(options: EngineOptions, library: Any) -> list[str]:
+    if options.use_tensorrt:
+        raise DeviceError("--use_tensorrt is Paddle's; use --engine paddle with it")
+    has_gpu = _GPU in library.get_available_providers()
+    if options.device == "gpu" and not has_gpu:
+        raise DeviceError(
+            "a GPU was asked for, but this ONNX Runtime has none; use --use_gpu=False, or install "
+            "onnxruntime-gpu"
+        )
+    return [_GPU, _CPU] if has_gpu and options.device != "cpu" else [_CPU]

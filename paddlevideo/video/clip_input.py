@@ -1,0 +1,82 @@
+"""`ClipView`: one way to make a clip of an open video, by a sampler and a list of transforms."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.video.description import transform_nodes
+from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
+
+
+class ClipView:
+    """Chooses frames and transforms them.
+
+    Args:
+        node: ``{sample: ..., transform: [...]}``.
+        where: YAML path of the node, for messages.
+
+    Attributes:
+        sampler: chooses the frames.
+        num_frames: frames of a clip (T).
+        output_layout: axes of a clip: ``TCHW``, ``CTHW`` or ``THWC``.
+        output_dtype: ``uint8``, or ``float32`` when a Normalization step is listed.
+        output_size: (height, width) of a clip; None where it depends on the video.
+
+    Raises:
+        ConfigError: an unknown component or argument, a wrong value, or steps in an order that
+            cannot work; the message names the YAML path.
+    """
+
+    def __init__(self, node: Mapping[str, Any], where: str) -> None:
+        self.sampler = SAMPLERS.build(node["sample"], f"{where}.sample")
+        self.transforms: list[Transform] = []
+        self.num_frames = self.sampler.num_frames
+        self.output_layout = "THWC"
+        self.output_dtype = "uint8"
+        self.output_size: Size = (None, None)
+        for step_node, at in transform_nodes(node, where):
+            self._append(step_node, at)
+
+    def _append(self, node: dict[str, Any], where: str) -> None:
+        TRANSFORMS.get(node["name"], where)  # here: the path without a doubled name
+        step = TRANSFORMS.build(node, where)
+        if step.layout_in != self.output_layout:
+            raise ConfigError(
+                f"{where}: takes a {step.layout_in} clip, but at this place in the list it is "
+                f"{self.output_layout}; mind the order: pictures, then Image2Array, then "
+                "Normalization"
+            )
+        if self.output_dtype != "uint8":
+            raise ConfigError(f"{where}: Normalization must be the last step")
+        self.transforms.append(step)
+        self.output_layout = step.layout_out
+        self.output_dtype = step.dtype_out or self.output_dtype
+        self.output_size = step.output_size(self.output_size)
+
+    def transform(
+        self, clip_THWC: np.ndarray, rng: np.random.Generator | None = None
+    ) -> np.ndarray:
+        """Apply the transforms alone, to frames that are already here (a camera's, for instance).
+
+        Args:
+            clip_THWC: uint8 RGB [T, H, W, 3], any T.
+            rng: for random steps; without it they draw as for sample 0 of seed 0.
+        """
+        rng = rng if rng is not None else generator(0, Stream.SAMPLE, 0, 0)
+        clip = clip_THWC
+        for step in self.transforms:
+            clip = step(clip, rng)
+        return clip
+
+    def clip_shape(self, unknown: int = 224) -> tuple[int, ...]:
+        """Return the shape of a clip in `output_layout`.
+
+        Args:
+            unknown: pixels to put where the size depends on the video.
+        """
+        height, width = self.output_size
+        sizes = {"T": self.num_frames, "C": 3, "H": height or unknown, "W": width or unknown}
+        return tuple(sizes[axis] for axis in self.output_layout)

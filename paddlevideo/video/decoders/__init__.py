@@ -1,0 +1,23 @@
+"""From a path to frames by number: one interface, one file per library."""
+
+from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource
+from paddlevideo.video.decoders.containers import reason
+from paddlevideo.video.decoders.decord import DecordSource
+from paddlevideo.video.decoders.frames import FrameDecoder, FrameFolder
+from paddlevideo.video.decoders.opencv import OpenCVSource
+from paddlevideo.video.decoders.pyav import PyAVSource, RgbConverter
+from paddlevideo.video.decoders.video import VideoDecoder
+
+__all__ = [
+    "DECODERS",
+    "Decoder",
+    "DecordSource",
+    "FrameDecoder",
+    "FrameFolder",
+    "FrameSource",
+    "OpenCVSource",
+    "PyAVSource",
+    "RgbConverter",
+    "VideoDecoder",
+    "reason",
+]

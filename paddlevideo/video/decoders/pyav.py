@@ -1,0 +1,129 @@
+"""Videos through PyAV (FFmpeg): the default, with an exact number of frames.
+
+What a header says about the number of frames is a hint at best (edit lists, truncated files,
+streams without a count), so frames are counted by decoding. Decoding costs far less than turning
+frames into RGB; so all frames are decoded once and kept as they are (YUV), and only the wanted
+ones are converted. A video whose frames are too large to keep is decoded a second time instead.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import av
+import numpy as np
+from av.video.reformatter import VideoReformatter
+
+from paddlevideo.utils.errors import DataError
+from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource, check_is_file
+from paddlevideo.video.decoders.containers import decoding_errors, open_file
+from paddlevideo.video.decoders.packets import ReadingTime, VideoFrames, warn_once
+from paddlevideo.video.decoders.times import FrameTimes
+
+
+class RgbConverter:
+    """Turns decoded frames into RGB.
+
+    One converter for all frames of a video: a new one per frame takes three times as long.
+    """
+
+    def __init__(self) -> None:
+        self._reformatter = VideoReformatter()
+
+    def convert(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
+        """Return uint8 RGB [height, width, 3], not turned."""
+        # BICUBIC is what OpenCV asks for; it matters for the chroma of 10-bit video only.
+        rgb_HWC: np.ndarray = self._reformatter.reformat(
+            frame, width, height, format="rgb24", interpolation="BICUBIC"
+        ).to_ndarray()
+        return rgb_HWC
+
+    def upright(self, frame: av.VideoFrame) -> np.ndarray:
+        """Return uint8 RGB [H, W, 3] of the frame's own size, turned as the file notes."""
+        rgb_HWC = self.convert(frame, frame.width, frame.height)
+        turns = round(frame.rotation / 90) % 4
+        return np.ascontiguousarray(np.rot90(rgb_HWC, turns)) if turns else rgb_HWC
+
+
+class PyAVSource(FrameSource):
+    """The first video stream of a file, every frame that decodes, in presentation order.
+
+    Damaged packets are skipped and counted, with a warning. Rotation noted in the file (display
+    matrix) is applied in quarter turns. The pixels equal those of OpenCV for 8-bit video.
+
+    Args:
+        path: any video file that FFmpeg reads.
+        keep_bytes: frames are kept between counting and reading up to this size.
+
+    Raises:
+        DataError: no such file, no video stream, not one frame decodes, most are lost, or a limit
+            is passed.
+    """
+
+    def __init__(self, path: str, keep_bytes: int = KEEP_BYTES) -> None:
+        check_is_file(path)
+        self.path = path
+        self._reading_time = ReadingTime(path)
+        self._kept: list[av.VideoFrame] | None = []
+        with decoding_errors(path), open_file(path) as container:
+            frames = self._frames(container)
+            self.times_seconds = self._count(frames, keep_bytes)
+            frames.check_losses()
+            self.fps = frames.rate
+            self.frames_lost = frames.frames_lost
+            self.num_frames = frames.frames_read
+            if frames.damage:
+                warn_once(f"{path}: {frames.losses()}; the others are used")
+
+    def _frames(self, container: av.container.InputContainer) -> VideoFrames:
+        times = FrameTimes(self.path, None)
+        return VideoFrames(container, self.path, times, self._reading_time)
+
+    def _count(self, frames: VideoFrames, keep_bytes: int) -> np.ndarray:
+        """Decode everything; return the times, and keep the frames unless they are too large."""
+        times_seconds = []
+        kept_bytes = 0
+        for frame, seconds in frames:
+            times_seconds.append(seconds)
+            if self._kept is not None:
+                kept_bytes += sum(plane.buffer_size for plane in frame.planes)
+                self._kept.append(frame)
+                if kept_bytes > keep_bytes:
+                    self._kept = None
+        return np.array(times_seconds, np.float64)
+
+    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        if self._kept is not None:
+            if not self._kept:
+                raise DataError(f"{self.path}: reading from a closed source")
+            yield from _upright(self._kept[i] for i in wanted)
+            return
+        with open_file(self.path) as container:
+            frames = (frame for frame, _ in self._frames(container))
+            yield from _upright(_pick(frames, wanted))
+
+    def close(self) -> None:
+        self._kept = []
+
+
+def _upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
+    """Turn frames into RGB, all in the size and rotation of the first."""
+    converter = RgbConverter()
+    size: tuple[int, int] | None = None
+    turns = 0
+    for frame in frames:
+        if size is None:
+            size = (frame.width, frame.height)
+            turns = round(frame.rotation / 90) % 4
+        image_HWC = converter.convert(frame, *size)
+        yield np.rot90(image_HWC, turns) if turns else image_HWC
+
+
+def _pick(frames: Iterator[av.VideoFrame], wanted: np.ndarray) -> Iterator[av.VideoFrame]:
+    """Yield the frames whose number is in ``wanted`` (ascending); stop after the last."""
+    remaining = iter(wanted.tolist())
+    target = next(remaining, None)
+    for number, frame in enumerate(frames):
+        if number == target:
+            yield frame
+            target = next(remaining, None)
+            if target is None:
+                return

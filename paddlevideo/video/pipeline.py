@@ -1,0 +1,156 @@
+"""The pipeline: decode, sample, transform, from one description, for every use of a clip."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.video.clip_input import ClipView
+from paddlevideo.video.decoders.base import DECODERS, FrameSource
+from paddlevideo.video.description import (
+    check_keys,
+    described_views,
+    for_video_files,
+    plain_copy,
+)
+from paddlevideo.video.sample import Sample
+
+
+class Pipeline:
+    """Turns a sample's path into a clip, or into one clip for each of several views.
+
+    Training, test, export, prediction and streaming all build this from the same description.
+    Whatever the number of views, the video is opened and decoded once.
+
+    Args:
+        description: ``{decode: ..., sample: ..., transform: [...]}``, or ``{decode: ..., views:
+            {name: {sample: ..., transform: [...]}}}``; see `description`.
+        where: YAML path of the description, for messages.
+        training: whether the steps draw at random.
+
+    Attributes:
+        description: the description as a plain dict, to be stored with an exported model.
+        views: what makes each clip, by the clip's name: ``clip``, or ``clip_<view>``.
+
+    Raises:
+        ConfigError: an unknown key, component or argument, a wrong value, or steps in an order
+            that cannot work; the message names the YAML path.
+    """
+
+    def __init__(
+        self, description: Mapping[str, Any], where: str = "PIPELINE", training: bool = False
+    ) -> None:
+        check_keys(description, where)
+        self.description = plain_copy(description)
+        self.training = training
+        self.decoder = DECODERS.build(description["decode"], f"{where}.decode")
+        self.views = {
+            name: ClipView(node, at)
+            for name, (node, at) in described_views(description, where).items()
+        }
+        self._where = where
+
+    @property
+    def view(self) -> ClipView:
+        """The view of a pipeline that has one.
+
+        Raises:
+            ConfigError: it has several.
+        """
+        return self.views[self._only_name()]
+
+    def _only_name(self) -> str:
+        if len(self.views) > 1:
+            raise ConfigError(
+                f"{self._where}: gives {', '.join(self.views)}, where a single clip is wanted; "
+                "write sample and transform without views"
+            )
+        return next(iter(self.views))
+
+    @staticmethod
+    def check(description: Mapping[str, Any], where: str = "PIPELINE") -> None:
+        """Check names, arguments and the order of the steps; no file is touched.
+
+        Raises:
+            ConfigError: naming the YAML path, such as ``PIPELINE.train.transform[0].Scale``.
+        """
+        Pipeline(description, where)
+
+    # Where people look for it.
+    for_video_files = staticmethod(for_video_files)
+
+    def __call__(self, sample: Sample) -> Sample:
+        """Decode, sample and transform; set clips, frame_indices and num_frames.
+
+        Raises:
+            DataError: the sample cannot be read or does not fit a step; names the file.
+        """
+        rngs = self._rngs(sample.rng)
+        with self.decoder.open(sample) as frames:
+            sample.frames = frames
+            sample.num_frames = frames.num_frames
+            sample.frames_lost = frames.frames_lost
+            try:
+                sample.frame_indices = self._choose(frames, rngs, sample.training)
+            except DataError as error:
+                raise DataError(f"{sample.path}: {error}") from None
+            clips_THWC = _read_once(frames, sample.frame_indices)
+        sample.frames = None
+        try:
+            sample.clips = {
+                name: view.transform(clips_THWC.pop(name), rngs[name])
+                for name, view in self.views.items()
+            }
+        except DataError as error:
+            raise DataError(f"{sample.path}: {error}") from None
+        return sample
+
+    def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
+        """A generator for each view, so that what one draws does not depend on the others."""
+        if len(self.views) == 1:
+            return dict.fromkeys(self.views, rng)
+        return dict(zip(self.views, rng.spawn(len(self.views)), strict=True))
+
+    def _choose(
+        self, frames: FrameSource, rngs: Mapping[str, np.random.Generator], training: bool
+    ) -> dict[str, np.ndarray]:
+        return {
+            name: view.sampler.indices(
+                frames.num_frames, rngs[name], training, frames.kind, frames.times_seconds
+            )
+            for name, view in self.views.items()
+        }
+
+    def load_sample(self, path: str, seed: int = 0) -> Sample:
+        """Return the sample of one video file (or folder of frames), for prediction.
+
+        It holds the clips by name and how many frames were read and lost.
+
+        Raises:
+            DataError: the file cannot be read; names it and says why.
+        """
+        rng = generator(seed, Stream.SAMPLE, 0, 0)
+        return self(Sample(path=str(path), label=None, rng=rng, training=self.training))
+
+    def load_views(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
+        """Return the clips of `load_sample` alone."""
+        return self.load_sample(path, seed).clips
+
+    def load(self, path: str, seed: int = 0) -> np.ndarray:
+        """Return the clip of one video file; as `load_views`, of a pipeline with one view.
+
+        Raises:
+            ConfigError: the pipeline has several views.
+            DataError: the file cannot be read; names it and says why.
+        """
+        name = self._only_name()
+        return self.load_views(path, seed)[name]
+
+
+def _read_once(frames: FrameSource, indices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Read the frames of all views in one pass, whichever of them they share."""
+    clip_THWC = frames.read(np.concatenate(list(indices.values())))
+    ends = np.cumsum([len(numbers) for numbers in indices.values()])
+    return dict(zip(indices, np.split(clip_THWC, ends[:-1]), strict=True))

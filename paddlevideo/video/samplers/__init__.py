@@ -1,0 +1,1 @@
+"""Frame samplers: which frames of a video become the clip. One file each."""

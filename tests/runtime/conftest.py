@@ -1,0 +1,57 @@
+"""One small exported model, shared by all tests of this folder, and a video to classify."""
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+from modeling.conftest import randomise
+from video.conftest import write_video
+
+from paddlevideo.export import export_clip_model
+from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.runtime import Bundle
+
+NUM_CLASSES = 5
+LABELS = ["abseiling", "tai chi", "Übung: Knie", "日本", "no"]
+PIPELINE = {
+    "decode": {"name": "VideoDecoder"},
+    "sample": {"name": "UniformSampler", "num_frames": 4},
+    "transform": [
+        {"Scale": {"short_size": 36}},
+        {"CenterCrop": {"target_size": 32}},
+        "Image2Array",
+    ],
+}
+
+
+def clips(batch: int, seed: int = 0) -> np.ndarray:
+    """Random pixels of the exported size."""
+    return np.random.default_rng(seed).integers(0, 256, (batch, 4, 3, 32, 32), np.uint8)
+
+
+@pytest.fixture(scope="session")
+def model():
+    paddle.seed(0)
+    section = model_section("movinet_a0_base", num_classes=NUM_CLASSES)
+    return randomise(build_recognizer(section)).eval()
+
+
+@pytest.fixture(scope="session")
+def exported(model, tmp_path_factory) -> Bundle:
+    """The bundle as it was exported; tests must not change it."""
+    return export_clip_model(
+        model, PIPELINE, tmp_path_factory.mktemp("export") / "bundle", "MoViNetA0", LABELS
+    )
+
+
+@pytest.fixture
+def bundle_dir(exported, tmp_path) -> Path:
+    """A copy that a test may spoil."""
+    return Path(shutil.copytree(exported.folder, tmp_path / "bundle"))
+
+
+@pytest.fixture(scope="session")
+def video(tmp_path_factory) -> Path:
+    return write_video(tmp_path_factory.mktemp("video") / "my video.mp4", 12)
