@@ -16,8 +16,8 @@ import paddle
 
 from paddlevideo.apps.recipes import run_command
 from paddlevideo.modeling import build_recognizer, list_models, model_section
-from paddlevideo.modeling.clip_spec import ClipSpec
-from paddlevideo.modeling.complexity import ModelFacts, frames_per_second, model_facts
+from paddlevideo.modeling.complexity import ModelComplexity, frames_per_second, model_complexity
+from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.utils.config import apply_override
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 from paddlevideo.utils.files import write_text
@@ -64,11 +64,13 @@ def matching(pattern: str) -> list[str]:
     return names
 
 
-def facts_of(name: str, options: dict[str, Any], arguments: argparse.Namespace) -> ModelFacts:
+def complexity_of(
+    name: str, options: dict[str, Any], arguments: argparse.Namespace
+) -> ModelComplexity:
     with paddle.LazyGuard():  # shapes are enough: drawing initial values takes longer than the rest
         section = model_section(name, num_classes=arguments.num_classes, **options)
         model = build_recognizer(section, name)
-    return model_facts(model, arguments.frames, arguments.size)
+    return model_complexity(model, arguments.frames, arguments.size)
 
 
 # --- one row a model
@@ -82,28 +84,28 @@ def short_number(count: int) -> str:
     return f"{count:,}"
 
 
-def pixels(clip: ClipSpec) -> str:
+def pixels(clip: InputSpec) -> str:
     return f"{clip.height}x{clip.width}"
 
 
-def row(name: str, facts: ModelFacts) -> dict[str, str]:
+def row(name: str, complexity: ModelComplexity) -> dict[str, str]:
     """The cells of one model by column; an ensemble lists its members' inputs with ``+``."""
 
     def each(text: Any) -> str:
-        return " + ".join(str(text(clip)) for clip in facts.inputs.values())
+        return " + ".join(str(text(clip)) for clip in complexity.inputs.values())
 
-    streams = facts.num_states > 0
+    streams = complexity.num_states > 0
     return {
         "model": name,
-        "parameters": f"{facts.parameters:,}",
-        "trainable": f"{facts.trainable_parameters:,}",
-        "backbone": f"{facts.backbone_parameters:,}",
-        "MACs/clip": short_number(facts.multiply_adds_per_clip),
-        "MACs/frame": short_number(facts.multiply_adds_per_frame) if streams else _NONE,
-        "states": str(facts.num_states) if streams else _NONE,
-        "buffers": str(facts.num_stream_buffers) if streams else _NONE,
-        "state MB": f"{facts.state_bytes / 1e6:.2f}" if streams else _NONE,
-        "field": _NONE if facts.receptive_field is None else str(facts.receptive_field),
+        "parameters": f"{complexity.parameters:,}",
+        "trainable": f"{complexity.trainable_parameters:,}",
+        "backbone": f"{complexity.backbone_parameters:,}",
+        "MACs/clip": short_number(complexity.multiply_adds_per_clip),
+        "MACs/frame": short_number(complexity.multiply_adds_per_frame) if streams else _NONE,
+        "states": str(complexity.num_states) if streams else _NONE,
+        "buffers": str(complexity.num_stream_buffers) if streams else _NONE,
+        "state MB": f"{complexity.state_bytes / 1e6:.2f}" if streams else _NONE,
+        "field": _NONE if complexity.receptive_field is None else str(complexity.receptive_field),
         "frames": each(lambda clip: clip.num_frames),
         "pixels": each(pixels),
         "stride": each(lambda clip: clip.stride_frames),
@@ -115,9 +117,9 @@ def row(name: str, facts: ModelFacts) -> dict[str, str]:
 # --- formats
 
 
-def as_table(facts: dict[str, ModelFacts]) -> str:
+def as_table(complexity: dict[str, ModelComplexity]) -> str:
     """Aligned columns: names to the left, numbers to the right."""
-    rows = [row(name, one) for name, one in facts.items()]
+    rows = [row(name, one) for name, one in complexity.items()]
     lines = [list(rows[0]), *(list(one.values()) for one in rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return "".join(
@@ -130,15 +132,15 @@ def as_table(facts: dict[str, ModelFacts]) -> str:
     )
 
 
-def as_markdown(facts: dict[str, ModelFacts]) -> str:
-    rows = [row(name, one) for name, one in facts.items()]
+def as_markdown(complexity: dict[str, ModelComplexity]) -> str:
+    rows = [row(name, one) for name, one in complexity.items()]
     lines = [list(rows[0]), ["---"] + ["---:"] * (len(rows[0]) - 1)]
     lines += [[f"`{name}`", *cells] for name, *cells in (one.values() for one in rows)]
     return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
-def as_json(facts: dict[str, ModelFacts]) -> str:
-    return json.dumps({name: asdict(one) for name, one in facts.items()}, indent=2) + "\n"
+def as_json(complexity: dict[str, ModelComplexity]) -> str:
+    return json.dumps({name: asdict(one) for name, one in complexity.items()}, indent=2) + "\n"
 
 
 FORMATS = {"table": as_table, "markdown": as_markdown, "json": as_json}
@@ -150,7 +152,9 @@ def main() -> None:
     options: dict[str, Any] = {}
     for option in arguments.option:
         apply_override(options, option)
-    text = FORMATS[arguments.format]({name: facts_of(name, options, arguments) for name in names})
+    text = FORMATS[arguments.format](
+        {name: complexity_of(name, options, arguments) for name in names}
+    )
     if arguments.output:
         try:
             write_text(arguments.output, text)

@@ -4,12 +4,11 @@ Commands are `main.py` and `tools/`; this file stands above the packages they pu
 """
 
 import argparse
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import paddle
-from paddle import nn
 
 from paddlevideo.convert import translate_config, translate_weights
 from paddlevideo.convert.found_options import require_options
@@ -19,6 +18,7 @@ from paddlevideo.convert.resolve import resolve
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.device import leave_signals_alone, setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
+from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
@@ -54,7 +54,7 @@ def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) ->
 Weights = str | Path | Mapping[str, str | Path]
 
 
-def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> None:
+def load_weights(model: Recognizer, weights: Weights, initial: bool = False) -> None:
     """Load weights (ours, PaddleVideo's, or released ones) into ``model``, all of them or nothing.
 
     A file is a ``.pdparams`` or ``.safetensors`` with our names or PaddleVideo's, or a
@@ -74,18 +74,27 @@ def load_weights(model: nn.Layer, weights: Weights, initial: bool = False) -> No
     if not isinstance(weights, Mapping):
         load(model, _read(weights, model, initial), str(weights))
         return
-    if not hasattr(model, "member_weights"):
-        raise WeightsError(
-            f"weights are given for {', '.join(weights)}, but the model is no ensemble of members; "
-            "name one file"
-        )
     source = ", ".join(f"{name}: {path}" for name, path in weights.items())
-    members = {name: _read(path) for name, path in weights.items()}
-    load(model, model.member_weights(members), source)
+    _require_members(weights, list(model.parts()))
+    arrays = {
+        f"{MEMBERS}.{member}.{name}": array
+        for member, path in weights.items()
+        for name, array in _read(path).items()
+    }
+    load(model, arrays, source)
+
+
+def _require_members(given: Iterable[str], members: Sequence[str]) -> None:
+    """Raise `WeightsError` unless there is a file for each member of an ensemble."""
+    what = f"weights are given for {', '.join(given)}"
+    if not members:
+        raise WeightsError(f"{what}, but the model is no ensemble of members; name one file")
+    if set(given) != set(members):
+        raise WeightsError(f"{what}; the members are {', '.join(members)}, and each needs a file")
 
 
 def _read(
-    path: str | Path, model: nn.Layer | None = None, initial: bool = False
+    path: str | Path, model: Recognizer | None = None, initial: bool = False
 ) -> dict[str, np.ndarray]:
     """The weights of a file under our names; a file that shows its options is held against them."""
     path = resolve(path)
@@ -108,7 +117,7 @@ def weights_files(weights: Weights | None) -> Weights | None:
     return None if weights is None else resolve(weights)
 
 
-def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> nn.Layer:
+def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -> Recognizer:
     """Build the recipe's recognizer from the recipe's seed; load ``weights`` if given.
 
     Args:
@@ -142,7 +151,7 @@ def train_recipe(
     Trainer(recipe, model, validate, precision, max_iters).run()
 
 
-def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> nn.Layer:
+def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Recognizer:
     """Set up device, processes and logging, and open the recipe's model; see `open_model`."""
     setup_device(recipe.device, recipe.num_threads)
     setup_distributed()

@@ -1,17 +1,14 @@
 """Compare a model with the options that a weights file shows."""
 
-from typing import Any
-
-from paddle import nn
-
 from paddlevideo.convert.imported import ImportedWeights
 from paddlevideo.modeling.builder import model_section
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.utils.errors import WeightsError
 
 _CLASSES = "num_classes"
 
 
-def require_options(imported: ImportedWeights, model: nn.Layer, initial: bool = False) -> None:
+def require_options(imported: ImportedWeights, model: Recognizer, initial: bool = False) -> None:
     """Raise unless ``model`` computes what the network of the file does.
 
     Args:
@@ -28,7 +25,7 @@ def require_options(imported: ImportedWeights, model: nn.Layer, initial: bool = 
     wanted["MODEL.head.activation"] = section["head"]["activation"]
     if not initial:
         wanted[f"MODEL.head.{_CLASSES}"] = section["head"][_CLASSES]
-    found = _options_of(model)
+    found = model.built_with()
     if "gating_activation" not in imported.options:  # without gates it does not matter
         wanted.pop("MODEL.backbone.gating_activation", None)
     wrong = [
@@ -43,20 +40,3 @@ def require_options(imported: ImportedWeights, model: nn.Layer, initial: bool = 
             + "\n".join(wrong)
             + f"\nor create_model({imported.model!r}, {arguments})"
         )
-
-
-def _options_of(model: nn.Layer) -> dict[str, Any]:
-    """What the model was built with, under the names of a config."""
-    backbone, head = getattr(model, "backbone", None), getattr(model, "head", None)
-    options = getattr(backbone, "options", None)
-    found = {
-        "MODEL.backbone.name": type(backbone).__name__,
-        "MODEL.backbone.model_type": getattr(backbone, "model_type", None),
-        "MODEL.head.activation": getattr(head, "activation_name", None),
-        f"MODEL.head.{_CLASSES}": getattr(model, _CLASSES, None),
-    }
-    for key, value in (vars(options) if options is not None else {}).items():
-        found[f"MODEL.backbone.{key}"] = value
-    if getattr(options, "factorised", False):  # both of its names are one network
-        found["MODEL.backbone.conv_type"] = "2plus1d"
-    return found

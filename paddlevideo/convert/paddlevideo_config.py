@@ -3,21 +3,22 @@
 import copy
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from paddlevideo.modeling import RECOGNIZERS
 from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.nodes import Node, ReadNode
 
 logger = logging.getLogger(__name__)
 
 _MOVINET = "MoViNetRecognizerFrame"
+_HEAD, _HEAD_THERE = "ClassifierHead", "MoViNetHead"
 # Switches of PaddleVideo that change nothing when off; on, they ask for what is not here.
 _OFF_SWITCHES = ("use_npu", "use_xpu", "use_mlu", "to_static", "is_distributed")
 _IMAGENET_MEAN, _IMAGENET_STD = [0.485, 0.456, 0.406], [0.229, 0.224, 0.225]
 _INFERENCE_HELPERS = ("ppTSM_Inference_helper", "ppTSN_Inference_helper")
 
 
-def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
+def translate_config(config: ReadNode) -> Node:
     """Return ``config`` in our vocabulary; one that is already ours comes back unchanged.
 
     Raises:
@@ -27,6 +28,7 @@ def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
     notes: list[str] = []
     _switches(translated, notes)
     _model(translated, notes)
+    _head_name(translated.get("MODEL"), "MODEL", notes)
     _inference(translated, notes)
     _pipelines(translated, notes)
     for note in notes:
@@ -34,7 +36,7 @@ def translate_config(config: Mapping[str, Any]) -> dict[str, Any]:
     return translated
 
 
-def _switches(config: dict[str, Any], notes: list[str]) -> None:
+def _switches(config: Node, notes: list[str]) -> None:
     for key in _OFF_SWITCHES:
         if config.pop(key, False):
             raise ConfigError(f"{key}: true is not available; remove the key")
@@ -44,7 +46,7 @@ def _switches(config: dict[str, Any], notes: list[str]) -> None:
         notes.append(f"use_gpu is read as device: {config['device']}")
 
 
-def _model(config: dict[str, Any], notes: list[str]) -> None:
+def _model(config: Node, notes: list[str]) -> None:
     model = config.get("MODEL")
     if not isinstance(model, dict) or not isinstance(model.get("backbone"), dict):
         return
@@ -52,7 +54,7 @@ def _model(config: dict[str, Any], notes: list[str]) -> None:
     is_paddlevideo = model.get("framework") == _MOVINET
     _refuse_other_models(model.get("framework"))
     if is_paddlevideo:
-        model.setdefault("head", {"name": "MoViNetHead"})
+        model.setdefault("head", {"name": _HEAD})
     for key in ("num_classes", "hidden_dim"):
         if key in backbone:
             head = model.setdefault("head", {})
@@ -73,8 +75,20 @@ def _model(config: dict[str, Any], notes: list[str]) -> None:
             notes.append("values are scaled by the pipeline's Normalization, not by the model")
 
 
-def _refuse_other_models(framework: Any) -> None:
-    """Of PaddleVideo's models one is served; a file of another is told so."""
+def _head_name(model: object, where: str, notes: list[str]) -> None:
+    """PaddleVideo's name of the head, of the model and of every member of an ensemble."""
+    if not isinstance(model, dict):
+        return
+    head, members = model.get("head"), model.get("members")
+    if isinstance(head, dict) and head.get("name") == _HEAD_THERE:
+        head["name"] = _HEAD
+        notes.append(f"{where}.head.name: {_HEAD_THERE} is read as {_HEAD}")
+    for name, member in members.items() if isinstance(members, dict) else ():
+        _head_name(member, f"{where}.members.{name}", notes)
+
+
+def _refuse_other_models(framework: object) -> None:
+    """Of PaddleVideo's models one is served; a file of another is refused, with these names."""
     known = (*RECOGNIZERS, _MOVINET)
     if isinstance(framework, str) and framework not in known:
         raise ConfigError(
@@ -83,9 +97,9 @@ def _refuse_other_models(framework: Any) -> None:
         )
 
 
-def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:
+def _movinet_of_paddlevideo(backbone: Node, notes: list[str]) -> None:
     """The network that the framework name stands for (reference, sections 3.2 and 3.3)."""
-    defaults: dict[str, Any] = {"padding": "paddlevideo", "bn_epsilon": 1e-5}
+    defaults: Node = {"padding": "paddlevideo", "bn_epsilon": 1e-5}
     if backbone.setdefault("causal", True):
         defaults["se_type"] = "2plus3d"
     if backbone.get("conv_type") == "2plus1d":
@@ -96,7 +110,7 @@ def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:
     notes.append(f"MoViNetRecognizerFrame is PaddleVideo's network: {shown}")
 
 
-def _decay_after_clip(optimizer: Any, notes: list[str]) -> None:
+def _decay_after_clip(optimizer: object, notes: list[str]) -> None:
     """Paddle's regularisers add the decay to gradients that are clipped already."""
     if not isinstance(optimizer, dict) or not optimizer.get("grad_clip"):
         return
@@ -107,24 +121,24 @@ def _decay_after_clip(optimizer: Any, notes: list[str]) -> None:
         notes.append("weight decay is added after grad_clip, as PaddleVideo does")
 
 
-def _lists_normalization(config: Mapping[str, Any]) -> bool:
+def _lists_normalization(config: ReadNode) -> bool:
     steps = [step for _, pipeline in _splits(config) for step in _as_list(pipeline, "transform")]
     return any(isinstance(step, (str, Mapping)) and "Normalization" in step for step in steps)
 
 
-def _splits(config: Mapping[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _splits(config: ReadNode) -> list[tuple[str, Node]]:
     """The pipelines by split. What is none is left to the recipe, whose errors say where."""
     pipelines = config.get("PIPELINE")
     items = pipelines.items() if isinstance(pipelines, Mapping) else ()
     return [(split, pipeline) for split, pipeline in items if isinstance(pipeline, dict)]
 
 
-def _as_list(pipeline: Mapping[str, Any], key: str) -> list[Any]:
+def _as_list(pipeline: ReadNode, key: str) -> list[object]:
     value = pipeline.get(key)
     return value if isinstance(value, list) else []
 
 
-def _pipelines(config: dict[str, Any], notes: list[str]) -> None:
+def _pipelines(config: Node, notes: list[str]) -> None:
     """Drop the choice between PIL images and arrays: clips are arrays throughout."""
     for split, pipeline in _splits(config):
         sample = pipeline.get("sample")
@@ -132,7 +146,7 @@ def _pipelines(config: dict[str, Any], notes: list[str]) -> None:
             notes.append(f"PIPELINE.{split}.sample.use_pil is dropped: clips are always arrays")
 
 
-def _inference(config: dict[str, Any], notes: list[str]) -> None:
+def _inference(config: Node, notes: list[str]) -> None:
     """PaddleVideo's helper class builds its own preprocessing; here that is a pipeline."""
     section = config.get("INFERENCE")
     if not isinstance(section, Mapping) or section.get("name") not in _INFERENCE_HELPERS:

@@ -15,6 +15,7 @@ from paddlevideo.export.export_onnx import check_onnx_packages, export_onnx
 from paddlevideo.export.onnx_weights import store_as_half
 from paddlevideo.export.static_programs import save_clip_program, save_step_program
 from paddlevideo.export.verify import verify_bundle
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.runtime.bundle import (
     Bundle,
     BundleManifest,
@@ -63,7 +64,7 @@ class ExportOptions:
 
 
 def export_clip_model(
-    model: nn.Layer,
+    model: Recognizer,
     pipeline: Mapping[str, Any],
     folder: str | Path,
     name: str,
@@ -74,7 +75,7 @@ def export_clip_model(
 
 
 def export_model(
-    model: nn.Layer,
+    model: Recognizer,
     pipeline: Mapping[str, Any],
     folder: str | Path,
     name: str,
@@ -143,7 +144,7 @@ def export_model(
 def _write_clip(
     folder: Path,
     name: str,
-    model: nn.Layer,
+    model: Recognizer,
     inputs: tuple[TensorSpec, ...],
     options: ExportOptions,
 ) -> BundleManifest:
@@ -163,13 +164,11 @@ def _write_clip(
     )
 
 
-def _step_program(model: nn.Layer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
+def _step_program(model: Recognizer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
     """The network of one frame, None for a bundle of clips."""
-    can_step = getattr(model, "has_step_program", False)
+    can_step = model.has_step_program
     if mode == "clip" or (mode == "auto" and not can_step):
         return None
-    if not hasattr(model, "step_program"):
-        raise ConfigError(f"{model.architecture} does not run frame by frame; use --mode clip")
     return model.step_program(*inputs[0].shape[-2:])
 
 
@@ -237,7 +236,7 @@ def _logits(model: nn.Layer, batch: int) -> TensorSpec:
 
 
 def _frame_rate(
-    model: nn.Layer, view: ClipView, training: Mapping[str, Any] | None, options: ExportOptions
+    model: Recognizer, view: ClipView, training: Mapping[str, Any] | None, options: ExportOptions
 ) -> float:
     """Frames a second of the stream; see `stream_frame_rate`."""
     trained = None
@@ -252,7 +251,7 @@ def _frame_rate(
     return stream_frame_rate(sources)
 
 
-def _inputs(model: nn.Layer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:
+def _inputs(model: Recognizer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:
     """What the program takes, in the order of the model's `forward`."""
     wanted = model.input_specs()
     if set(wanted) != set(views):

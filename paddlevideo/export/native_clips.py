@@ -9,7 +9,7 @@ import numpy as np
 import paddle
 from paddle import Tensor
 
-from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.progress import track
@@ -21,7 +21,7 @@ _SOURCE_FPS = 25.0  # of the videos that a native stride counts frames of
 _LARGEST_VALUE = 255.0
 
 
-def native_description(spec: ClipSpec) -> dict[str, Any]:
+def native_description(spec: InputSpec) -> dict[str, Any]:
     """The pipeline of evaluation for a native clip: middle of the video, centre of the frame."""
     short_side = spec.short_side or min(spec.height, spec.width)
     return {
@@ -40,7 +40,7 @@ def native_description(spec: ClipSpec) -> dict[str, Any]:
     }
 
 
-def native_clips(spec: ClipSpec, paths: Sequence[Path]) -> Iterator[Tensor]:
+def native_clips(spec: InputSpec, paths: Sequence[Path]) -> Iterator[Tensor]:
     """Yield a clip [1, T, 3, H, W] of each video, values in [0, 1].
 
     Videos that cannot be read are left out, with a warning for each.

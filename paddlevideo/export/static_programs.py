@@ -9,6 +9,7 @@ import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.export.half_weights import HalfWeights
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.runtime.bundle import StateQueue, TensorSpec
 
 
@@ -41,11 +42,11 @@ class _StepProgram(nn.Layer):
 
 
 def save_clip_program(
-    model: nn.Layer, inputs: Sequence[TensorSpec], path: Path, half: bool = False
+    model: Recognizer, inputs: Sequence[TensorSpec], path: Path, half: bool = False
 ) -> None:
     """Trace the model in evaluation mode and write it; the model keeps the mode it had.
 
-    What is written is the model's `clip_program` for clips of this size, where it has one.
+    What is written is the model's `clip_program` for clips of this size.
 
     Args:
         path: without the ending; ``.json`` and ``.pdiparams`` are written.
@@ -53,10 +54,8 @@ def save_clip_program(
     """
     was_training = model.training
     model.eval()
-    program = model
-    if hasattr(model, "clip_program"):
-        sizes = [(spec.shape[1], *spec.shape[3:]) for spec in inputs]
-        program = model.clip_program(*sizes).eval()
+    sizes = [(spec.shape[1], spec.shape[3], spec.shape[4]) for spec in inputs]
+    program = model.clip_program(*sizes).eval()
     try:
         _save(
             _ClipProgram(HalfWeights(program) if half else program),

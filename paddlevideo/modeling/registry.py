@@ -1,18 +1,15 @@
-"""The registries of the models' parts."""
-
-from collections.abc import Callable
-from typing import Any
+"""The registries of the models' parts, each with the interface that its components keep to."""
 
 from paddle import nn
 
-from paddlevideo.utils.registry import Registry
+from paddlevideo.modeling.interfaces import Backbone, Head, Recognizer
+from paddlevideo.utils.nodes import Node
+from paddlevideo.utils.registry import ClassRegistry, Registry
 
-BACKBONES: Registry[nn.Layer] = Registry("backbone")
-HEADS: Registry[nn.Layer] = Registry("head")
-LOSSES: Registry[nn.Layer] = Registry("loss")
-RECOGNIZERS: Registry[nn.Layer] = Registry("recognizer")
+BACKBONES: ClassRegistry[Backbone] = ClassRegistry("backbone", Backbone)
+HEADS: ClassRegistry[Head] = ClassRegistry("head", Head)
+LOSSES: ClassRegistry[nn.Layer] = ClassRegistry("loss", nn.Layer)
+RECOGNIZERS: ClassRegistry[Recognizer] = ClassRegistry("recognizer", Recognizer)
 
 # A preset is the MODEL section of a well-known model: (num_classes, backbone options) -> section.
-PRESETS: Registry[dict[str, Any]] = Registry("model")
-
-Preset = Callable[..., dict[str, Any]]
+PRESETS: Registry[Node] = Registry("model")

@@ -1,7 +1,7 @@
 """The states of a causal network: explicit arguments and results, never hidden buffers.
 
 A layer asks `StateExchange` for its old state by name and hands in the new one. The names are
-TensorFlow's (spec section 2.13); frame counters are int32 [B], one per stream of the batch, so
+TensorFlow's (docs/movinet.md); frame counters are int32 [B], one per stream of the batch, so
 that one stream can start anew alone.
 """
 
@@ -32,8 +32,8 @@ class StateSpec:
 class QueueSpec:
     """One state of an exported step: a queue of ``length`` tensors, the oldest first.
 
-    A step takes them all and gives the newest; the host moves the others up by one place, which
-    costs nothing. A state of one tensor is a queue of length 1.
+    A step takes them all and gives the newest; the host moves the others up by one position,
+    which costs nothing. A state of one tensor is a queue of length 1.
     """
 
     name: str
@@ -46,7 +46,7 @@ class QueueSpec:
         """Names of the program's inputs, the oldest first."""
         if self.length == 1:
             return [self.name]
-        return [f"{self.name}_{place}" for place in range(self.length)]
+        return [f"{self.name}_{index}" for index in range(self.length)]
 
     @property
     def output_name(self) -> str:

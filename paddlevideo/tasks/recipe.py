@@ -185,7 +185,7 @@ def _check_nodes(recipe: Recipe) -> None:
 
 def _check_inputs(recipe: Recipe) -> None:
     """Every pipeline gives the clips that the model takes, and values are scaled once."""
-    recognizer: Any = RECOGNIZERS.get(recipe.MODEL["framework"])
+    recognizer = RECOGNIZERS.get(recipe.MODEL["framework"])
     inputs = recognizer.inputs_of_node(recipe.MODEL)
     for where, description in (
         *((f"PIPELINE.{split}", getattr(recipe.PIPELINE, split)) for split in SPLITS),

@@ -6,8 +6,9 @@ the wrong type is one message with the YAML path, the bad key and the nearest go
 """
 
 import inspect
+from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, TypeVar, cast, get_type_hints
 
 import pydantic
 
@@ -28,7 +29,7 @@ class Registry(Generic[Component]):
 
     def __init__(self, kind: str) -> None:
         self.kind = kind
-        self._components: dict[str, Callable[..., Any]] = {}
+        self._components: dict[str, Callable[..., Component]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._components
@@ -44,6 +45,7 @@ class Registry(Generic[Component]):
         """Decorator factory: register under the given names (the first is the canonical one)."""
 
         def add(component: Registrable) -> Registrable:
+            self._check_component(component)
             for name in names:
                 if self._components.get(name, component) is not component:
                     raise ValueError(f"{self.kind} {name!r} is registered twice")
@@ -52,7 +54,10 @@ class Registry(Generic[Component]):
 
         return add
 
-    def get(self, name: str, where: str = "") -> Callable[..., Any]:
+    def _check_component(self, component: Callable[..., Any]) -> None:
+        """Raise `TypeError` for a component that this registry cannot hold."""
+
+    def get(self, name: str, where: str = "") -> Callable[..., Component]:
         """Return the component registered as ``name``; raise `ConfigError` naming ``where``."""
         if not isinstance(name, str) or name not in self._components:
             at = f"{where}: " if where else ""
@@ -99,6 +104,30 @@ class Registry(Generic[Component]):
             if _is_ours(component) and not isinstance(error, ArgumentError):
                 raise
             raise ConfigError(f"{where} ({node['name']}): {error}") from error
+
+
+class ClassRegistry(Registry[Component]):
+    """A registry of classes that keep to an interface, which is checked when one is registered.
+
+    Args:
+        interface: what they derive from; those of its methods that are abstract they must have.
+    """
+
+    def __init__(self, kind: str, interface: type) -> None:
+        super().__init__(kind)
+        self.interface = interface
+
+    def _check_component(self, component: Callable[..., Any]) -> None:
+        name, interface = component.__name__, self.interface.__name__
+        if not inspect.isclass(component) or not issubclass(component, self.interface):
+            raise TypeError(f"{name} is no {self.kind}: it does not derive from {interface}")
+        if isinstance(component, ABCMeta) and component.__abstractmethods__:
+            lacking = ", ".join(sorted(component.__abstractmethods__))
+            raise TypeError(f"{name} is no {self.kind}: it lacks {lacking} of {interface}")
+
+    def get(self, name: str, where: str = "") -> type[Component]:
+        """As in `Registry`: here a class."""
+        return cast(type[Component], super().get(name, where))
 
 
 def _is_ours(component: Callable[..., Any]) -> bool:

@@ -135,7 +135,7 @@ def test_the_whole_recipe(config):
         "padding": "paddlevideo",
         "bn_epsilon": 1e-5,
     }
-    assert model["head"] == {"name": "MoViNetHead", "num_classes": 400}
+    assert model["head"] == {"name": "ClassifierHead", "num_classes": 400}
     assert recipe.DATASET.batch_size == 32 and recipe.DATASET.num_workers_of("test") == 4
     assert recipe.DATASET.valid["suffix"] == "img_{:05}.jpg"
     for split in ("train", "valid", "test"):
@@ -204,7 +204,7 @@ NATIVE = {
 MODEL:
   framework: ClipRecognizer
   backbone: {name: MoViNet, model_type: A2, causal: true, conv_type: 2plus1d}
-  head: {name: MoViNetHead, num_classes: 4}
+  head: {name: ClassifierHead, num_classes: 4}
 PIPELINE:
   test:
     decode: {name: VideoDecoder}
@@ -246,14 +246,14 @@ def test_variants_of_paddlevideos_network(changes, expected):
     assert translated["backbone"].items() >= expected.items()
     assert ("se_type" in translated["backbone"]) == ("se_type" in expected)
     assert translated["backbone"]["bn_epsilon"] == changes.get("bn_epsilon", 1e-5)
-    assert translated["head"] == {"name": "MoViNetHead"} and "scaling" not in translated
+    assert translated["head"] == {"name": "ClassifierHead"} and "scaling" not in translated
 
 
 def test_what_stands_in_the_head_comes_first(config):
     config["MODEL"]["head"]["num_classes"] = 7
     config["MODEL"]["backbone"]["hidden_dim"] = 64
     head = translate_config(config)["MODEL"]["head"]
-    assert head == {"name": "MoViNetHead", "num_classes": 7, "hidden_dim": 64}
+    assert head == {"name": "ClassifierHead", "num_classes": 7, "hidden_dim": 64}
 
 
 @pytest.mark.parametrize(("pretrained", "expected"), [("", None), (None, None), ("a.pd", "a.pd")])
@@ -326,3 +326,15 @@ def test_other_models_are_told_what_is_served(framework):
     config = {"MODEL": {"framework": framework, "backbone": {"name": "ResNet", "pretrained": ""}}}
     with pytest.raises(ConfigError, match=rf"MODEL.framework: {framework} .*MoViNet is served"):
         translate_config(config)
+
+
+def test_the_heads_former_name(caplog):
+    """In configs of before, too, and of each member of an ensemble."""
+    head = {"name": "MoViNetHead", "num_classes": 3}
+    model = {"backbone": {"name": "MoViNet"}, "head": head}
+    with caplog.at_level("INFO"):
+        translated = translate_config({"MODEL": {**model, "members": {"a": model}}})["MODEL"]
+    assert translated["head"]["name"] == translated["members"]["a"]["head"]["name"]
+    assert translated["head"] == {"name": "ClassifierHead", "num_classes": 3}
+    assert "MODEL.members.a.head.name: MoViNetHead is read as ClassifierHead" in caplog.text
+    assert head["name"] == "MoViNetHead"

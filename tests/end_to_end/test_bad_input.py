@@ -72,7 +72,7 @@ def damaged_path(damaged, name, request):
         ("DATASET.batchsize=3", 'DATASET.batchsize: unknown key "batchsize"; did you mean "batch'),
         ("epoch=3", 'epoch: unknown key "epoch"; did you mean "epochs"?'),
         ("epochs=three", "epochs: Input should be a valid integer"),
-        ("MODEL.head.name=MoViNetHaed", 'did you mean "MoViNetHead"?'),
+        ("MODEL.head.name=ClasifierHead", 'did you mean "ClassifierHead"?'),
         ("MODEL.backbone.depth=3", 'MODEL.backbone: unknown argument "depth"'),
         ("PIPELINE.train.transform.0={Scael: {}}", 'transform "Scael"; did you mean "Scale"?'),
         (

@@ -6,8 +6,9 @@ from paddle import nn
 
 from paddlevideo.modeling import build_recognizer, list_models, model_section
 from paddlevideo.modeling.backbones.movinet.specs import SPECS
-from paddlevideo.modeling.clip_spec import ClipSpec
-from paddlevideo.modeling.complexity import model_facts, traced_multiply_adds
+from paddlevideo.modeling.complexity import model_complexity, traced_multiply_adds
+from paddlevideo.modeling.input_spec import InputSpec
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.utils.errors import ConfigError
 
 # Variant: total and trainable with 600 classes, total with 400, backbone.
@@ -58,7 +59,7 @@ def build(name, **options):
 
 @pytest.fixture(scope="module", params=PARAMETERS)
 def variant(request):
-    return request.param, model_facts(build(f"movinet_{request.param}", num_classes=600))
+    return request.param, model_complexity(build(f"movinet_{request.param}", num_classes=600))
 
 
 def test_parameters(variant):
@@ -67,7 +68,7 @@ def test_parameters(variant):
     assert facts.parameters == total
     assert facts.trainable_parameters == trainable
     assert facts.backbone_parameters == backbone
-    assert model_facts(build(f"movinet_{name}", num_classes=400)).parameters == total_400
+    assert model_complexity(build(f"movinet_{name}", num_classes=400)).parameters == total_400
 
 
 def test_multiply_adds_and_states(variant):
@@ -121,7 +122,7 @@ def test_the_layers_own_count_is_that_of_the_traced_program(
     if options.get("padding") == "paddlevideo":  # it does not pad: small sizes vanish
         height, width = height + 64, width + 64
     model = build(name, num_classes=7, **options)
-    counted = model_facts(model, num_frames, (height, width)).multiply_adds_per_clip
+    counted = model_complexity(model, num_frames, (height, width)).multiply_adds_per_clip
     shape = [1, num_frames, 3, height, width]
     assert counted == traced_multiply_adds(model, shape, "uint8")
 
@@ -129,7 +130,7 @@ def test_the_layers_own_count_is_that_of_the_traced_program(
 def test_a_stream_of_another_size():
     """States follow the frame; parameters and receptive field do not."""
     model = build("movinet_t0_stream")
-    native, small = model_facts(model), model_facts(model, 8, (80, 80))
+    native, small = model_complexity(model), model_complexity(model, 8, (80, 80))
     assert small.state_bytes < native.state_bytes and small.num_states == native.num_states
     assert small.multiply_adds_per_frame < native.multiply_adds_per_frame
     assert small.parameters == native.parameters
@@ -140,20 +141,22 @@ def test_a_stream_of_another_size():
 @pytest.mark.parametrize("wrong", [{"num_frames": 0}, {"size": (0, 4)}])
 def test_no_clip_at_all(wrong):
     with pytest.raises(ConfigError, match="at least 1 frame of at least 1x1"):
-        model_facts(build("movinet_t0_base"), **wrong)
+        model_complexity(build("movinet_t0_base"), **wrong)
 
 
 def test_frozen_parameters_are_not_trainable():
     model = build("movinet_t0_base", num_classes=5)
-    before = model_facts(model).trainable_parameters
+    before = model_complexity(model).trainable_parameters
     model.head.classifier.bias.stop_gradient = True
-    assert model_facts(model).trainable_parameters == before - 5
+    assert model_complexity(model).trainable_parameters == before - 5
 
 
 def test_an_ensemble_is_the_sum_of_its_members():
     """A6 (spec section 6.6): the pair's cost, each with its own clip, and no stream."""
-    facts = model_facts(build("movinet_a6_base", num_classes=600))
-    members = [model_facts(build(f"movinet_{name}_base", num_classes=600)) for name in ("a4", "a5")]
+    facts = model_complexity(build("movinet_a6_base", num_classes=600))
+    members = [
+        model_complexity(build(f"movinet_{name}_base", num_classes=600)) for name in ("a4", "a5")
+    ]
     for field in ("parameters", "trainable_parameters", "multiply_adds_per_clip"):
         assert getattr(facts, field) == sum(getattr(member, field) for member in members)
     assert facts.inputs == {"a4": members[0].inputs["clip"], "a5": members[1].inputs["clip"]}
@@ -199,22 +202,25 @@ def test_a_network_that_does_not_say():
     assert model.training
 
 
-class Tiny(nn.Layer):
-    """A recognizer's outside, with a backbone that says neither cost nor receptive field."""
+class Tiny(Recognizer):
+    """A recognizer that says neither cost nor receptive field."""
+
+    num_classes = 10
+    loss = predict = class_axes = check_node = inputs_of_node = None  # nobody asks
 
     def __init__(self):
         super().__init__()
         self.backbone = Plain()
 
-    def input_spec(self):
-        return ClipSpec(num_frames=4, height=5, width=8, stride_frames=2)
+    def input_specs(self):
+        return {"clip": InputSpec(num_frames=4, height=5, width=8, stride_frames=2)}
 
     def forward(self, clip_BTCHW):
         return self.backbone(clip_BTCHW)
 
 
 def test_a_recognizer_of_another_family():
-    facts = model_facts(Tiny())
+    facts = model_complexity(Tiny())
     assert facts.multiply_adds_per_clip == traced_multiply_adds(Plain(), [1, 4, 3, 5, 8])
     assert facts.multiply_adds_per_frame is None and facts.receptive_field is None
     num_batch_norm = 6

@@ -13,7 +13,7 @@ from paddlevideo.modeling import (
     number_of_classes,
     resolve_model_section,
 )
-from paddlevideo.modeling.complexity import model_facts
+from paddlevideo.modeling.complexity import model_complexity
 from paddlevideo.utils.errors import ConfigError, DataError, WeightsError
 from paddlevideo.weights import model_arrays, write_weights
 
@@ -105,8 +105,8 @@ def test_what_it_says_of_itself(model):
     own = set(model.members["small"].decayed_kernels())
     kernels = {f"members.{name}.{k}" for name in ("small", "large") for k in own}
     assert set(model.decayed_kernels()) == kernels
-    facts = model_facts(model, 2, (32, 32))
-    assert facts.parameters == 2 * model_facts(model.members["small"]).parameters
+    facts = model_complexity(model, 2, (32, 32))
+    assert facts.parameters == 2 * model_complexity(model.members["small"]).parameters
     assert set(facts.inputs) == {"small", "large"}
 
 
@@ -139,9 +139,9 @@ def test_wrong_inputs(model, clips, message):
 def test_it_does_not_stream():
     causal = model_section("movinet_t0_stream", num_classes=CLASSES)
     model = ensemble(a=causal, b=causal)
-    for call in (model.init_states, model.step):
+    for call in (lambda: model.init_states(1, 32, 32), lambda: model.step(clip(1, 32, 32), {})):
         with pytest.raises(ConfigError, match="does not run frame by frame, even if its members"):
-            call(1, 32, 32)
+            call()
 
 
 # --- its section
@@ -172,7 +172,7 @@ def test_members_may_be_presets_and_share_a_loss():
         ({"a": 3}, r"M\.members: Input should be a valid dictionary, got 3"),
         ({"a.b": member()}, r"M\.members\.a\.b: a member's name is letters, digits"),
         ({"a": {"preset": "movinet_a9"}}, r'M\.members\.a\.preset: unknown model "movinet_a9"'),
-        ({"a": {"head": {"name": "MoViNetHead"}}}, r"M\.members\.a: missing argument backbone"),
+        ({"a": {"head": {"name": "ClassifierHead"}}}, r"M\.members\.a: missing argument backbone"),
         (
             {"a": member(backbone={"name": "MoViNet", "model_typ": "A0"})},
             r'M\.members\.a\.backbone: unknown argument "model_typ"',

@@ -6,9 +6,10 @@ import numpy as np
 import paddle
 import pytest
 
-from paddlevideo.modeling.backbones.movinet.attention import PositionalEncoding
-from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, compensated_sum
-from paddlevideo.modeling.backbones.movinet.step_network import FoldedPositions, StepContext
+from paddlevideo.modeling.layers.deployment import Deployment, StepContext
+from paddlevideo.modeling.layers.positional_encoding import PositionalEncoding
+from paddlevideo.modeling.layers.running_mean import RunningMean
+from paddlevideo.modeling.layers.running_sum import compensated_sum
 from paddlevideo.modeling.states import StateExchange
 
 
@@ -72,6 +73,7 @@ def test_positions_of_late_frames(frame):
     states = {layer.count_name: paddle.to_tensor([frame], "int32")}
     found = layer(paddle.zeros([1, channels, 1]), StateExchange(states)).numpy()[0, :, 0]
     np.testing.assert_allclose(found, expected, atol=2e-4)
-    context = StepContext({}, paddle.full([1, 1, 1, 1], frame, "int32"))
-    step = FoldedPositions(layer)(context.digits()).numpy()[0, :, 0, 0]
+    context = StepContext({"frame_count": [paddle.full([1, 1, 1, 1], frame, "int32")]})
+    zeros = paddle.zeros([1, channels, 1, 1])
+    step = layer.deployed(Deployment())(zeros, context).numpy()[0, :, 0, 0]
     np.testing.assert_allclose(step, expected, atol=2e-4)

@@ -6,6 +6,8 @@ import pytest
 from modeling.conftest import randomise
 
 from paddlevideo.modeling import build_recognizer, model_section
+from paddlevideo.modeling.input_spec import InputSpec
+from paddlevideo.modeling.interfaces import Backbone
 from paddlevideo.solver import build_optimizer
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.step import Precision, TrainStep
@@ -104,14 +106,17 @@ def test_unknown_stage(freeze, message):
         FrozenStages(build(), freeze)
 
 
-class Plain(paddle.nn.Layer):
+class Plain(Backbone):
     """A backbone that names no stages: what docs/adding_a_model.md asks for, and no more."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__(240)
         self.conv = paddle.nn.Conv3D(3, 240, 3, padding=1)
 
-    def forward(self, x_BCTHW):
+    def input_spec(self):
+        return InputSpec(num_frames=4, height=32, width=32, stride_frames=2)
+
+    def forward(self, x_BCTHW, *, endpoints=None):
         return self.conv(x_BCTHW).flatten(2).mean(axis=2)
 
 

@@ -9,7 +9,7 @@ from paddlevideo.utils.errors import ConfigError
 TEXT = """
 MODEL:
   backbone: {name: MoViNet, model_type: A0}
-  head: {name: MoViNetHead, num_classes: 4}
+  head: {name: ClassifierHead, num_classes: 4}
 DATASET:
   batch_size: 2
   train: {format: VideoDataset, file_path: a.list}

@@ -11,7 +11,7 @@ from paddlevideo.tasks.schedule_length import fill_length, warn_of_another_lengt
 FILE = """
 MODEL:
   backbone: {name: MoViNet, model_type: A0}
-  head: {name: MoViNetHead, num_classes: 4}
+  head: {name: ClassifierHead, num_classes: 4}
 OPTIMIZER:
   name: SGD
   learning_rate: %s

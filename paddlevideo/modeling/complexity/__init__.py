@@ -1,10 +1,10 @@
 """What a model costs and wants: parameters, multiply-adds, states, receptive field, input."""
 
 from paddlevideo.modeling.complexity.model_complexity import (
-    ModelFacts,
+    ModelComplexity,
     frames_per_second,
-    model_facts,
+    model_complexity,
 )
 from paddlevideo.modeling.complexity.traced import traced_multiply_adds
 
-__all__ = ["ModelFacts", "frames_per_second", "model_facts", "traced_multiply_adds"]
+__all__ = ["ModelComplexity", "frames_per_second", "model_complexity", "traced_multiply_adds"]

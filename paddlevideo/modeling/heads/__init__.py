@@ -1,5 +1,5 @@
 """Classifier heads: a vector per clip becomes logits."""
 
-from paddlevideo.modeling.heads.movinet_head import MoViNetHead
+from paddlevideo.modeling.heads.classifier_head import ClassifierHead
 
-__all__ = ["MoViNetHead"]
+__all__ = ["ClassifierHead"]

@@ -5,33 +5,24 @@ from collections.abc import Sequence
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.modeling.layers.folding import fold_scaling
-
-ClipSize = tuple[int, int, int]
-
 
 class ClipProgram(nn.Layer):
     """Clips [B, T, 3, H, W] (uint8 or float32, RGB) of one size to logits.
 
     Args:
-        recognizer: with its weights; they are copied. Its backbone has a ``clip_network``.
-        size: T, H, W.
+        network: the ``clip_network`` of a `Backbone`.
+        head: a classifier of [B, C, 1, 1].
+        height, width: of the frames.
     """
 
-    def __init__(self, recognizer: nn.Layer, size: ClipSize) -> None:
+    def __init__(self, network: nn.Layer, head: nn.Layer, height: int, width: int) -> None:
         super().__init__()
-        self.frame_shape = (3, *size[1:])
-        self.network = recognizer.backbone.clip_network(*size)
-        self.offset = fold_scaling(recognizer.scaling, self.network.stem.weight)
-        self.head = recognizer.head.as_convolutions()
+        self.frame_shape = (3, height, width)
+        self.network, self.head = network, head
 
     def forward(self, clip_BTCHW: Tensor) -> Tensor:
         """Return logits [B, num_classes]."""
-        x_NCHW = clip_BTCHW.reshape([-1, *self.frame_shape])
-        x_NCHW = x_NCHW if x_NCHW.dtype == paddle.float32 else x_NCHW.astype("float32")
-        if self.offset is not None:
-            x_NCHW = x_NCHW + self.offset
-        return self.head(self.network(x_NCHW))
+        return self.head(self.network(clip_BTCHW.reshape([-1, *self.frame_shape])))
 
 
 class MeanOfPrograms(nn.Layer):

@@ -4,15 +4,16 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
-from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.complexity.traced import traced_multiply_adds
+from paddlevideo.modeling.input_spec import InputSpec
+from paddlevideo.modeling.interfaces import ClipSize, Recognizer
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.recognizers.clip_check import check_clip
-from paddlevideo.modeling.recognizers.clip_program import ClipProgram, ClipSize
+from paddlevideo.modeling.recognizers.clip_program import ClipProgram
 from paddlevideo.modeling.recognizers.step_program import StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
@@ -21,16 +22,17 @@ from paddlevideo.modeling.recognizers.stream_states import (
     save_states,
 )
 from paddlevideo.modeling.registry import BACKBONES, HEADS, LOSSES, RECOGNIZERS
-from paddlevideo.modeling.states import StateExchange, States
+from paddlevideo.modeling.states import StateExchange, States, StateSpec
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.registry import bind_arguments
 
 NO_SCALING = {"scale": 1.0}
 
 
 @RECOGNIZERS.register
-class ClipRecognizer(nn.Layer):
+class ClipRecognizer(Recognizer):
     """Clips [B, T, 3, H, W] (uint8 or float in [0, 255], RGB) to logits [B, num_classes].
 
     Args:
@@ -43,10 +45,10 @@ class ClipRecognizer(nn.Layer):
 
     def __init__(
         self,
-        backbone: dict[str, Any],
-        head: dict[str, Any],
-        loss: dict[str, Any] | None = None,
-        scaling: dict[str, Any] | None = None,
+        backbone: Node,
+        head: Node,
+        loss: Node | None = None,
+        scaling: Node | None = None,
         where: str = "MODEL",
     ) -> None:
         super().__init__()
@@ -58,7 +60,7 @@ class ClipRecognizer(nn.Layer):
             head,
             f"{where}.head",
             in_channels=self.backbone.out_channels,
-            in_axes=getattr(self.backbone, "out_axes", "BC"),
+            in_axes=self.backbone.out_axes,
         )
         self.criterion = LOSSES.build(loss or {"name": "CrossEntropyLoss"}, f"{where}.loss")
 
@@ -76,13 +78,33 @@ class ClipRecognizer(nn.Layer):
         """The tensors whose shape follows the number of classes, and which axis does."""
         return {f"head.{name}": axis for name, axis in self.head.class_axes().items()}
 
-    def decayed_kernels(self) -> list[str]:
-        """The parameters that weight decay is for: every kernel but the classifier's.
+    def built_with(self) -> dict[str, object]:
+        """The options of backbone and head, under the paths of a config."""
+        parts = {
+            "MODEL.backbone": self.backbone.built_with(),
+            "MODEL.head": self.head.built_with(),
+        }
+        return {f"{at}.{k}": v for at, part in parts.items() for k, v in part.items()}
 
-        A kernel has two axes or more; biases, batch norm and scalars have one (spec 2.14).
-        """
-        classifier = self.class_axes()
-        return [n for n, p in self.named_parameters() if p.ndim >= 2 and n not in classifier]
+    @property
+    def receptive_field(self) -> int | None:
+        """That of the backbone."""
+        return self.backbone.receptive_field
+
+    def backbone_layers(self) -> Sequence[nn.Layer]:
+        """The backbone."""
+        return [self.backbone]
+
+    def multiply_adds(self, spec: InputSpec) -> int | None:
+        """Those of the backbone, where it counts them, and of the head."""
+        backbone = self.backbone.multiply_adds(spec.num_frames, spec.height, spec.width)
+        if backbone is None:
+            return None
+        return backbone + traced_multiply_adds(self.head, [1, self.backbone.out_channels])
+
+    def state_specs(self, height: int, width: int) -> list[StateSpec]:
+        """Those of the backbone; none if it is not causal."""
+        return self.backbone.state_specs(height, width) if self.backbone.causal else []
 
     def freezable_stages(self) -> OrderedDict[str, list[nn.Layer]]:
         """What training may freeze: names in the order of the forward pass, and their layers.
@@ -90,8 +112,7 @@ class ClipRecognizer(nn.Layer):
         The backbone's own stages, where it has some, then ``backbone`` (the whole of it) and
         ``all_but_head``: everything but the layer that follows the number of classes.
         """
-        own_stages = getattr(self.backbone, "stages", None)
-        stages = OrderedDict(own_stages() if own_stages is not None else {})
+        stages = self.backbone.stages()
         stages["backbone"] = [self.backbone]
         swapped = {name.partition(".")[0] for name in self.head.class_axes()}
         stages["all_but_head"] = [
@@ -111,8 +132,6 @@ class ClipRecognizer(nn.Layer):
         """
         self._check(clip_BTCHW)
         x = self.scaling(clip_BTCHW)
-        if endpoints is None:  # a backbone need not offer any
-            return self.head(self.backbone(x))
         return self.head(self.backbone(x, endpoints=endpoints))
 
     def init_states(self, batch_size: int, height: int, width: int) -> States:
@@ -151,20 +170,21 @@ class ClipRecognizer(nn.Layer):
         logits = self.head(self.backbone(self.scaling(frames_BTCHW), exchange))
         return logits, OrderedDict((name, exchange.new[name]) for name in states)
 
-    def clip_program(self, size: ClipSize) -> nn.Layer:
-        """What is exported for clips of ``size`` (T, H, W): the same logits in less time.
+    def clip_program(self, *sizes: ClipSize) -> nn.Layer:
+        """What is exported for clips of one size (T, H, W): the same logits in less time.
 
         The weights are copied. Where backbone or head have no such form it is the model itself.
         """
-        can_fold = getattr(self.backbone, "has_clip_network", False)
-        if not can_fold or not hasattr(self.head, "as_convolutions"):
+        (size,) = sizes
+        network = self.backbone.clip_network(size, self.scaling)
+        if network is None:
             return self
-        return ClipProgram(self, size)
+        return ClipProgram(network, self.head.as_convolutions(), *size[1:])
 
     @property
     def has_step_program(self) -> bool:
         """Whether `step_program` exists for this backbone."""
-        return getattr(self.backbone, "has_step_network", False)
+        return self.backbone.has_step_network
 
     def step_program(self, height: int, width: int) -> StepProgram:
         """One step as a network to be exported, for frames of one size; the weights are copied.
@@ -172,9 +192,9 @@ class ClipRecognizer(nn.Layer):
         Raises:
             ConfigError: the recognizer cannot run frame by frame.
         """
-        if not hasattr(self.backbone, "step_network"):
-            raise ConfigError(f"{self.architecture} has no step_network; export mode: clip")
-        return StepProgram(self, height, width)
+        network = self.backbone.step_network(height, width, self.scaling)
+        head = self.head.as_convolutions()
+        return StepProgram(network, head, self.num_classes, self.input_spec().dtype)
 
     def reset_states(self, states: Mapping[str, Tensor], rows: Sequence[int]) -> States:
         """Return ``states`` with the streams ``rows`` started anew; the others go on."""
@@ -186,7 +206,7 @@ class ClipRecognizer(nn.Layer):
 
     def load_states(self, path: str | Path) -> States:
         """Read states that `save_states` wrote; `WeightsError` if they are not this model's."""
-        size = self.backbone.native_clip()
+        size = self.input_spec()
         specs = self.backbone.state_specs(size.height, size.width)
         return load_states(path, [spec.name for spec in specs])
 
@@ -199,25 +219,25 @@ class ClipRecognizer(nn.Layer):
         """Return class probabilities [B, num_classes] of ``{"clip"}``."""
         return F.softmax(self(batch[CLIP]).astype("float32"), axis=-1)
 
-    def input_spec(self) -> ClipSpec:
+    def input_spec(self) -> InputSpec:
         """The clip the backbone was designed for."""
         dtype = "float32" if self.scaling.is_identity else "uint8"
-        return replace(self.backbone.native_clip(), dtype=dtype)
+        return replace(self.backbone.input_spec(), dtype=dtype)
 
     def _check(self, clip_BTCHW: Tensor) -> None:
-        check_clip(clip_BTCHW, getattr(self.backbone, "min_size", 1))
+        check_clip(clip_BTCHW, self.backbone.min_size)
 
-    def input_specs(self) -> dict[str, ClipSpec]:
+    def input_specs(self) -> dict[str, InputSpec]:
         """The inputs of `forward` in order, by their names in a batch: here the one clip."""
         return {CLIP: self.input_spec()}
 
     @staticmethod
-    def inputs_of_node(node: Mapping[str, Any]) -> dict[str, bool]:
+    def inputs_of_node(node: ReadNode) -> dict[str, bool]:
         """The names of the inputs of a checked node; whether the model scales each one's values."""
         return {CLIP: (node.get("scaling") or {}).get("scale") != 1.0}
 
     @staticmethod
-    def check_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def check_node(node: ReadNode, where: str) -> Node:
         """Check backbone, head, loss and scaling of a MODEL section without building.
 
         Returns:

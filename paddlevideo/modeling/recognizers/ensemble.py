@@ -1,31 +1,32 @@
-"""The ensemble: several recognizers on views of one video, and the mean of their logits."""
+"""The ensemble: several recognizers on clips of one video, and the mean of their logits."""
 
 import re
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.builder import build_recognizer, resolve_model_section
-from paddlevideo.modeling.clip_spec import ClipSpec
-from paddlevideo.modeling.recognizers.clip_program import ClipSize, MeanOfPrograms
+from paddlevideo.modeling.input_spec import InputSpec
+from paddlevideo.modeling.interfaces import MEMBERS, ClipSize, Recognizer
+from paddlevideo.modeling.recognizers.clip_program import MeanOfPrograms
 from paddlevideo.modeling.registry import RECOGNIZERS
 from paddlevideo.utils.clip_names import CLIP, clip_name
-from paddlevideo.utils.errors import ConfigError, DataError, WeightsError
+from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.nodes import Node, ReadNode
 
 _MEMBER_NAME = re.compile(r"[A-Za-z0-9_]+")
-_MEMBERS = "members"
 
 
 @RECOGNIZERS.register
-class EnsembleRecognizer(nn.Layer):
+class EnsembleRecognizer(Recognizer):
     """A clip [B, T, 3, H, W] for each member to logits [B, num_classes]: the plain mean of theirs.
 
     Every member has its own number of frames and size, so a batch holds ``clip_<member>`` for each
-    (a pipeline with a view of that name makes it). MoViNet-A6 is such a pair (spec section 6.6).
+    (a pipeline with a view of that name makes it). MoViNet-A6 is such a pair (docs/movinet.md).
 
     Training is that of the members, each for itself: the loss is the sum of theirs, so that the
     gradient of a weight is what it would be with its member alone. Networks that learn from
@@ -43,12 +44,12 @@ class EnsembleRecognizer(nn.Layer):
 
     def __init__(
         self,
-        members: dict[str, dict[str, Any]],
-        loss: dict[str, Any] | None = None,
+        members: dict[str, Node],
+        loss: Node | None = None,
         where: str = "MODEL",
     ) -> None:
         super().__init__()
-        sections = _member_sections({_MEMBERS: members, "loss": loss}, where)
+        sections = _member_sections({MEMBERS: members, "loss": loss}, where)
         self.members = nn.LayerDict(
             {name: build_recognizer(node, at) for name, (node, at) in sections.items()}
         )
@@ -67,14 +68,14 @@ class EnsembleRecognizer(nn.Layer):
         """The members' backbones, for the log."""
         return " + ".join(member.architecture for member in self.members.values())
 
-    def input_specs(self) -> dict[str, ClipSpec]:
+    def input_specs(self) -> dict[str, InputSpec]:
         """The clip each member was designed for, by its name in a batch."""
         return {clip_name(name): member.input_spec() for name, member in self.members.items()}
 
     def class_axes(self) -> dict[str, int]:
         """The tensors whose shape follows the number of classes, and which axis does."""
         return {
-            f"{_MEMBERS}.{name}.{tensor}": axis
+            f"{MEMBERS}.{name}.{tensor}": axis
             for name, member in self.members.items()
             for tensor, axis in member.class_axes().items()
         }
@@ -82,7 +83,7 @@ class EnsembleRecognizer(nn.Layer):
     def decayed_kernels(self) -> list[str]:
         """The parameters that weight decay is for: those of the members."""
         return [
-            f"{_MEMBERS}.{name}.{kernel}"
+            f"{MEMBERS}.{name}.{kernel}"
             for name, member in self.members.items()
             for kernel in member.decayed_kernels()
         ]
@@ -116,7 +117,7 @@ class EnsembleRecognizer(nn.Layer):
         pairs = zip(self.members.values(), sizes, strict=True)
         return MeanOfPrograms([member.clip_program(size) for member, size in pairs])
 
-    def _in_order(self, clips: Sequence[Tensor | Mapping[str, Tensor]]) -> list[Any]:
+    def _in_order(self, clips: Sequence[Tensor | Mapping[str, Tensor]]) -> list[Tensor]:
         names = [clip_name(name) for name in self.members]
         if len(clips) == 1 and isinstance(clips[0], Mapping):
             batch = clips[0]
@@ -156,65 +157,47 @@ class EnsembleRecognizer(nn.Layer):
         """Return class probabilities [B, num_classes]: the softmax of the mean."""
         return F.softmax(self(batch).astype("float32"), axis=-1)
 
-    def init_states(self, batch_size: int, height: int, width: int) -> NoReturn:
-        """Raise `ConfigError`: an ensemble is for whole clips."""
+    def _refuse_steps(self) -> NoReturn:
         raise ConfigError(
             "an ensemble does not run frame by frame, even if its members are causal: they take "
             "frames of different sizes at different times. Stream each member by itself"
         )
 
-    step = init_states
-
-    def member_weights(
-        self, arrays: Mapping[str, Mapping[str, Any]], where: str = "weights"
-    ) -> dict[str, Any]:
-        """Return the arrays of one file for each member under the names of the ensemble's own.
-
-        Raises:
-            WeightsError: not one for each member.
-        """
-        if set(arrays) != set(self.members):
-            raise WeightsError(
-                f"{where} are given for {', '.join(arrays)}; the members are "
-                f"{', '.join(self.members)}, and each needs a file"
-            )
-        return {
-            f"{_MEMBERS}.{name}.{tensor}": array
-            for name, own in arrays.items()
-            for tensor, array in own.items()
-        }
+    def parts(self) -> dict[str, Recognizer]:
+        """The members."""
+        return dict(self.members.items())
 
     @staticmethod
-    def inputs_of_node(node: Mapping[str, Any]) -> dict[str, bool]:
+    def inputs_of_node(node: ReadNode) -> dict[str, bool]:
         """As `ClipRecognizer.inputs_of_node`, with the name of each member's clip."""
         return {
             clip_name(name): scales
-            for name, member in node[_MEMBERS].items()
-            for scales in RECOGNIZERS.get(member["framework"]).inputs_of_node(member).values()  # type: ignore[attr-defined]
+            for name, member in node[MEMBERS].items()
+            for scales in RECOGNIZERS.get(member["framework"]).inputs_of_node(member).values()
         }
 
     @staticmethod
-    def check_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def check_node(node: ReadNode, where: str) -> Node:
         """Check every member's section without building; return the node with presets expanded."""
         sections = _member_sections(node, where)
-        return {**node, _MEMBERS: {name: section for name, (section, _) in sections.items()}}
+        return {**node, MEMBERS: {name: section for name, (section, _) in sections.items()}}
 
 
-def _member_sections(node: Mapping[str, Any], where: str) -> dict[str, tuple[dict[str, Any], str]]:
+def _member_sections(node: ReadNode, where: str) -> dict[str, tuple[Node, str]]:
     """The checked section of each member, with the ensemble's loss if it has none; its path."""
-    members = node[_MEMBERS]
+    members = node[MEMBERS]
     if not members:
-        raise ConfigError(f"{where}.{_MEMBERS}: an ensemble needs members, sections by name")
+        raise ConfigError(f"{where}.{MEMBERS}: an ensemble needs members, sections by name")
     sections = {}
     for name, member in members.items():
-        at = f"{where}.{_MEMBERS}.{name}"
+        at = f"{where}.{MEMBERS}.{name}"
         if not isinstance(name, str) or not _MEMBER_NAME.fullmatch(name):
             raise ConfigError(f"{at}: a member's name is letters, digits and underscores")
         own = dict(member)
         if node.get("loss") is not None:
             own.setdefault("loss", node["loss"])
         section = resolve_model_section(own, at)
-        if _MEMBERS in section:
+        if MEMBERS in section:
             raise ConfigError(f"{at}: an ensemble cannot be a member; list its members here")
         sections[name] = (section, at)
     return sections

@@ -6,7 +6,6 @@ States are plain tensors by name; the first axis of each is the batch of streams
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paddle
@@ -100,7 +99,7 @@ def _along_first(mask_B: Tensor, state: Tensor) -> Tensor:
     return mask_B.reshape([-1, *[1] * (state.ndim - 1)])
 
 
-def _is_whole(row: Any) -> bool:
+def _is_whole(row: object) -> bool:
     return isinstance(row, (int, np.integer)) and not isinstance(row, bool)
 
 

@@ -8,12 +8,14 @@ from hypothesis import strategies as st
 
 from modeling.conftest import STREAM, relative_error, seeded
 from paddlevideo.modeling.backbones.movinet import MoViNet
-from paddlevideo.modeling.backbones.movinet.attention import PositionalEncoding, SqueezeExcitation
-from paddlevideo.modeling.backbones.movinet.bottleneck import Rezero, Shortcut, StochasticDepth
-from paddlevideo.modeling.backbones.movinet.conv import FeatureBlock, same_padding
+from paddlevideo.modeling.backbones.movinet.bottleneck import FeatureBlock, Shortcut
 from paddlevideo.modeling.backbones.movinet.options import MoViNetOptions
-from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
-from paddlevideo.modeling.backbones.movinet.specs import LayerSpec, make_divisible, spec_of
+from paddlevideo.modeling.backbones.movinet.specs import LayerSpec, spec_of
+from paddlevideo.modeling.layers.padding import same_padding
+from paddlevideo.modeling.layers.positional_encoding import PositionalEncoding
+from paddlevideo.modeling.layers.residual import Rezero, StochasticDepth
+from paddlevideo.modeling.layers.running_mean import RunningMean, spatial_mean
+from paddlevideo.modeling.layers.squeeze_excitation import SqueezeExcitation, make_divisible
 from paddlevideo.modeling.states import StateExchange
 from paddlevideo.utils.errors import ConfigError
 
@@ -146,7 +148,7 @@ def gate_by_hand(layer, pooled_BTC):
 @pytest.mark.parametrize("causal", [False, True])
 @pytest.mark.parametrize("se_type", ["3d", "2d", "2plus3d"])
 def test_squeeze_excitation(se_type, causal):
-    layer = SqueezeExcitation(16, MoViNetOptions(se_type=se_type, causal=causal), "state_x")
+    layer = SqueezeExcitation(16, se_type, "state_x", causal)
     for tensor in layer.state_dict().values():
         tensor.set_value(seeded(tensor.shape, 5))
     x = seeded((2, 16, 5, 3, 4))
@@ -178,16 +180,17 @@ def test_no_squeeze_excitation():
 @pytest.mark.parametrize("sizes", [[1] * 6, [4, 2], [1, 5]])
 def test_feature_block_streams(conv_type, sizes):
     options = MoViNetOptions(causal=True, conv_type=conv_type)
-    layer = FeatureBlock(4, (5, 3, 3), 2, options, "state_x_stream_buffer")
+    spec = LayerSpec(1, 0, 4, 4, 4, (5, 3, 3), stride=2)
+    layer = FeatureBlock(spec, options)
     layer.eval()
     x = paddle.to_tensor(seeded((2, 4, 6, 7, 6)))
     whole = layer(x, None)
     assert whole.shape == [2, 4, 6, 4, 3]
     size = (7, 6) if conv_type == "3d" else (4, 3)
-    states = {"state_x_stream_buffer": paddle.zeros([2, 4, 4, *size])}
+    states = {layer.state_name: paddle.zeros([2, 4, 4, *size])}
     outputs, states = in_chunks(layer, x, sizes, states)
     assert relative_error(paddle.concat(outputs, axis=2), whole) < 1e-5
-    assert states["state_x_stream_buffer"].shape == [2, 4, 4, *size]
+    assert states[layer.state_name].shape == [2, 4, 4, *size]
 
 
 def test_causal_means_that_the_future_does_not_matter():

@@ -1,22 +1,18 @@
 """The MoViNet backbone: stem, bottlenecks, head projection, mean over what was seen.
 
 Paper: Kondratyuk et al., "MoViNets: Mobile Video Networks for Efficient Video Recognition",
-arXiv 2103.11511. Axes: B batch, C channels, T frames, H height, W width.
+arXiv 2103.11511; the network down to its paddings: docs/movinet.md. Axes: B batch, C channels, T
+frames, H height, W width.
 """
 
 from collections import OrderedDict
+from collections.abc import Iterator
 
 import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.modeling.backbones.movinet.bottleneck import Bottleneck
-from paddlevideo.modeling.backbones.movinet.clip_network import ClipNetwork
-from paddlevideo.modeling.backbones.movinet.conv import ConvBlock, Convolution, pointwise_block
-from paddlevideo.modeling.backbones.movinet.multiply_adds import (
-    bottleneck_cost,
-    convolution_cost,
-    output_size,
-)
+from paddlevideo.modeling.backbones.movinet.deployed import DeployedMoViNet
 from paddlevideo.modeling.backbones.movinet.options import (
     ConvType,
     MoViNetOptions,
@@ -24,18 +20,24 @@ from paddlevideo.modeling.backbones.movinet.options import (
     PoolingType,
     SEType,
 )
-from paddlevideo.modeling.backbones.movinet.pooling import RunningMean, spatial_mean
 from paddlevideo.modeling.backbones.movinet.specs import spec_of
-from paddlevideo.modeling.backbones.movinet.step_network import StepNetwork
-from paddlevideo.modeling.clip_spec import ClipSpec
+from paddlevideo.modeling.input_spec import InputSpec
+from paddlevideo.modeling.interfaces import ClipSize, StreamingBackbone
+from paddlevideo.modeling.layers.convolution import Convolution
+from paddlevideo.modeling.layers.deployment import Deployment, FoldedStep
+from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.layers.padding import Size
 from paddlevideo.modeling.layers.recompute import run_with_recompute
+from paddlevideo.modeling.layers.running_mean import RunningMean, spatial_mean
 from paddlevideo.modeling.registry import BACKBONES
 from paddlevideo.modeling.states import StateExchange, StateSpec
 from paddlevideo.utils.errors import ConfigError
 
+_OUT_AXES = {"3d": "BC", "2d": "BTC", "none": "BCTHW"}
+
 
 @BACKBONES.register
-class MoViNet(nn.Layer):
+class MoViNet(StreamingBackbone):
     """Clip [B, 3, T, H, W] to one vector per clip, [B, ``out_channels``].
 
     Other poolings give one vector per frame, or maps: see ``out_axes``.
@@ -68,13 +70,14 @@ class MoViNet(nn.Layer):
         stochastic_depth: float = 0.0,
         recompute: bool = False,
     ) -> None:
-        super().__init__()
+        spec = spec_of(model_type)
+        super().__init__(spec.project_channels)
         if padding == "paddlevideo" and model_type.upper() != "A0":
             raise ConfigError(f"padding: paddlevideo exists for A0 only, not {model_type}")
-        self.model_type = model_type.upper()
-        self.spec = spec_of(model_type)
+        self.spec, self.model_type = spec, model_type.upper()
         self.recompute = recompute
-        self.options = MoViNetOptions(
+        self.causal, self.out_axes = causal, _OUT_AXES[average_pooling_type]
+        options = self.options = MoViNetOptions(
             causal=causal,
             conv_type=conv_type,
             se_type=se_type,
@@ -87,39 +90,19 @@ class MoViNet(nn.Layer):
             bn_epsilon=bn_epsilon,
             stochastic_depth=stochastic_depth,
         )
-        options = self.options
-        self.stem = ConvBlock(
-            Convolution(
-                3,
-                self.spec.stem_channels,
-                (1, 3, 3),
-                stride=2,
-                symmetric_padding=None if padding == "same" else 1,
-            ),
-            options,
-            options.activation,
+        fixed_padding = None if padding == "same" else 1
+        self.stem = options.block(
+            Convolution(3, spec.stem_channels, (1, 3, 3), stride=2, symmetric_padding=fixed_padding)
         )
-        layers = list(self.spec.layers())
+        layers = list(spec.layers())
         self.blocks = nn.LayerDict(
             {
                 layer.name: Bottleneck(layer, options, stochastic_depth * number / len(layers))
                 for number, layer in enumerate(layers, start=1)
             }
         )
-        self.project = pointwise_block(
-            layers[-1].out_channels, self.spec.project_channels, options, options.activation
-        )
-        self.pool = RunningMean(self.spec.project_channels, "state_head", per_frame=False)
-
-    @property
-    def out_channels(self) -> int:
-        """Length of the vector per clip."""
-        return self.spec.project_channels
-
-    @property
-    def out_axes(self) -> str:
-        """Axes of the result: one vector per clip, one per frame, or maps."""
-        return {"3d": "BC", "2d": "BTC", "none": "BCTHW"}[self.options.average_pooling_type]
+        self.project = options.block(Convolution(layers[-1].out_channels, self.out_channels))
+        self.pool = RunningMean(self.out_channels, "state_head", per_frame=False)
 
     def stages(self) -> OrderedDict[str, list[nn.Layer]]:
         """The stem and the blocks, in order."""
@@ -128,22 +111,18 @@ class MoViNet(nn.Layer):
             stages.setdefault(f"block{block.spec.block}", []).append(block)
         return stages
 
-    def native_clip(self) -> ClipSpec:
-        """The clip of the paper's evaluation (spec section 1.2)."""
+    def input_spec(self) -> InputSpec:
+        """The clip of the paper's evaluation (docs/movinet.md)."""
         spec = self.spec
-        return ClipSpec(
+        return InputSpec(
             spec.num_frames, spec.size, spec.size, spec.stride_frames, short_side=spec.short_side
         )
 
-    def multiply_adds(self, num_frames: int, height: int, width: int) -> int:
-        """Multiply-adds of one clip (see `multiply_adds.py` for what is counted)."""
-        size = (height, width)
-        total = num_frames * convolution_cost(self.stem.conv, size)
-        size = output_size(self.stem.conv, size)
-        for block in self.blocks.values():
-            cost, size = bottleneck_cost(block, num_frames, size)
-            total += cost
-        return total + num_frames * convolution_cost(self.project.conv, size)
+    def built_with(self) -> dict[str, object]:
+        """Name, variant and options; both names of a factorised convolution are one network."""
+        conv_type = "2plus1d" if self.options.factorised else self.options.conv_type
+        options = {**vars(self.options), "conv_type": conv_type}
+        return {**super().built_with(), "model_type": self.model_type, **options}
 
     @property
     def receptive_field(self) -> int:
@@ -161,28 +140,47 @@ class MoViNet(nn.Layer):
             size = max(1, (size - 1) * conv.stride + conv.kernel[1] - 2 * conv.symmetric_padding)
         return size
 
-    @property
-    def causal(self) -> bool:
-        """Whether the network can run frame by frame."""
-        return self.options.causal
+    def walk(self, size: Size) -> Iterator[tuple[nn.Layer, Size]]:
+        """The stem, the bottlenecks and the projection, each with the height and width it gets."""
+        yield self.stem, size
+        size = self.stem.conv.out_size(size)
+        for block in self.blocks.values():
+            yield block, size
+            size = block.out_size(size)
+        yield self.project, size
 
-    @property
-    def has_step_network(self) -> bool:
-        """Whether `step_network` exists: one vector for all frames seen, none of the future."""
-        return self.causal and self.options.average_pooling_type == "3d"
+    def multiply_adds(self, num_frames: int, height: int, width: int) -> int:
+        """Multiply-adds of one clip: of convolutions and dense layers.
 
-    def step_network(self, height: int, width: int) -> StepNetwork:
-        """One step as a network of its own, for frames of one size; the weights are copied."""
-        return StepNetwork(self, height, width)
+        Not counted, as in the published numbers: batch norm, activations, pooling, the product with
+        a gate, sums and scalars.
+        """
+        (stem, size), *blocks, (project, last_size) = self.walk((height, width))
+        outer = stem.conv.multiply_adds(size) + project.conv.multiply_adds(last_size)
+        inner = sum(block.multiply_adds(num_frames, at) for block, at in blocks)
+        return int(num_frames * outer + inner)
 
-    @property
-    def has_clip_network(self) -> bool:
-        """Whether `clip_network` exists: one vector for the whole clip."""
-        return self.options.average_pooling_type == "3d"
+    def state_specs(self, height: int, width: int) -> list[StateSpec]:
+        """Names, shapes and dtypes of the states of one stream (docs/movinet.md)."""
+        if not self.causal:
+            return super(StreamingBackbone, self).state_specs(height, width)
+        _, *blocks, _ = self.walk((height, width))
+        return [s for block, at in blocks for s in block.state_specs(at)] + self.pool.state_specs()
 
-    def clip_network(self, num_frames: int, height: int, width: int) -> ClipNetwork:
-        """The network for clips of one size, folded to be exported; the weights are copied."""
-        return ClipNetwork(self, num_frames, height, width)
+    def clip_network(self, size: ClipSize, scaling: InputScaling) -> nn.Layer | None:
+        """The network for clips of one size, if it gives one vector for the whole clip."""
+        if self.out_axes != "BC":
+            return None
+        return DeployedMoViNet(self, Deployment(size[0]), size[1:], scaling)
+
+    def step_network(self, height: int, width: int, scaling: InputScaling) -> nn.Layer:
+        """One step as a network of its own: see `StreamingBackbone`."""
+        if not self.causal:
+            return super().step_network(height, width, scaling)
+        if self.out_axes != "BC":
+            raise ConfigError("a step needs the mean over all frames: average_pooling_type: 3d")
+        network = DeployedMoViNet(self, Deployment(), (height, width), scaling)
+        return FoldedStep(network, self.state_specs(height, width))
 
     def forward(
         self,
@@ -212,24 +210,11 @@ class MoViNet(nn.Layer):
         return x
 
     def _pooled(self, x_BCTHW: Tensor, exchange: StateExchange | None) -> Tensor:
-        """The result; without the mean over time the states of the head pass through (2.13)."""
-        kind = self.options.average_pooling_type
-        if kind == "3d":
+        """The result; without the mean over time the states of the head pass through."""
+        if self.out_axes == "BC":
             return self.pool(spatial_mean(x_BCTHW), exchange).squeeze(2)
         if exchange is not None:
             for spec in self.pool.state_specs():
                 exchange.put(spec.name, exchange.take(spec.name))
-        return spatial_mean(x_BCTHW).transpose([0, 2, 1]) if kind == "2d" else x_BCTHW
-
-    def state_specs(self, height: int, width: int) -> list[StateSpec]:
-        """Names, shapes and dtypes of the states of one stream (spec section 2.13)."""
-        if not self.causal:
-            raise ConfigError("only a causal network has states; set backbone.causal: true")
-        size = (-(-height // 2), -(-width // 2))
-        specs = []
-        for block in self.blocks.values():
-            stride = block.spec.stride
-            out_size = (-(-size[0] // stride), -(-size[1] // stride))
-            specs += block.state_specs(size, out_size)
-            size = out_size
-        return specs + self.pool.state_specs()
+        per_frame = self.out_axes == "BTC"
+        return spatial_mean(x_BCTHW).transpose([0, 2, 1]) if per_frame else x_BCTHW

@@ -1,49 +1,108 @@
-"""The inverted bottleneck with rezero, squeeze-excitation and stochastic depth (spec 2.6)."""
+"""The inverted bottleneck of a MoViNet and its parts, with their deployed forms (docs/movinet.md).
+
+Each part says by itself what it makes of a height and width, what states it keeps, how many
+multiply-adds it costs and which form it has in a deployed program; `Bottleneck` adds them up.
+"""
 
 import paddle
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
-from paddlevideo.modeling.backbones.movinet.attention import SqueezeExcitation
-from paddlevideo.modeling.backbones.movinet.conv import (
-    FeatureBlock,
-    pointwise_block,
-    same_padding,
-)
 from paddlevideo.modeling.backbones.movinet.options import MoViNetOptions
 from paddlevideo.modeling.backbones.movinet.specs import LayerSpec
-from paddlevideo.modeling.layers.initializers import constant
+from paddlevideo.modeling.layers.convolution import Convolution, FoldedConvolution
+from paddlevideo.modeling.layers.deployment import Deployment, StepContext
+from paddlevideo.modeling.layers.padding import Size, same_padding
+from paddlevideo.modeling.layers.residual import Rezero, StochasticDepth
+from paddlevideo.modeling.layers.squeeze_excitation import SqueezeExcitation
 from paddlevideo.modeling.states import StateExchange, StateSpec
 
-# PaddleVideo's A0 does not pad the strided layers of these blocks (reference, section 3.3).
+# PaddleVideo's A0 does not pad the strided layers of these blocks.
 _PADDLEVIDEO_UNPADDED_BLOCKS = (1, 2)
 
 
-class Rezero(nn.Layer):
-    """Multiply by one learnt scalar that starts at 0, so that a new block is the identity."""
+class FeatureBlock(nn.Layer):
+    """The depthwise convolution of a bottleneck: 3-D, or spatial then temporal; causal or not.
 
-    def __init__(self) -> None:
+    A causal block keeps the last ``kernel[0] - 1`` frames of the input of the convolution that
+    has the temporal extent as its stream buffer, zeros at the start.
+    """
+
+    def __init__(
+        self, spec: LayerSpec, options: MoViNetOptions, symmetric_padding: int | None = None
+    ) -> None:
         super().__init__()
-        self.scale = self.create_parameter([1], attr=constant(0.0))
+        channels, (frames, *size) = spec.expand_channels, spec.kernel
+        self.channels = channels
+        self.buffer_frames = frames - 1 if options.causal else 0
+        self.state_name = f"state_{spec.name}_stream_buffer"
+        split = options.factorised and frames > 1
+        time_padding = (0, 0) if options.causal else (frames // 2, frames // 2)
+        self.spatial = options.block(
+            Convolution(
+                channels,
+                channels,
+                (1 if split else frames, size[0], size[1]),
+                spec.stride,
+                depthwise=True,
+                symmetric_padding=symmetric_padding,
+                time_padding=(0, 0) if split else time_padding,
+            )
+        )
+        self.temporal = (
+            options.block(
+                Convolution(
+                    channels, channels, (frames, 1, 1), depthwise=True, time_padding=time_padding
+                )
+            )
+            if split
+            else None
+        )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``x * scale``."""
-        return x * self.scale
+    def out_size(self, size: Size) -> Size:
+        """Height and width that the block makes of ``size``."""
+        return self.spatial.conv.out_size(size)
 
+    def multiply_adds(self, size: Size) -> int:
+        """Multiply-adds per frame of ``size``."""
+        spatial = self.spatial.conv.multiply_adds(size)
+        if self.temporal is None:
+            return spatial
+        return spatial + self.temporal.conv.multiply_adds(self.out_size(size))
 
-class StochasticDepth(nn.Layer):
-    """Drop the branch of whole samples in training, scaled to keep its mean (spec 2.11)."""
+    def state_specs(self, size: Size) -> list[StateSpec]:
+        """The stream buffer [C, T, H, W], if there is one, for frames of ``size``."""
+        if not self.buffer_frames:
+            return []
+        seen = size if self.temporal is None else self.out_size(size)
+        return [StateSpec(self.state_name, (self.channels, self.buffer_frames, *seen))]
 
-    def __init__(self, drop_rate: float) -> None:
-        super().__init__()
-        self.keep_rate = 1.0 - drop_rate
+    def forward(self, x_BCTHW: Tensor, exchange: StateExchange | None) -> Tensor:
+        """Return [B, C, T, H_out, W_out]; with an exchange, continue the stream it holds."""
+        if self.temporal is None:
+            return self.spatial(self._with_past(x_BCTHW, exchange))
+        return self.temporal(self._with_past(self.spatial(x_BCTHW), exchange))
 
-    def forward(self, branch_BCTHW: Tensor) -> Tensor:
-        """Return the branch, each sample kept with ``keep_rate`` or zero."""
-        if not self.training or self.keep_rate == 1.0:
-            return branch_BCTHW
-        keep = paddle.floor(self.keep_rate + paddle.rand([branch_BCTHW.shape[0], 1, 1, 1, 1]))
-        return branch_BCTHW * (keep / self.keep_rate).astype(branch_BCTHW.dtype)
+    def _with_past(self, x_BCTHW: Tensor, exchange: StateExchange | None) -> Tensor:
+        """Put the buffered frames (zeros without an exchange) before the new ones."""
+        if not self.buffer_frames:
+            return x_BCTHW
+        if exchange is None:
+            first = paddle.slice(x_BCTHW, axes=[2], starts=[0], ends=[1])
+            past = [paddle.zeros_like(first)] * self.buffer_frames  # F.pad is far slower (CPU)
+            return paddle.concat([*past, x_BCTHW], axis=2)
+        full = paddle.concat([exchange.take(self.state_name), x_BCTHW], axis=2)
+        exchange.put(self.state_name, full[:, :, -self.buffer_frames :])
+        return full
+
+    def deployed(self, deployment: Deployment, size: Size) -> list[FoldedConvolution]:
+        """The convolutions of a deployed program, one after the other."""
+        if self.temporal is None:
+            return [self.spatial.deployed_over_time(deployment, size, self.state_name)]
+        return [
+            self.spatial.deployed(deployment, size),
+            self.temporal.deployed_over_time(deployment, self.out_size(size), self.state_name),
+        ]
 
 
 class Shortcut(nn.Layer):
@@ -55,26 +114,43 @@ class Shortcut(nn.Layer):
         super().__init__()
         self.stride = spec.stride
         self.symmetric_padding = symmetric_padding
-        self.project = pointwise_block(spec.in_channels, spec.out_channels, options, None)
+        self.project = options.block(Convolution(spec.in_channels, spec.out_channels), linear=True)
+
+    def padding(self, size: Size) -> list[int]:
+        """Places above, below, left and right of ``size`` that the pool leaves out of its means."""
+        if self.symmetric_padding is not None:
+            return [self.symmetric_padding] * 4
+        return [*same_padding(size[0], 3, 2), *same_padding(size[1], 3, 2)]
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Return [B, C_out, T, H_out, W_out]."""
         if self.stride == 1:
             return self.project(x_BCTHW)
         _, channels, frames, height, width = x_BCTHW.shape
-        if self.symmetric_padding is not None:
-            padding = [self.symmetric_padding] * 4
-        else:
-            padding = [*same_padding(height, 3, 2), *same_padding(width, 3, 2)]
-        pooled = F.avg_pool2d(
-            x_BCTHW.reshape([-1, channels * frames, height, width]),
-            kernel_size=3,
-            stride=2,
-            padding=padding,
-            exclusive=True,
+        pooled = pool(
+            x_BCTHW.reshape([-1, channels * frames, height, width]), self.padding((height, width))
         )
         pooled = pooled.reshape([-1, channels, frames, pooled.shape[2], pooled.shape[3]])
         return self.project(pooled)
+
+    def deployed(self, deployment: Deployment, size: Size) -> nn.Layer:
+        """The shortcut of a deployed program."""
+        project = self.project.deployed(deployment, size)
+        return project if self.stride == 1 else _FoldedShortcut(self.padding(size), project)
+
+
+class _FoldedShortcut(nn.Layer):
+    def __init__(self, padding: list[int], project: nn.Layer) -> None:
+        super().__init__()
+        self.padding, self.project = padding, project
+
+    def forward(self, x_NCHW: Tensor) -> Tensor:
+        return self.project(pool(x_NCHW, self.padding))
+
+
+def pool(x_NCHW: Tensor, padding: list[int]) -> Tensor:
+    """Means of 3x3 places that exist, every second one."""
+    return F.avg_pool2d(x_NCHW, kernel_size=3, stride=2, padding=padding, exclusive=True)
 
 
 class Bottleneck(nn.Layer):
@@ -83,17 +159,24 @@ class Bottleneck(nn.Layer):
     def __init__(self, spec: LayerSpec, options: MoViNetOptions, drop_rate: float) -> None:
         super().__init__()
         self.spec = spec
-        prefix = f"state_{spec.name}"
         width = spec.expand_channels
         padding = _symmetric_padding(spec, options)
-        self.expand = pointwise_block(spec.in_channels, width, options, options.activation)
-        self.feature = FeatureBlock(
-            width, spec.kernel, spec.stride, options, f"{prefix}_stream_buffer", padding
-        )
+        self.expand = options.block(Convolution(spec.in_channels, width))
+        self.feature = FeatureBlock(spec, options, padding)
         self.attention = (
-            SqueezeExcitation(width, options, prefix) if options.se_type != "none" else None
+            None
+            if options.se_type == "none"
+            else SqueezeExcitation(
+                width,
+                options.se_type,
+                f"state_{spec.name}",
+                options.causal,
+                options.activation,
+                options.gating_activation,
+                options.use_positional_encoding,
+            )
         )
-        self.project = pointwise_block(width, spec.out_channels, options, None)
+        self.project = options.block(Convolution(width, spec.out_channels), linear=True)
         self.rezero = Rezero()
         self.stochastic_depth = StochasticDepth(drop_rate)
         needs_projection = spec.stride > 1 or spec.in_channels != spec.out_channels
@@ -109,16 +192,59 @@ class Bottleneck(nn.Layer):
         shortcut = x_BCTHW if self.shortcut is None else self.shortcut(x_BCTHW)
         return branch + shortcut
 
-    def state_specs(self, in_size: tuple[int, int], out_size: tuple[int, int]) -> list[StateSpec]:
-        """States of one stream, for the (height, width) before and after this layer's stride."""
-        specs = []
-        if self.feature.buffer_frames:
-            size = in_size if self.feature.temporal is None else out_size
-            shape = (self.spec.expand_channels, self.feature.buffer_frames, *size)
-            specs.append(StateSpec(self.feature.state_name, shape))
-        if self.attention is not None:
-            specs += self.attention.state_specs()
-        return specs
+    def out_size(self, size: Size) -> Size:
+        """Height and width that the layer makes of ``size``."""
+        return self.feature.out_size(size)
+
+    def state_specs(self, size: Size) -> list[StateSpec]:
+        """States of one stream of frames of ``size``."""
+        attention = [] if self.attention is None else self.attention.state_specs()
+        return self.feature.state_specs(size) + attention
+
+    def multiply_adds(self, num_frames: int, size: Size) -> int:
+        """Multiply-adds per clip of frames of ``size``."""
+        out_size = self.out_size(size)
+        per_frame = self.expand.conv.multiply_adds(size) + self.feature.multiply_adds(size)
+        per_frame += self.project.conv.multiply_adds(out_size)
+        if self.shortcut is not None:
+            per_frame += self.shortcut.project.conv.multiply_adds(out_size)
+        gates = 0 if self.attention is None else self.attention.multiply_adds(num_frames)
+        return num_frames * per_frame + gates
+
+    def deployed(self, deployment: Deployment, size: Size) -> "FoldedBottleneck":
+        """The layer of a deployed program; rezero is part of the projection."""
+        return FoldedBottleneck(self, deployment, size)
+
+
+class FoldedBottleneck(nn.Layer):
+    """A bottleneck on frames [N, C, H, W]."""
+
+    def __init__(self, layer: Bottleneck, deployment: Deployment, size: Size) -> None:
+        super().__init__()
+        attention = None if layer.attention is None else layer.attention.deployed(deployment)
+        branch = [
+            layer.expand.deployed(deployment, size),
+            *layer.feature.deployed(deployment, size),
+            *([] if attention is None else [attention]),
+            layer.project.deployed(
+                deployment,
+                layer.out_size(size),
+                factor=float(layer.rezero.scale.numpy()[0]),
+                input_factor=1.0 if attention is None else attention.gate_factor,
+            ),
+        ]
+        self.branch = nn.LayerList(branch)
+        shortcut = layer.shortcut
+        self.shortcut = None if shortcut is None else shortcut.deployed(deployment, size)
+
+    def forward(self, x_NCHW: Tensor, context: StepContext | None) -> Tensor:
+        """Return [N, C_out, H_out, W_out]."""
+        *inner, project = self.branch
+        branch = x_NCHW
+        for part in inner:
+            branch = part(branch, context)
+        shortcut = x_NCHW if self.shortcut is None else self.shortcut(x_NCHW)
+        return project(branch) + shortcut
 
 
 def _symmetric_padding(spec: LayerSpec, options: MoViNetOptions) -> int | None:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from paddlevideo.modeling.layers.activations import activation
+from paddlevideo.modeling.layers.convolution import ConvBlock, Convolution
 from paddlevideo.utils.errors import ConfigError
 
 ConvType = Literal["3d", "2plus1d", "3d_2plus1d"]
@@ -14,7 +15,7 @@ PoolingType = Literal["3d", "2d", "none"]
 
 @dataclass(frozen=True)
 class MoViNetOptions:
-    """What may vary while the table of layers stays the same (spec sections 2 and 3).
+    """What may vary while the table of layers stays the same (docs/movinet.md).
 
     Attributes:
         causal: convolutions see no future frames, so the network can run frame by frame.
@@ -48,7 +49,7 @@ class MoViNetOptions:
         activation(self.activation)
         activation(self.gating_activation)
         if self.use_positional_encoding and not self.causal:
-            raise ConfigError("use_positional_encoding needs causal: true (spec section 2.9)")
+            raise ConfigError("use_positional_encoding needs causal: true")
         if self.padding == "paddlevideo" and self.causal:
             raise ConfigError("padding: paddlevideo is PaddleVideo's non-causal network")
         if not 0.0 <= self.stochastic_depth < 1.0:
@@ -58,3 +59,8 @@ class MoViNetOptions:
     def factorised(self) -> bool:
         """Whether a kernel with temporal extent is split into a spatial and a temporal one."""
         return self.conv_type != "3d"
+
+    def block(self, convolution: Convolution, linear: bool = False) -> ConvBlock:
+        """The convolution with batch norm and, unless ``linear``, the activation."""
+        name = None if linear else self.activation
+        return ConvBlock(convolution, name, self.bn_momentum, self.bn_epsilon)

@@ -1,4 +1,4 @@
-"""The registered names: ``movinet_a0_base`` ... as MODEL sections (spec sections 3 and 6.6)."""
+"""The registered names: ``movinet_a0_base`` ... as MODEL sections (docs/movinet.md)."""
 
 from collections.abc import Callable
 from typing import Any
@@ -23,7 +23,7 @@ def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, 
                 **backbone_options,
             },
             "head": {
-                "name": "MoViNetHead",
+                "name": "ClassifierHead",
                 "num_classes": num_classes,
                 "hidden_dim": spec.hidden_channels,
                 "activation": classifier_activation,
@@ -35,7 +35,7 @@ def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, 
 
 
 def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
-    """The causal network of the released stream models; its head keeps swish (spec section 3).
+    """The causal network of the released stream models; its head keeps swish.
 
     The int8 networks that were released for phones differ in three options: no gates, and relu6 in
     backbone and head (configs/recognition/movinet/movinet_a0_stream_mobile.yaml).

@@ -8,9 +8,8 @@ rounded when a network is built.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from paddlevideo.modeling.layers.convolution import Kernel
 from paddlevideo.utils.errors import ConfigError, nearest_hint
-
-Kernel = tuple[int, int, int]
 
 _KERNELS: dict[str, Kernel] = {"13": (1, 3, 3), "15": (1, 5, 5), "33": (3, 3, 3), "53": (5, 3, 3)}
 
@@ -234,9 +233,3 @@ def spec_of(model_type: str) -> MoViNetSpec:
     except KeyError:
         hint = nearest_hint(model_type, SPECS)
         raise ConfigError(f'MoViNet has no model_type "{model_type}"; {hint}') from None
-
-
-def make_divisible(value: float, divisor: int = 8) -> int:
-    """Round to a multiple of ``divisor``, at least one of it and at most 10 % below ``value``."""
-    rounded = max(divisor, int(value + divisor / 2) // divisor * divisor)
-    return rounded + divisor if rounded < 0.9 * value else rounded

@@ -1,8 +1,12 @@
-"""Means over space and time that can go on from one call to the next (spec section 2.8)."""
+"""Means over space and time that can go on from one call to the next (docs/movinet.md)."""
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
+from paddlevideo.modeling.layers.deployment import Deployment, StepContext
+from paddlevideo.modeling.layers.folding import fixed
+from paddlevideo.modeling.layers.running_sum import compensated_sum
 from paddlevideo.modeling.states import StateExchange, StateSpec
 
 
@@ -67,16 +71,45 @@ class RunningMean(nn.Layer):
         exchange.put(self.count_name, old_count + paddle.full([1], num_frames, "int32"))
         return sum_BCT / count_BCT
 
+    def deployed(self, deployment: Deployment, last_only: bool = False) -> nn.Layer:
+        """The mean of what `Deployment.by_frame` gives; ``last_only``: after the last frame."""
+        if deployment.num_frames is None:
+            return _StepMean(self)
+        weights = _weights_over_time(deployment.num_frames, self.per_frame)
+        return _ClipMean(weights[-1:] if last_only else weights)
 
-def compensated_sum(total: Tensor, rest: Tensor, added: Tensor) -> tuple[Tensor, Tensor]:
-    """Return ``total + rest + added``, and what rounding took from it.
 
-    No subtraction: the engine of exported steps knows sums and products.
+class _ClipMean(nn.Layer):
+    """A mean over time of [B, T, C], of the whole clip or up to each frame: a matrix product.
+
+    Every frame has a result of its own even where all are equal: engines are slow where they must
+    repeat a gate along an axis in the middle.
     """
-    added = added + rest
-    result = total + added
-    minus_one = paddle.full([1] * result.ndim, -1.0, "float32").astype(result.dtype)
-    return result, added + (total + result * minus_one)
+
+    def __init__(self, weights: np.ndarray) -> None:
+        super().__init__()
+        self.weights = fixed(weights)
+
+    def forward(self, pooled_BTC: Tensor, _context: None) -> Tensor:
+        return paddle.matmul(self.weights, pooled_BTC)
+
+
+class _StepMean(nn.Layer):
+    """The mean of [B, C, 1, 1] and of all frames before it."""
+
+    def __init__(self, mean: RunningMean) -> None:
+        super().__init__()
+        self.sum_name, self.rest_name = mean.sum_name, mean.rest_name
+
+    def forward(self, pooled_BC11: Tensor, context: StepContext) -> Tensor:
+        return context.add(self.sum_name, self.rest_name, pooled_BC11) * context.inverse_count
+
+
+def _weights_over_time(num_frames: int, per_frame: bool) -> np.ndarray:
+    """[T, T]: row t has the weights of the frames in the mean up to frame t, or of the clip."""
+    if not per_frame:
+        return np.full((num_frames, num_frames), 1.0 / num_frames)
+    return np.tri(num_frames) / np.arange(1, num_frames + 1)[:, None]
 
 
 def _positions(num_frames: int, like: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
-"""MoViNet's classifier: dense, activation, dropout, classifier (spec section 2.12)."""
+"""A classifier of vectors: dense, activation, dropout, classifier (docs/movinet.md)."""
 
 import paddle.nn.functional as F
 from paddle import Tensor, nn
 
+from paddlevideo.modeling.interfaces import Head
 from paddlevideo.modeling.layers.activations import activation as activation_by_name
 from paddlevideo.modeling.layers.folding import dense_as_convolution
 from paddlevideo.modeling.layers.initializers import he_normal, normal
@@ -14,7 +15,7 @@ _CLASSIFIER_STD = 0.01
 
 
 @HEADS.register
-class MoViNetHead(nn.Layer):
+class ClassifierHead(Head):
     """[B, ``in_channels``] to logits [B, ``num_classes``].
 
     One vector per frame, [B, T, ``in_channels``], is classified where there is one frame.
@@ -37,7 +38,7 @@ class MoViNetHead(nn.Layer):
         dropout: DropRate = 0.2,
         in_axes: str = "BC",
     ) -> None:
-        super().__init__()
+        super().__init__(num_classes)
         if num_classes < 2:
             raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2")
         if not 0.0 <= dropout < 1.0:
@@ -47,7 +48,6 @@ class MoViNetHead(nn.Layer):
                 f"a classifier needs vectors, the backbone gives {in_axes}; "
                 "average_pooling_type: none is for the backbone alone"
             )
-        self.num_classes = num_classes
         self.dense = nn.Linear(in_channels, hidden_dim, weight_attr=he_normal(in_channels))
         self.classifier = nn.Linear(hidden_dim, num_classes, weight_attr=normal(_CLASSIFIER_STD))
         self.dropout = nn.Dropout(dropout)
@@ -57,6 +57,10 @@ class MoViNetHead(nn.Layer):
     def class_axes(self) -> dict[str, int]:
         """The parameters whose shape follows the number of classes, and which axis does."""
         return {"classifier.weight": 1, "classifier.bias": 0}
+
+    def built_with(self) -> dict[str, object]:
+        """Number of classes and activation."""
+        return {**super().built_with(), "activation": self.activation_name}
 
     def forward(self, x_BC: Tensor) -> Tensor:
         """Return logits, no softmax.
@@ -74,7 +78,7 @@ class MoViNetHead(nn.Layer):
         return self.classifier(self.dropout(self._activation(self.dense(x_BC))))
 
     def as_convolutions(self) -> nn.Layer:
-        """The head for maps of one place, [B, ``in_channels``, 1, 1] to logits; no dropout.
+        """The head for maps of one position, [B, ``in_channels``, 1, 1] to logits; no dropout.
 
         The weights are copied. An exported step keeps four axes up to the logits.
         """
@@ -82,9 +86,9 @@ class MoViNetHead(nn.Layer):
 
 
 class _ConvolutionalHead(nn.Layer):
-    """A `MoViNetHead` of which both dense layers are 1x1 convolutions."""
+    """A `ClassifierHead` of which both dense layers are 1x1 convolutions."""
 
-    def __init__(self, head: MoViNetHead) -> None:
+    def __init__(self, head: ClassifierHead) -> None:
         super().__init__()
         self.dense, self.dense_bias = dense_as_convolution(head.dense)
         self.classifier, self.classifier_bias = dense_as_convolution(head.classifier)

@@ -1,10 +1,10 @@
-"""What a recognizer wants to be fed."""
+"""The input that a model was designed for."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class ClipSpec:
+class InputSpec:
     """One clip of a batch, [T, 3, H, W], RGB.
 
     Attributes:
