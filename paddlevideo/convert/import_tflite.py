@@ -2,20 +2,21 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.convert.imported import ImportedWeights
-from paddlevideo.convert.movinet_tflite import Block, Network, find_network
+from paddlevideo.convert.movinet_names import is_dense
+from paddlevideo.convert.movinet_tflite import Network, find_network
 from paddlevideo.convert.tflite import Graph, read_model
-from paddlevideo.convert.tflite.layers import Layer
 from paddlevideo.modeling.backbones.movinet.specs import SPECS
 from paddlevideo.utils.damage import damage_of
+from paddlevideo.utils.nodes import Node
 
 TFLITE = ".tflite"
 
 WHAT = "a TensorFlow Lite model of a MoViNet stream"
+_BLOCKS = "backbone.blocks."
 _EPSILON = 1e-3  # the batch norm's own by default, here and in TensorFlow
 
 
@@ -45,50 +46,36 @@ def import_tflite(path: str | Path) -> ImportedWeights:
     return ImportedWeights(str(path), arrays, model=name, options=options)
 
 
-def _options(network: Network) -> dict[str, Any]:
-    options: dict[str, Any] = {"num_classes": network.classifier.channels[1]}
-    for name, found in network.activations().items():
-        if len(found) > 1:
-            raise ValueError(f"its layers differ in {name}: {', '.join(found)}")
-        if found:
-            options[name] = found[0]
+def _options(network: Network) -> Node:
+    options: Node = {"num_classes": network.layers["head.classifier"].channels[1]}
+    for name, kinds in network.activations().items():
+        if len(kinds) > 1:
+            raise ValueError(f"its layers differ in {name}: {', '.join(kinds)}")
+        if kinds:
+            options[name] = kinds[0]
     hidden = SPECS[network.variant].hidden_channels
-    if network.dense.channels[1] != hidden:
-        raise ValueError(f"its head has {network.dense.channels[1]} hidden values, not {hidden}")
+    found = network.layers["head.dense"].channels[1]
+    if found != hidden:
+        raise ValueError(f"its head has {found} hidden values, not {hidden}")
     return options
 
 
 def _arrays(network: Network) -> Iterator[tuple[str, np.ndarray]]:
     """Our names and layouts."""
-    yield from _convolution("backbone.stem", network.stem)
-    for spec, block in network.blocks:
-        yield from _block(f"backbone.blocks.{spec.name}", block)
-    yield from _convolution("backbone.project", network.project)
-    yield from _dense("head.dense", network.dense)
-    yield from _dense("head.classifier", network.classifier)
-
-
-def _block(prefix: str, block: Block) -> Iterator[tuple[str, np.ndarray]]:
-    yield from _convolution(f"{prefix}.expand", block.expand)
-    yield from _convolution(f"{prefix}.feature.spatial", block.spatial)
-    if block.temporal is not None:
-        yield from _convolution(f"{prefix}.feature.temporal", block.temporal, over_time=True)
-    if block.gate is not None:
-        yield from _dense(f"{prefix}.attention.reduce", block.gate.reduce)
-        yield from _dense(f"{prefix}.attention.expand", block.gate.expand, block.gate.offset)
-    kernel, bias, factor = block.project.weights_and_factor()
-    yield from _folded(f"{prefix}.project", kernel[:, :, None], bias)
-    yield f"{prefix}.rezero.scale", np.array([factor], np.float32)
-    if block.shortcut is not None:
-        yield from _convolution(f"{prefix}.shortcut.project", block.shortcut)
-
-
-def _convolution(
-    prefix: str, layer: Layer, over_time: bool = False
-) -> Iterator[tuple[str, np.ndarray]]:
-    """A kernel [C_out, C_in, T, H, W]; of a temporal layer the height is the time."""
-    kernel, bias = layer.weights()
-    yield from _folded(prefix, kernel[..., None] if over_time else kernel[:, :, None], bias)
+    for name, layer in network.layers.items():
+        block, _, part = name.rpartition(".")
+        if is_dense(name):
+            kernel, bias = layer.weights()
+            yield f"{name}.weight", np.ascontiguousarray(kernel[:, :, 0, 0].T)
+            yield f"{name}.bias", bias - np.float32(network.offset(name))
+        elif part == "project" and block.startswith(_BLOCKS) and not block.endswith("shortcut"):
+            kernel, bias, factor = layer.weights_and_factor()
+            yield from _folded(name, kernel[:, :, None], bias)
+            yield f"{block}.rezero.scale", np.array([factor], np.float32)
+        else:
+            kernel, bias = layer.weights()
+            over_time = part == "temporal"  # the height of its kernel is the time
+            yield from _folded(name, kernel[..., None] if over_time else kernel[:, :, None], bias)
 
 
 def _folded(prefix: str, kernel: np.ndarray, bias: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
@@ -99,10 +86,3 @@ def _folded(prefix: str, kernel: np.ndarray, bias: np.ndarray) -> Iterator[tuple
     yield f"{prefix}.bn.bias", bias
     yield f"{prefix}.bn._mean", np.zeros_like(bias)
     yield f"{prefix}.bn._variance", ones
-
-
-def _dense(prefix: str, layer: Layer, offset: float = 0.0) -> Iterator[tuple[str, np.ndarray]]:
-    """A dense layer, [in, out]; ``offset`` is no part of its bias."""
-    kernel, bias = layer.weights()
-    yield f"{prefix}.weight", np.ascontiguousarray(kernel[:, :, 0, 0].T)
-    yield f"{prefix}.bias", bias - np.float32(offset)

@@ -3,15 +3,15 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.convert.import_tensorflow import import_tensorflow
 from paddlevideo.convert.import_tflite import import_tflite
 from paddlevideo.convert.imported import ImportedWeights
-from paddlevideo.convert.movinet_names import block_names, names_of
+from paddlevideo.convert.movinet_names import block_names, blocks_in, names_of
 from paddlevideo.convert.movinet_pytorch import import_pytorch
 from paddlevideo.convert.paddlevideo_weights import is_paddlevideo, translate_weights
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.weights import read_weights
 
 # What a file's name says it is, for a message where it is given as something else.
@@ -41,7 +41,7 @@ class Source:
     """
 
     read: Callable[[Path], ImportedWeights]
-    options: Callable[[Mapping[str, Any]], dict[str, Any]]
+    options: Callable[[ReadNode], Node]
 
 
 def import_weights(source: str, path: str | Path) -> ImportedWeights:
@@ -71,8 +71,7 @@ def _import_paddlevideo(path: Path) -> ImportedWeights:
             f"{path} holds no MoViNet under PaddleVideo's names; it holds {some}, ..."
         )
     arrays = translate_weights(theirs, str(path))
-    blocks = {name.split(".")[2] for name in arrays if name.startswith("backbone.blocks.block")}
-    known = set(names_of(block_names(len(blocks), str(path))))
+    known = names_of(block_names(len(blocks_in(arrays)), str(path)))
     return ImportedWeights(
         str(path),
         {name: array for name, array in arrays.items() if name in known},
@@ -80,20 +79,20 @@ def _import_paddlevideo(path: Path) -> ImportedWeights:
     )
 
 
-def _paddlevideo_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
+def _paddlevideo_options(backbone: ReadNode) -> Node:
     """Its fixed padding is that of the non-causal A0; its batch norm has Paddle's epsilon."""
     has_padding = backbone.get("model_type") == "A0" and not backbone.get("causal")
     return {**({"padding": "paddlevideo"} if has_padding else {}), "bn_epsilon": 1e-5}
 
 
-def _pytorch_options(backbone: Mapping[str, Any]) -> dict[str, Any]:
+def _pytorch_options(backbone: ReadNode) -> Node:
     """Its gate is Keras's hard sigmoid, where TensorFlow's network has another."""
     if backbone.get("gating_activation") == "hard_sigmoid":
         return {"gating_activation": "keras_hard_sigmoid"}
     return {}
 
 
-def _no_options(_backbone: Mapping[str, Any]) -> dict[str, Any]:
+def _no_options(_backbone: ReadNode) -> Node:
     return {}
 
 

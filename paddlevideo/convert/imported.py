@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.convert.movinet_names import describe
 from paddlevideo.utils.damage import shown
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.nodes import Node
 
 _SHOWN = 5
 
@@ -31,7 +31,7 @@ class ImportedWeights:
     unknown: list[str] = field(default_factory=list)
     left_over: dict[str, str] = field(default_factory=dict)
     model: str | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: Node = field(default_factory=dict)
 
     def require_fit(self, shapes: Mapping[str, Sequence[int]], model_name: str) -> None:
         """Raise `WeightsError` unless these are all weights of a model and nothing else.
@@ -68,9 +68,9 @@ class ImportedWeights:
     ) -> str:
         lines = [f"{self.source} does not fit {model_name}; nothing was loaded."]
         lines += [
-            f"  {fact}: expected {expected[fact]}, found {found[fact]}"
-            for fact in expected
-            if expected[fact] != found[fact]
+            f"  {what}: expected {expected[what]}, found {found[what]}"
+            for what in expected
+            if expected[what] != found[what]
         ]
         for title, names in problems.items():
             if names:
@@ -92,7 +92,7 @@ def by_reason(left_over: Mapping[str, str]) -> dict[str, list[str]]:
 def sort_out(
     names: Sequence[str], reason_of: Callable[[str], str | None]
 ) -> tuple[list[str], dict[str, str]]:
-    """Split names without a place into those of the network (no reason) and those left over."""
+    """Split names that no table has into those of the network (no reason) and those left over."""
     reasons = {name: reason_of(name) for name in names}
     unknown = [name for name, reason in reasons.items() if reason is None]
     return unknown, {name: reason for name, reason in reasons.items() if reason is not None}

@@ -1,11 +1,10 @@
-"""Find a MoViNet in TensorFlow's graph of saved objects, by structure (spec sections 4.1, 4.5)."""
+"""Find a MoViNet in TensorFlow's graph of saved objects, by structure (docs/movinet.md)."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from paddlevideo.convert.movinet_names import block_names, names_of
-from paddlevideo.convert.movinet_tensorflow import CLASSIFIER, LAYER, tensorflow_key
+from paddlevideo.convert.movinet_names import CLASSIFIER, LAYER, block_names, names_of
 from paddlevideo.convert.tensorflow.object_graph import ROOT, ObjectGraph
 from paddlevideo.utils.errors import WeightsError
 
@@ -57,8 +56,8 @@ def find_network(graph: ObjectGraph, source: str) -> FoundNetwork:
     if classifier is not None:
         starts[CLASSIFIER] = classifier
     keys: dict[str, str] = {}
-    for name in names_of(blocks):
-        short = tensorflow_key(name, blocks)
+    for name in names_of(blocks).values():
+        short = name.tensorflow
         prefix = next((prefix for prefix in starts if short.startswith(prefix)), None)
         if prefix is None:
             continue

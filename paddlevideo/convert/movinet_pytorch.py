@@ -4,74 +4,42 @@ PaddleVideo's network was ported from it: `paddlevideo.convert` brings its names
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.convert.imported import ImportedWeights, sort_out
-from paddlevideo.convert.movinet_names import block_names, is_dense_kernel
+from paddlevideo.convert.movinet_names import block_names, blocks_in, is_dense_kernel, names_of
 from paddlevideo.convert.torch_file import read_torch_file
 from paddlevideo.utils.errors import WeightsError
 
-_OUTER = {
-    "conv1": "backbone.stem",
-    "conv7": "backbone.project",
-    "classifier.0": "head.dense",
-    "classifier.3": "head.classifier",
-}
-_INNER = {
-    "expand": "expand",
-    "deep": "feature.spatial",
-    "se.fc1": "attention.reduce",
-    "se.fc2": "attention.expand",
-    "project": "project",
-    "res.1": "shortcut.project",  # res.0 is the pooling, where there is one
-    "res.0": "shortcut.project",
-}
-_BATCH_NORM = {
-    "weight": "weight",
-    "bias": "bias",
-    "running_mean": "_mean",
-    "running_var": "_variance",
-}
-_BLOCK = re.compile(r"blocks\.b(\d+)_l(\d+)\.(.+)$")
-_PART = re.compile(r"(.+?)\.conv_([12])\.(conv[23]d|norm)\.(\w+)$")
-# The port's first releases wrapped convolutions otherwise: name there -> name today.
-_OLD_NAMES = (
+_BLOCK = re.compile(r"blocks\.b(\d+)_l(\d+)\.")
+# Other forms of a name -> the one of the table: the port's first releases wrapped convolutions
+# otherwise, and a kernel of two axes has a class of its own.
+_FORMS = (
     (re.compile(r"\.2plus1s\.conv_"), ".conv_"),
+    (re.compile(r"\.conv2d\."), ".conv3d."),
     (re.compile(r"(?<!\.conv_[12])\.(conv3d|norm)\.(\w+)$"), r".conv_1.\1.\2"),
     (re.compile(r"(se\.fc[12]|^classifier\.[03])\.(weight|bias)$"), r"\1.conv_1.conv3d.\2"),
 )
-_DENSE = ("head.dense", "head.classifier", ".attention.reduce", ".attention.expand")
 _WRAPPER = "module."  # of torch.nn.DataParallel
 _STATE_DICT = "state_dict"  # the usual entry of a training checkpoint
 
 
-def pytorch_to_ours(name: str) -> str | None:
-    """Our name of the port's weight ``name``, or None where it has no place here."""
-    for old, new in _OLD_NAMES:
-        name = old.sub(new, name)
-    block = _BLOCK.match(name)
-    if block is None:
-        return _part_name(name, _OUTER, "")
-    prefix = f"backbone.blocks.block{block[1]}_layer{block[2]}."
-    if block[3] == "alpha":
-        return f"{prefix}rezero.scale"
-    return _part_name(block[3], _INNER, prefix)
+def pytorch_to_ours(names: Iterable[str]) -> dict[str, str]:
+    """Return ``{the port's name: ours}`` for those that are names of a MoViNet."""
+    plain = {name: _in_one_form(name) for name in names}
+    found = {(int(m[1]), int(m[2])) for name in plain.values() if (m := _BLOCK.match(name))}
+    blocks = [f"block{block}_layer{layer}" for block, layer in sorted(found)]
+    ours = {there: name.ours for name in names_of(blocks).values() for there in name.pytorch}
+    return {name: ours[form] for name, form in plain.items() if form in ours}
 
 
-def _part_name(rest: str, parts: Mapping[str, str], prefix: str) -> str | None:
-    found = _PART.match(rest)
-    if found is None or found[1] not in parts:
-        return None
-    part, kind = prefix + parts[found[1]], found[4]
-    if found[2] == "2":  # the temporal half of a (2+1)D convolution
-        part = part.replace("feature.spatial", "feature.temporal")
-    if found[3] == "norm":
-        return f"{part}.bn.{_BATCH_NORM[kind]}" if kind in _BATCH_NORM else None
-    return f"{part}.{kind}" if part.endswith(_DENSE) else f"{part}.conv.{kind}"
+def _in_one_form(name: str) -> str:
+    for form, plain in _FORMS:
+        name = form.sub(plain, name)
+    return name
 
 
 def pytorch_layout_to_ours(name: str, array: np.ndarray) -> np.ndarray:
@@ -98,13 +66,14 @@ def import_pytorch(path: str | Path) -> ImportedWeights:
     tensors, left_over = _tensors_of(read_torch_file(path))
     arrays: dict[str, np.ndarray] = {}
     rest = []
+    table = pytorch_to_ours(name.removeprefix(_WRAPPER) for name in tensors)
     for name, array in tensors.items():
-        ours = pytorch_to_ours(name.removeprefix(_WRAPPER))
+        ours = table.get(name.removeprefix(_WRAPPER))
         if ours is None or ours in arrays:
             rest.append(name)
         else:
             arrays[ours] = _in_our_layout(str(path), name, ours, array)
-    blocks = {name.split(".")[2] for name in arrays if name.startswith("backbone.blocks.")}
+    blocks = blocks_in(arrays)
     if not blocks:
         some = ", ".join(list(tensors)[:5]) or "nothing"
         raise WeightsError(f"{path} holds no MoViNet of the PyTorch port; it holds {some}")
@@ -120,7 +89,7 @@ def _in_our_layout(source: str, name: str, ours: str, array: np.ndarray) -> np.n
         raise WeightsError(f"{source}: {name} {list(array.shape)}: {error}") from None
 
 
-def _tensors_of(content: Mapping[str, Any]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+def _tensors_of(content: Mapping[str, object]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """The table of tensors, and what lies beside it."""
     left_over = {}
     inner = content.get(_STATE_DICT)

@@ -1,4 +1,4 @@
-"""TensorFlow Model Garden's names and layouts of MoViNet's weights (spec sections 4.1 - 4.4)."""
+"""TensorFlow Model Garden's names and layouts of MoViNet's weights (docs/movinet.md)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -6,73 +6,17 @@ from typing import Literal
 
 import numpy as np
 
-from paddlevideo.convert.movinet_names import is_dense_kernel
+from paddlevideo.convert.movinet_names import CLASSIFIER, is_dense_kernel, names_of
 
 ConvForm = Literal["3d", "3d_2plus1d", "2plus1d"]
 
 VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-LAYER = "backbone/layer_with_weights-{}/"
-CLASSIFIER = "model/layer_with_weights-1/"
-
-# Parts of one layer: our path -> (TF path, TF names of convolution and batch norm).
-_PARTS: dict[str, tuple[str, str, str]] = {
-    "stem": ("_stem", "_conv", "_batch_norm"),
-    "expand": ("_expansion", "_conv", "_batch_norm"),
-    "feature.spatial": ("_feature", "_conv", "_batch_norm"),
-    "feature.temporal": ("_feature", "_conv_temporal", "_batch_norm_temporal"),
-    "attention.reduce": ("_attention/_se_reduce", "_conv", ""),
-    "attention.expand": ("_attention/_se_expand", "_conv", ""),
-    "project": ("_projection", "_conv", "_batch_norm"),
-    "shortcut.project": ("_skip/_projection", "_conv", "_batch_norm"),
-}
-_SCALARS = {
-    "rezero.scale": "_mobile_bottleneck/_rezero/scale",
-    "attention.positional_encoding.scale": "_attention/_pos_encoding/_rezero/scale",
-}
-_BATCH_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "_mean": "moving_mean",
-    "_variance": "moving_variance",
-}
-# How the layers' path begins depends on what was saved (spec section 4.1).
+# How the layers' path begins depends on what was saved.
 _BACKBONE = re.compile(
     r"^(model/layer_with_weights-0|model/_backbone|layer_with_weights-0|_backbone|backbone)"
     r"/(?=layer_with_weights-\d+/)"
 )
 _CLASSIFIER = re.compile(r"^(model/)?layer_with_weights-1/(?=_head/|_classifier/)")
-
-
-def tensorflow_key(name: str, block_names: Sequence[str]) -> str:
-    """Return the checkpoint key of our weight ``name``, in the short form of `short_key`.
-
-    Args:
-        name: a name of the recognizer's state dict.
-        block_names: names of the bottleneck layers, in order.
-    """
-    if name.startswith("head."):
-        _, layer, kind = name.split(".")
-        path = {"dense": "_head", "classifier": "_classifier"}[layer]
-        return f"{CLASSIFIER}{path}/_conv/{'kernel' if kind == 'weight' else 'bias'}"
-    inner = name.removeprefix("backbone.")
-    if inner.startswith("blocks."):
-        _, block, rest = inner.split(".", 2)
-        return LAYER.format(list(block_names).index(block) + 1) + _inner_key(rest)
-    if inner.startswith("project."):
-        rest = _inner_key(inner).replace("_projection", "_project", 1)
-        return LAYER.format(len(block_names) + 1) + rest
-    return LAYER.format(0) + _inner_key(inner)
-
-
-def _inner_key(rest: str) -> str:
-    if rest in _SCALARS:
-        return _SCALARS[rest]
-    part, kind = rest.rsplit(".", 1)
-    if part.endswith(".bn"):
-        path, _, batch_norm = _PARTS[part.removesuffix(".bn")]
-        return f"{path}/{batch_norm}/{_BATCH_NORM[kind]}"
-    path, conv, _ = _PARTS[part.removesuffix(".conv")]
-    return f"{path}/{conv}/{'kernel' if kind == 'weight' else 'bias'}"
 
 
 def short_key(key: str) -> str:
@@ -88,7 +32,7 @@ def short_key(key: str) -> str:
 
 
 def to_paddle_layout(name: str, key: str, array: np.ndarray) -> np.ndarray:
-    """Bring a TF variable into the layout of our weight ``name`` (spec section 4.4).
+    """Bring a TF variable into the layout of our weight ``name``.
 
     Args:
         key: the full checkpoint key; ``depthwise_kernel`` has another axis order.
@@ -119,9 +63,10 @@ def from_tensorflow(
         names: the weights that are wanted.
     """
     by_short = {short_key(key): key for key in variables}
+    table = names_of(block_names)
     arrays = {}
     for name in names:
-        key = by_short.pop(tensorflow_key(name, block_names), None)
+        key = by_short.pop(table[name].tensorflow, None)
         if key is not None:
             arrays[name] = to_paddle_layout(name, key, variables[key])
     return arrays, sorted(by_short.values())
@@ -138,8 +83,9 @@ def to_tensorflow(
             them; ``3d_2plus1d`` and ``3d`` three-dimensional ones.
     """
     written = {}
+    table = names_of(block_names)
     for name, array in arrays.items():
-        key = tensorflow_key(name, block_names)
+        key = table[name].tensorflow
         if conv_type == "2plus1d" and key.endswith(("/kernel", "/bias")):
             path, _, leaf = key.rpartition("/")
             leaf = f"depthwise_{leaf}" if leaf == "kernel" and "/_feature/" in key else leaf

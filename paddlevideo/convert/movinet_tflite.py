@@ -5,7 +5,7 @@ those of the converter, which merges constants of equal value and renames result
 the order and kind of operations, their shapes, and who reads whose result.
 """
 
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,14 +48,15 @@ class Gate:
 
 @dataclass(frozen=True)
 class Block:
-    """One bottleneck; ``input`` is the value that it reads."""
+    """One bottleneck.
 
-    expand: Layer
-    spatial: Layer
-    temporal: Layer | None
+    Attributes:
+        layers: those with weights, by our names within a bottleneck.
+        input: the value that it reads.
+    """
+
+    layers: dict[str, Layer]
     gate: Gate | None
-    project: Layer
-    shortcut: Layer | None
     input: int
 
 
@@ -65,28 +66,33 @@ class Network:
 
     Attributes:
         variant: A0 and so on.
-        blocks: in the order of the forward pass, with what the variant's table says of each.
+        layers: those with weights, by our names.
+        blocks: in the order of the forward pass.
     """
 
     variant: str
-    stem: Layer
-    blocks: list[tuple[LayerSpec, Block]]
-    project: Layer
-    dense: Layer
-    classifier: Layer
+    layers: dict[str, Layer]
+    blocks: list[Block]
+
+    def offset(self, name: str) -> float:
+        """What is in the bias of a layer and belongs to the activation after it."""
+        gates = [block.gate for block in self.blocks if block.gate is not None]
+        return next((gate.offset for gate in gates if gate.expand is self.layers[name]), 0.0)
 
     def activations(self) -> dict[str, list[str]]:
         """The activations of each kind, all that were found."""
-        blocks = [block for _, block in self.blocks]
-        gates = [block.gate for block in blocks if block.gate is not None]
-        main = [self.stem, self.project, *(gate.reduce for gate in gates)]
-        for block in blocks:
-            main += [block.expand, block.spatial, *([block.temporal] if block.temporal else [])]
+        gates = [block.gate for block in self.blocks if block.gate is not None]
+        linear = (".project", "attention.expand", "head.dense", "head.classifier")
+        main = [
+            layer
+            for name, layer in self.layers.items()
+            if name == "backbone.project" or not name.endswith(linear)
+        ]
         return {
             "activation": sorted({layer.activation for layer in main}),
             "gating_activation": sorted({gate.activation for gate in gates}),
-            "classifier_activation": [self.dense.activation],
-            "se_type": sorted({"none" if b.gate is None else b.gate.kind for b in blocks}),
+            "classifier_activation": [self.layers["head.dense"].activation],
+            "se_type": sorted({"none" if b.gate is None else b.gate.kind for b in self.blocks}),
         }
 
 
@@ -110,8 +116,18 @@ def find_network(graph: Graph) -> Network:
         some = ", ".join(f"{op.kind} ({graph.name(op.outputs[0])})" for op in rest[:_SHOWN])
         raise ValueError(f"{len(rest)} operations have no place in a MoViNet stream: {some}")
     variant, specs = _variant(stem, blocks, project)
-    pairs = list(zip(specs, blocks, strict=True))
-    return Network(variant, stem, pairs, project, dense, classifier)
+    layers = {
+        "backbone.stem": stem,
+        **{
+            f"backbone.blocks.{spec.name}.{name}": layer
+            for spec, block in zip(specs, blocks, strict=True)
+            for name, layer in block.layers.items()
+        },
+        "backbone.project": project,
+        "head.dense": dense,
+        "head.classifier": classifier,
+    }
+    return Network(variant, layers, blocks)
 
 
 def _classifier(graph: Graph) -> Layer:
@@ -159,8 +175,17 @@ def _block(graph: Graph, number: int) -> Block | None:
         gate, feature = last
         spatial, temporal = _feature(graph, feature)
         expand = _pointwise(graph, spatial.input, f"what {graph.name(feature)} is made of")
-        shortcut = _shortcut(graph, other, expand.input)
-        return Block(expand, spatial, temporal, gate, project, shortcut, expand.input)
+        layers = {
+            "expand": expand,
+            "feature.spatial": spatial,
+            "feature.temporal": temporal,
+            "attention.reduce": None if gate is None else gate.reduce,
+            "attention.expand": None if gate is None else gate.expand,
+            "project": project,
+            "shortcut.project": _shortcut(graph, other, expand.input),
+        }
+        found = {name: layer for name, layer in layers.items() if layer is not None}
+        return Block(found, gate, expand.input)
     raise ValueError(f"{graph.name(number)} is no sum of a bottleneck and its shortcut")
 
 
@@ -297,38 +322,26 @@ def _is_depthwise(layer: Layer | None) -> bool:
 
 def _variant(stem: Layer, blocks: list[Block], project: Layer) -> tuple[str, list[LayerSpec]]:
     """The variant whose table these layers are."""
-    found = [_facts(block) for block in blocks]
+    found = [_measures(block.layers) for block in blocks]
     for name, spec in SPECS.items():
-        expected = list(_expected(spec.layers()))
+        layers = list(spec.layers())
+        expected = [
+            (of.in_channels, of.expand_channels, of.out_channels, of.kernel, of.stride)
+            for of in layers
+        ]
         outer = (stem.channels[1], project.channels[1])
         if found == expected and outer == (spec.stem_channels, spec.project_channels):
-            return name, list(spec.layers())
+            return name, layers
     raise ValueError(
         f"its {len(blocks)} bottlenecks are those of no MoViNet ({', '.join(SPECS)}); the first is "
         f"{found[0] if found else 'missing'} (channels in, inside and out, kernel, stride)"
     )
 
 
-def _facts(block: Block) -> tuple[int, int, int, tuple[int, int, int], int]:
-    frames = 1 if block.temporal is None else block.temporal.kernel_size[0]
-    strides = {block.spatial.stride[0], block.spatial.stride[1]}
-    return (
-        block.expand.channels[0],
-        block.expand.channels[1],
-        block.project.channels[1],
-        (frames, *block.spatial.kernel_size),
-        strides.pop() if len(strides) == 1 else 0,
-    )
-
-
-def _expected(
-    layers: Iterator[LayerSpec],
-) -> Iterator[tuple[int, int, int, tuple[int, int, int], int]]:
-    for layer in layers:
-        yield (
-            layer.in_channels,
-            layer.expand_channels,
-            layer.out_channels,
-            layer.kernel,
-            layer.stride,
-        )
+def _measures(layers: Mapping[str, Layer]) -> tuple[int, int, int, tuple[int, int, int], int]:
+    """Channels in, inside and out, kernel and stride of a bottleneck; stride 0: of unequal ones."""
+    spatial, temporal = layers["feature.spatial"], layers.get("feature.temporal")
+    frames = 1 if temporal is None else temporal.kernel_size[0]
+    stride = spatial.stride[0] if spatial.stride[0] == spatial.stride[1] else 0
+    inner, outer = layers["expand"].channels, layers["project"].channels[1]
+    return (*inner, outer, (frames, *spatial.kernel_size), stride)

@@ -35,9 +35,11 @@ def translate_weights(arrays: Mapping[str, np.ndarray], source: str) -> dict[str
     if not is_paddlevideo(arrays):
         return dict(arrays)
     logger.info("%s: PaddleVideo's names of %d weights were translated", source, len(arrays))
+    there = {name: _pytorch_name(name.removeprefix("backbone.")) for name in arrays}
+    table = pytorch_to_ours(there.values())
     translated = {}
     for name, array in arrays.items():
-        ours = pytorch_to_ours(_pytorch_name(name.removeprefix("backbone.")))
+        ours = table.get(there[name])
         translated[ours or name] = pytorch_layout_to_ours(ours, array) if ours else array
     return translated
 
