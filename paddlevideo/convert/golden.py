@@ -8,10 +8,8 @@ they are, so the model must not scale them.
 import hashlib
 import json
 import math
-from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from paddlevideo.utils.archives import read_npz
 from paddlevideo.utils.damage import damage_of, shown
 from paddlevideo.utils.errors import ConfigError, WeightsError
 from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.nodes import Node, ReadNode
 
 _CONFIG_OPTIONS = (
     "causal",
@@ -64,7 +63,7 @@ class Golden:
         """Whether the arrays have channels last."""
         return "input" in self.arrays and self.arrays["input"].shape[1:2] != (3,)
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Node:
         """The constructor arguments of the other implementation, where the golden holds them."""
         if "config" not in self.arrays:
             return {}
@@ -163,7 +162,7 @@ def our_endpoint(array: np.ndarray, channels_last: bool) -> np.ndarray:
     return array.reshape(array.shape[:2]) if array.shape[2:] == (1, 1, 1) else array
 
 
-def golden_options(golden: Golden, section: Mapping[str, Any]) -> dict[str, Any]:
+def golden_options(golden: Golden, section: ReadNode) -> Node:
     """Return the options that turn the model of ``section`` into the golden's.
 
     Raises:

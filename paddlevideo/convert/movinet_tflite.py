@@ -97,7 +97,7 @@ class Network:
 
 
 def find_network(graph: Graph) -> Network:
-    """Recognise the network; every operation that leads to the logits has its place.
+    """Recognise the network; every operation that leads to the logits is one of it.
 
     Raises:
         ValueError: it is no MoViNet stream; the text says where the search ended.
@@ -114,7 +114,7 @@ def find_network(graph: Graph) -> Network:
     rest = graph.left_over((*DENSE, *DEPTHWISE))
     if rest:
         some = ", ".join(f"{op.kind} ({graph.name(op.outputs[0])})" for op in rest[:_SHOWN])
-        raise ValueError(f"{len(rest)} operations have no place in a MoViNet stream: {some}")
+        raise ValueError(f"{len(rest)} operations are no part of a MoViNet stream: {some}")
     variant, specs = _variant(stem, blocks, project)
     layers = {
         "backbone.stem": stem,
@@ -277,7 +277,7 @@ def _shortcut(graph: Graph, number: int, block_input: int) -> Layer | None:
         names = ("filter_h", "filter_w", "stride_h", "stride_w", "valid")
         window = tuple(maker.options.get(name) for name in names)
         if window != (3, 3, 2, 2, 0) or maker.fused != "identity":
-            raise ValueError(f"{graph.name(source)} is no mean of 3x3 places, every second one")
+            raise ValueError(f"{graph.name(source)} is no mean over 3x3 pixels with stride 2")
         graph.use(source)
         source = graph.value(maker.inputs[0])
     if source != block_input or layer.activation != "identity":

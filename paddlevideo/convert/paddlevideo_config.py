@@ -98,7 +98,7 @@ def _refuse_other_models(framework: object) -> None:
 
 
 def _movinet_of_paddlevideo(backbone: Node, notes: list[str]) -> None:
-    """The network that the framework name stands for (reference, sections 3.2 and 3.3)."""
+    """The network that the framework name stands for (docs/movinet.md)."""
     defaults: Node = {"padding": "paddlevideo", "bn_epsilon": 1e-5}
     if backbone.setdefault("causal", True):
         defaults["se_type"] = "2plus3d"

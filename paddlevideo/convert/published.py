@@ -3,9 +3,8 @@
 import contextlib
 import logging
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import paddle
 
@@ -14,6 +13,7 @@ from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.utils.archives import unpack_tar
 from paddlevideo.utils.errors import DownloadError, WeightsError
 from paddlevideo.utils.files import sha256_of, write_json
+from paddlevideo.utils.nodes import Node
 from paddlevideo.weights import load_arrays, model_arrays, write_weights
 from paddlevideo.weights.published.cache import (
     RECORD_FORMAT,
@@ -27,7 +27,7 @@ from paddlevideo.weights.published.entry import PretrainedEntry
 logger = logging.getLogger(__name__)
 
 
-def convert(entry: PretrainedEntry, file: Path) -> dict[str, Any]:
+def convert(entry: PretrainedEntry, file: Path) -> Node:
     """Convert the publisher's ``file`` into the cache and return its record.
 
     Raises:
@@ -64,12 +64,11 @@ def convert(entry: PretrainedEntry, file: Path) -> dict[str, Any]:
     return record
 
 
-def _read(entry: PretrainedEntry, file: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+def _read(entry: PretrainedEntry, file: Path) -> tuple[Node, Node]:
     """All weights of the entry's model, and the options that they are for."""
     with _opened(entry, file) as content:
         imported = import_weights(entry.source, content)
-    found: Mapping[str, Any] = getattr(imported, "options", None) or {}
-    options = dict(found if entry.options is None else entry.options)
+    options = dict(imported.options if entry.options is None else entry.options)
     section = model_section(entry.model, **{**options, "num_classes": entry.num_classes})
     with _random_state_kept():
         model = build_recognizer(section, entry.model)

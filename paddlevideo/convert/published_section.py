@@ -1,11 +1,9 @@
 """Whether a model computes what released weights were trained with; shapes do not tell it all."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from paddlevideo.convert.resolve import options_of
 from paddlevideo.modeling import model_section
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.weights.published.entry import PretrainedEntry
 
 # What changes the function and leaves the weights' shapes; the network's own default for each.
@@ -19,7 +17,7 @@ _OF_BACKBONE = {
 _OF_HEAD = {"activation": "swish"}
 
 
-def pretrained_section(entry: PretrainedEntry, **options: Any) -> dict[str, Any]:
+def pretrained_section(entry: PretrainedEntry, **options: object) -> Node:
     """The MODEL section of the network that an entry's weights are of.
 
     Args:
@@ -30,7 +28,7 @@ def pretrained_section(entry: PretrainedEntry, **options: Any) -> dict[str, Any]
     return {**section, "scaling": entry.scaling} if entry.scaling else section
 
 
-def check_section(entry: PretrainedEntry, section: Mapping[str, Any]) -> None:
+def check_section(entry: PretrainedEntry, section: ReadNode) -> None:
     """Raise `ConfigError` where a MODEL section has other options than the weights are for."""
     wanted = pretrained_section(entry)
     wrong = [

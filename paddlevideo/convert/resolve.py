@@ -2,12 +2,11 @@
 
 import logging
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.utils.errors import DownloadError, WeightsError, nearest_hint
 from paddlevideo.utils.files import atomic_write, sha256_of
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.weights.published.cache import (
     converted_file,
     downloaded_file,
@@ -82,7 +81,7 @@ def take_file(entry: PretrainedEntry, file: str | Path) -> Path:
     return converted_file(entry)
 
 
-def options_of(entry: PretrainedEntry) -> Mapping[str, Any]:
+def options_of(entry: PretrainedEntry) -> ReadNode:
     """The options of `create_model` that an entry's weights are for.
 
     For an entry whose options are found in its file, the file must be in the cache (`fetch`).

@@ -50,12 +50,12 @@ class _StorageType:
     dtype: str
 
 
-def _table() -> dict[Any, Any]:
+def _table() -> dict[object, object]:
     """What an OrderedDict begins as."""
     return {}
 
 
-def read_torch_file(path: str | Path) -> dict[str, Any]:
+def read_torch_file(path: str | Path) -> dict[str, object]:
     """Return what was saved: a table of NumPy arrays and plain values, tables in it included.
 
     Views keep their strides and offsets; bfloat16, which NumPy lacks, becomes float32.
@@ -97,7 +97,7 @@ class _Reader:
         self.folder = pickles[0].removesuffix(_PICKLE)
         self.storages: dict[tuple[str, _StorageType], np.ndarray] = {}
 
-    def read(self) -> Any:
+    def read(self) -> object:
         """The content of ``data.pkl``."""
         byte_order = f"{self.folder}byteorder"
         if byte_order in self.archive.namelist() and self._member(byte_order) != b"little":
@@ -121,7 +121,7 @@ class _Reader:
     def _member(self, name: str) -> bytes:
         return self.archive.read(self._info(name))
 
-    def _storage(self, pid: Any) -> np.ndarray:
+    def _storage(self, pid: object) -> np.ndarray:
         """The numbers of the storage with the id ``("storage", type, key, device, count)``."""
         if type(pid) is not tuple or len(pid) != 5:
             raise ValueError("an object outside the pickle that is no storage")
@@ -139,7 +139,7 @@ class _Reader:
         return numbers
 
     def _rebuild_tensor(
-        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any
+        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: object
     ) -> np.ndarray:
         tensor = _rebuild_tensor(storage, offset, shape, strides)
         self.num_bytes_left -= tensor.nbytes
@@ -177,11 +177,11 @@ def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> np.n
     return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps)
 
 
-def _rebuild_parameter(data: Any, *_: Any) -> np.ndarray:
+def _rebuild_parameter(data: object, *_: object) -> np.ndarray:
     return _tensor(data)
 
 
-def _tensor(leaf: Any) -> np.ndarray:
+def _tensor(leaf: object) -> np.ndarray:
     """What is left beside plain values and containers must be a tensor."""
     if not isinstance(leaf, np.ndarray):
         raise ValueError(f"a {type(leaf).__name__.lstrip('_')} is no content")

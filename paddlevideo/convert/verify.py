@@ -3,14 +3,15 @@
 import math
 import re
 from collections import OrderedDict
-from typing import Any
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
-from paddle import Tensor, nn
+from paddle import Tensor
 
 from paddlevideo.convert.golden import Golden, our_endpoint, our_state
+from paddlevideo.modeling.interfaces import Recognizer
+from paddlevideo.modeling.states import States
 from paddlevideo.utils.damage import damage_of, shown
 from paddlevideo.utils.errors import WeightsError
 
@@ -20,7 +21,7 @@ _FEATURE = re.compile(r"b(\d+)_l(\d+)(\.res)?$")
 _FIRST_BLOCK = 2
 
 
-def differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
+def differences(model: Recognizer, golden: Golden) -> dict[str, float]:
     """Return the largest difference of each thing that ``golden`` holds.
 
     Args:
@@ -36,7 +37,7 @@ def differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
         return _differences(model, golden)
 
 
-def _differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
+def _differences(model: Recognizer, golden: Golden) -> dict[str, float]:
     model.eval()
     found: dict[str, float] = {}
     clip = paddle.to_tensor(golden.clip_BTCHW())
@@ -51,7 +52,7 @@ def _differences(model: nn.Layer, golden: Golden) -> dict[str, float]:
     return found
 
 
-def _compare_clip(found: dict[str, float], model: nn.Layer, golden: Golden, clip: Tensor) -> None:
+def _compare_clip(found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor) -> None:
     endpoints: OrderedDict[str, Tensor] = OrderedDict()
     logits = model(clip, endpoints=endpoints)
     found["logits"] = _difference("logits", logits, golden.logits())
@@ -71,7 +72,9 @@ def _compare_clip(found: dict[str, float], model: nn.Layer, golden: Golden, clip
         )
 
 
-def _compare_frames(found: dict[str, float], model: nn.Layer, golden: Golden, clip: Tensor) -> None:
+def _compare_frames(
+    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
+) -> None:
     """One frame at a time: the logits after each, and the states after some."""
     states = _first_states(model, clip)
     expected = golden.arrays["stream_logits"]
@@ -90,7 +93,9 @@ def _compare_frames(found: dict[str, float], model: nn.Layer, golden: Golden, cl
         found["states between frames"] = states_error
 
 
-def _compare_chunks(found: dict[str, float], model: nn.Layer, golden: Golden, clip: Tensor) -> None:
+def _compare_chunks(
+    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
+) -> None:
     sizes = golden.arrays.get("chunk_sizes", np.zeros(0)).reshape(-1).tolist()
     if sum(sizes) != clip.shape[1] or len(sizes) != len(golden.arrays["chunk_logits"]):
         raise WeightsError(f"chunk_sizes {sizes} do not split {clip.shape[1]} frames as the logits")
@@ -104,7 +109,7 @@ def _compare_chunks(found: dict[str, float], model: nn.Layer, golden: Golden, cl
 
 
 def _compare_clip_states(
-    found: dict[str, float], model: nn.Layer, golden: Golden, clip: Tensor
+    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
 ) -> None:
     """States before the clip (their shapes) and after it."""
     states = _first_states(model, clip)
@@ -120,7 +125,7 @@ def _compare_clip_states(
         found[f"states after the clip ({len(after)})"] = _states_difference(states, after)
 
 
-def _first_states(model: nn.Layer, clip: Tensor) -> Any:
+def _first_states(model: Recognizer, clip: Tensor) -> States:
     batch_size, _, _, height, width = clip.shape
     return model.init_states(batch_size, height, width)
 
@@ -146,7 +151,7 @@ def _named(endpoints: dict[str, Tensor], name: str) -> Tensor:
     return endpoints[name]
 
 
-def _feature(model: nn.Layer, endpoints: dict[str, Tensor], name: str) -> Tensor:
+def _feature(model: Recognizer, endpoints: dict[str, Tensor], name: str) -> Tensor:
     """One of PaddleVideo's features by its name."""
     if name == "dense9":
         return model.head.dense(endpoints["head"])

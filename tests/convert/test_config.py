@@ -331,10 +331,10 @@ def test_other_models_are_told_what_is_served(framework):
 def test_the_heads_former_name(caplog):
     """In configs of before, too, and of each member of an ensemble."""
     head = {"name": "MoViNetHead", "num_classes": 3}
-    model = {"backbone": {"name": "MoViNet"}, "head": head}
+    model = {"head": head, "members": {"a": {"head": dict(head)}}}
     with caplog.at_level("INFO"):
-        translated = translate_config({"MODEL": {**model, "members": {"a": model}}})["MODEL"]
-    assert translated["head"]["name"] == translated["members"]["a"]["head"]["name"]
+        translated = translate_config({"MODEL": model})["MODEL"]
+    assert translated["head"] == translated["members"]["a"]["head"]
     assert translated["head"] == {"name": "ClassifierHead", "num_classes": 3}
     assert "MODEL.members.a.head.name: MoViNetHead is read as ClassifierHead" in caplog.text
     assert head["name"] == "MoViNetHead"

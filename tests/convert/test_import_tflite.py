@@ -250,12 +250,12 @@ def other_pixels(net):
 
 
 REFUSED = {
-    "one more convolution": (add_convolution, "1 operations have no place in a MoViNet stream"),
+    "one more convolution": (add_convolution, "1 operations are no part of a MoViNet stream"),
     "past after present": (swap_past_and_present, "without frames of the past"),
     "unknown operation": (unknown_operation, "is no input of the network"),
     "two classifiers": (two_logits, "2 of its outputs are the logits"),
     "a block left out": (drop_a_block, "no place in a MoViNet stream|are those of no MoViNet"),
-    "another pool": (other_pool, "is no mean of 3x3 places"),
+    "another pool": (other_pool, "is no mean over 3x3 pixels"),
     "no state": (no_state, "is read before it is made"),
     "order": (later_first, "is read before it is made"),
     "activations": (other_activation, "its layers differ in activation: relu, relu6"),

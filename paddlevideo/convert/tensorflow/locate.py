@@ -24,7 +24,7 @@ def find_prefix(path: str | Path) -> Path:
         WeightsError: there is none, or several and nothing says which.
     """
     path = Path(path)
-    with damage_of(path, "the place of a checkpoint"):
+    with damage_of(path, "the location of a checkpoint"):
         return _find(path)
 
 

@@ -17,10 +17,10 @@ def read_varint(data: bytes | memoryview, position: int) -> tuple[int, int]:
         ValueError: the data ends within it, or it is longer than 64 bits need.
     """
     value = 0
-    for place, byte in enumerate(data[position : position + _LONGEST_VARINT_BYTES]):
-        value |= (byte & 0x7F) << (7 * place)
+    for index, byte in enumerate(data[position : position + _LONGEST_VARINT_BYTES]):
+        value |= (byte & 0x7F) << (7 * index)
         if byte < 0x80:
-            return value, position + place + 1
+            return value, position + index + 1
     raise ValueError("an integer has no end")
 
 

@@ -1,7 +1,7 @@
 """LevelDB's sorted table, the format of a checkpoint's ``.index`` file.
 
 Source: LevelDB, doc/table_format.md. Blocks of prefix-compressed entries, each with a type byte
-and a masked CRC-32C; an index block of the places of the data blocks; a footer of 48 bytes.
+and a masked CRC-32C; an index block of the positions of the data blocks; a footer of 48 bytes.
 """
 
 import struct

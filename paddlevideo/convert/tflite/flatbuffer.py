@@ -39,32 +39,32 @@ class Table:
 
     def scalar(self, field: int, kind: str, default: int = 0) -> int:
         """The integer in ``field``, of the kind that `struct` calls ``kind``."""
-        place = self._place(field)
-        if place is None:
+        offset = self._field_offset(field)
+        if offset is None:
             return default
         form = struct.Struct(f"<{kind}")
-        _check(self.data, place, form.size)
-        return int(form.unpack_from(self.data, place)[0])
+        _check(self.data, offset, form.size)
+        return int(form.unpack_from(self.data, offset)[0])
 
     def table(self, field: int) -> "Table | None":
         """The table that ``field`` refers to; None where it is absent."""
-        place = self._place(field)
-        return None if place is None else Table(self.data, _follow(self.data, place))
+        offset = self._field_offset(field)
+        return None if offset is None else Table(self.data, _follow(self.data, offset))
 
     def vector(self, field: int, dtype: str) -> np.ndarray:
         """The numbers of a vector; none where it is absent. They are a view of the file."""
-        place = self._place(field)
-        if place is None:
+        offset = self._field_offset(field)
+        if offset is None:
             return np.empty(0, dtype)
-        start, length = self._vector_at(place, np.dtype(dtype).itemsize)
+        start, length = self._vector_at(offset, np.dtype(dtype).itemsize)
         return np.frombuffer(self.data, dtype, length, start)
 
     def tables(self, field: int) -> "Tables":
         """The vector of tables in ``field``; empty where it is absent."""
-        place = self._place(field)
-        if place is None:
+        offset = self._field_offset(field)
+        if offset is None:
             return Tables(self.data, 0, 0)
-        return Tables(self.data, *self._vector_at(place, _REFERENCE_BYTES))
+        return Tables(self.data, *self._vector_at(offset, _REFERENCE_BYTES))
 
     def text(self, field: int, longest: int) -> str:
         """The string in ``field``, cut after ``longest`` bytes."""
@@ -77,7 +77,7 @@ class Table:
         _check(self.data, vtable, _VTABLE_HEADER_BYTES)
         return vtable
 
-    def _place(self, field: int) -> int | None:
+    def _field_offset(self, field: int) -> int | None:
         """Where ``field`` lies; None where the table leaves it out."""
         vtable = self._vtable()
         entry = _VTABLE_HEADER_BYTES + _FIELD_BYTES * field
@@ -86,9 +86,9 @@ class Table:
         distance = _length16(self.data, vtable + entry)
         return self.position + distance if distance else None
 
-    def _vector_at(self, place: int, item_bytes: int) -> tuple[int, int]:
-        """The first byte and the length of the vector that is referred to at ``place``."""
-        start = _follow(self.data, place)
+    def _vector_at(self, offset: int, item_bytes: int) -> tuple[int, int]:
+        """The first byte and the length of the vector that is referred to at ``offset``."""
+        start = _follow(self.data, offset)
         _check(self.data, start, _UINT32.size)
         length = int(_UINT32.unpack_from(self.data, start)[0])
         start += _UINT32.size
@@ -122,14 +122,14 @@ def root_of(data: bytes) -> Table:
     return Table(data, _follow(data, 0))
 
 
-def _follow(data: bytes, place: int) -> int:
-    _check(data, place, _UINT32.size)
-    return place + int(_UINT32.unpack_from(data, place)[0])
+def _follow(data: bytes, offset: int) -> int:
+    _check(data, offset, _UINT32.size)
+    return offset + int(_UINT32.unpack_from(data, offset)[0])
 
 
-def _length16(data: bytes, place: int) -> int:
-    _check(data, place, _UINT16.size)
-    return int(_UINT16.unpack_from(data, place)[0])
+def _length16(data: bytes, offset: int) -> int:
+    _check(data, offset, _UINT16.size)
+    return int(_UINT16.unpack_from(data, offset)[0])
 
 
 def _check(data: bytes, start: int, size: int) -> None:

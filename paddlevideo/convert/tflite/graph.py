@@ -18,7 +18,7 @@ class Graph:
 
     Attributes:
         operations: those that make a new value, in order.
-        used: operations that a reader of the network has recognised, by their place.
+        used: operations that a reader of the network has recognised, by their indices.
 
     Raises:
         ValueError: an operation reads what is made later, or two make the same tensor.
@@ -61,22 +61,22 @@ class Graph:
         """The tensor that ``number`` was first; -1 for an input that is left out."""
         return self._value[number] if number >= 0 else -1
 
-    def place(self, number: int) -> int | None:
-        """The place in ``operations`` of the one that makes a value."""
+    def index(self, number: int) -> int | None:
+        """The index in ``operations`` of the one that makes a value."""
         return self._makers.get(self.value(number))
 
     def maker(self, number: int) -> Operation | None:
         """The operation that makes a value; None for constants and inputs."""
-        place = self.place(number)
-        return None if place is None else self.operations[place]
+        index = self.index(number)
+        return None if index is None else self.operations[index]
 
     def use(self, number: int) -> Operation:
         """The operation that makes a value, which is recognised from now on."""
-        place = self.place(number)
-        if place is None:
+        index = self.index(number)
+        if index is None:
             raise ValueError(f"{self.name(number)} is made by no operation")
-        self.used.add(place)
-        return self.operations[place]
+        self.used.add(index)
+        return self.operations[index]
 
     def is_input(self, number: int) -> bool:
         """Whether a value is handed to the network."""
@@ -101,11 +101,11 @@ class Graph:
     def left_over(self, kinds: Container[str]) -> list[Operation]:
         """Operations that nobody recognised: those that lead to used ones, and all of ``kinds``."""
         needed = set(self.used)
-        for place in reversed(range(len(self.operations))):
-            operation = self.operations[place]
+        for index in reversed(range(len(self.operations))):
+            operation = self.operations[index]
             if operation.kind in kinds:
-                needed.add(place)
-            if place in needed:
-                makers = (self.place(number) for number in operation.inputs if number >= 0)
+                needed.add(index)
+            if index in needed:
+                makers = (self.index(number) for number in operation.inputs if number >= 0)
                 needed.update(maker for maker in makers if maker is not None)
-        return [self.operations[place] for place in sorted(needed - self.used)]
+        return [self.operations[index] for index in sorted(needed - self.used)]

@@ -92,7 +92,7 @@ class Layer:
     def _folded(self, keep_last_factor: bool) -> tuple[np.ndarray, np.ndarray, float]:
         kernel, bias = self._own_weights()
         kernel, bias = kernel.astype(np.float64), bias.astype(np.float64)
-        for place, number in enumerate(self.tail):
+        for index, number in enumerate(self.tail):
             operation = self.graph.maker(number)
             assert operation is not None
             constant = self._per_channel(operation, len(bias))
@@ -100,7 +100,7 @@ class Layer:
                 bias = bias + (constant if operation.kind == "add" else -constant)
                 continue
             factor = constant if operation.kind == "mul" else 1.0 / constant
-            is_last = place == len(self.tail) - 1
+            is_last = index == len(self.tail) - 1
             if keep_last_factor and is_last and np.all(factor == factor[0]):
                 return kernel.astype(np.float32), bias.astype(np.float32), float(factor[0])
             kernel, bias = kernel * factor[:, None, None, None], bias * factor

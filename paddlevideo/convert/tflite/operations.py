@@ -76,4 +76,4 @@ def read_options(name: str, operation: Table) -> dict[str, int]:
     table = operation.table(4) if fields else None
     if table is None:
         return {option: default for option, (_, _, default) in fields.items()}
-    return {option: table.scalar(*place) for option, place in fields.items()}
+    return {option: table.scalar(*field) for option, field in fields.items()}

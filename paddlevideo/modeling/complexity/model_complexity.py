@@ -23,7 +23,7 @@ class ModelComplexity:
 
     Attributes:
         parameters: all saved values, the running statistics of batch norm included.
-        trainable_parameters: those without those statistics, and without frozen ones.
+        trainable_parameters: those without running statistics, and without frozen ones.
         backbone_parameters: as ``parameters``, of the backbone.
         multiply_adds_per_clip: of one clip of ``inputs``. Counted are convolutions and dense
             layers, the classifier too; not batch norm, activations, pooling, products, sums.

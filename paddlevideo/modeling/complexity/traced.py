@@ -19,7 +19,7 @@ class _Program(nn.Layer):
         self.layer = layer
 
     @paddle.jit.not_to_static
-    def forward(self, x: Tensor) -> Any:
+    def forward(self, x: Tensor) -> Tensor:
         return self.layer(x)
 
 

@@ -12,7 +12,7 @@ Activation = Callable[[Tensor], Tensor]
 
 
 def hard_sigmoid(x: Tensor) -> Tensor:
-    """``relu6(x + 3) * 0.16667``: TF's constant, which saturates at 1.00002 (spec section 2.4)."""
+    """``relu6(x + 3) * 0.16667``: TensorFlow's constant, which saturates at 1.00002."""
     return F.relu6(x + 3.0) * 0.16667
 
 

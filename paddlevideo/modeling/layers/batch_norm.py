@@ -20,8 +20,8 @@ class BatchNorm(nn.BatchNorm3D):
     """Batch norm over [B, C, T, H, W], then an activation.
 
     Normalises with the biased batch variance and keeps the *unbiased* one as running variance,
-    as TensorFlow's fused kernel and cuDNN do; Paddle's CPU kernel keeps the biased one (spec
-    section 2.3). ``momentum`` is the weight of the old value.
+    as TensorFlow's fused kernel and cuDNN do; Paddle's CPU kernel keeps the biased one
+    (docs/movinet.md). ``momentum`` is the weight of the old value.
 
     Args:
         activation_name: of `activations`.
@@ -58,7 +58,7 @@ class BatchNorm(nn.BatchNorm3D):
                 self._variance.set_value(self._variance + batch_share / (num_values - 1))
         return self._activation(y_BCTHW)
 
-    def statistics(self, x_BCN: np.ndarray, kernels: ModuleType) -> tuple[np.ndarray, np.ndarray]:
+    def moments(self, x_BCN: np.ndarray, kernels: ModuleType) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance [C] to normalise with; in training those of the batch, remembered."""
         running_mean, running_variance = memory_of(self._mean), memory_of(self._variance)
         if not self.training:
@@ -100,7 +100,7 @@ class _Affine:
     """
 
     def __init__(self, x: Tensor, layer: BatchNorm, kernels: ModuleType) -> None:
-        mean, variance = layer.statistics(_flat(x), kernels)
+        mean, variance = layer.moments(_flat(x), kernels)
         inverse = 1.0 / np.sqrt(variance + np.float32(layer._epsilon))
         scale = memory_of(layer.weight) * inverse
         self.constants = (scale, memory_of(layer.bias) - mean * scale, mean, inverse)

@@ -232,7 +232,7 @@ class _ClipConvolution(FoldedConvolution):
         return self.activation(result)
 
     def _moved(self, x_NCHW: Tensor, move: int) -> Tensor:
-        """The frame ``move`` later in the place of each; zeros where there is none."""
+        """The frame ``move`` later instead of each; zeros where there is none."""
         _, channels, height, width = x_NCHW.shape
         x_BTS = x_NCHW.reshape([-1, self.num_frames, channels * height * width])
         lost = abs(move)

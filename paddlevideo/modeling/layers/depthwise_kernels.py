@@ -39,9 +39,9 @@ def _to_planes(x: Array, planes: Array, stride: int, top: int, left: int, pitch:
         for column in range(stride):
             plane = planes[row * stride + column]
             first = (column - left) % stride
-            place = start + (first + left) // stride
+            at = start + (first + left) // stride
             for i in range((width - first + stride - 1) // stride):
-                plane[place + i] = x[h, first + i * stride]
+                plane[at + i] = x[h, first + i * stride]
 
 
 @_inlined
@@ -53,9 +53,9 @@ def _from_planes(planes: Array, x: Array, stride: int, top: int, left: int, pitc
         for column in range(stride):
             plane = planes[row * stride + column]
             first = (column - left) % stride
-            place = start + (first + left) // stride
+            at = start + (first + left) // stride
             for i in range((width - first + stride - 1) // stride):
-                x[h, first + i * stride] = plane[place + i]
+                x[h, first + i * stride] = plane[at + i]
 
 
 @_inlined

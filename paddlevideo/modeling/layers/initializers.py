@@ -1,4 +1,4 @@
-"""Initial values (spec section 2.14)."""
+"""Initial values (docs/movinet.md)."""
 
 import math
 

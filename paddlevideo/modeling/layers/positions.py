@@ -1,10 +1,10 @@
-"""Angles of the positional encoding, for streams of any length (spec section 2.9).
+"""Angles of the positional encoding, for streams of any length (docs/movinet.md).
 
 The angle of frame n is n * rate. In float32 that product is off by 0.03 at a million frames, and
 soon by more than a turn. So n is written in digits of base 256, from -128 to 128, and each digit
-has a rate of its own: that of its place, less whole turns, which is exact to the last bit when it
-is made. The sum of three small products is off by 1e-4 at most, for up to 2^24 frames (38 days at 5
-frames/s); from there on float32 does not hold every frame's number.
+has a rate of its own: that of its power of the base, less whole turns, which is exact to the last
+bit when it is made. The sum of three small products is off by 1e-4 at most, for up to 2^24 frames
+(38 days at 5 frames/s); from there on float32 does not hold every frame's number.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ def rates(channels: int) -> np.ndarray:
 
 def rates_of_digits(channels: int) -> np.ndarray:
     """Radians for one step of each digit, the lowest first: [3, ``channels`` / 2]."""
-    places = _BASE ** np.arange(_NUM_DIGITS)[:, None] * rates(channels)
+    by_digit = _BASE ** np.arange(_NUM_DIGITS)[:, None] * rates(channels)
     turn = 2 * np.pi
-    result: np.ndarray = (places - turn * np.round(places / turn)).astype(np.float32)
+    result: np.ndarray = (by_digit - turn * np.round(by_digit / turn)).astype(np.float32)
     return result
 
 

@@ -5,7 +5,6 @@ Memory for time: a training step keeps the inputs of such layers instead of ever
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import paddle
 from paddle import Tensor, nn
@@ -19,7 +18,7 @@ class _Run:
         self.layer = layer
         self.is_repetition = False
 
-    def __call__(self, x: Tensor, *_: Tensor) -> Any:
+    def __call__(self, x: Tensor, *_: Tensor) -> Tensor:
         if self.is_repetition:
             with _statistics_kept(self.layer):
                 return self.layer(x)
@@ -27,7 +26,7 @@ class _Run:
         return self.layer(x)
 
 
-def run_with_recompute(layer: nn.Layer, x: Tensor) -> Any:
+def run_with_recompute(layer: nn.Layer, x: Tensor) -> Tensor:
     """Return ``layer(x)``; what its backward pass needs is computed again when it is needed.
 
     Loss, gradients, running statistics and random numbers are those of ``layer(x)``: the second

@@ -117,7 +117,7 @@ class Shortcut(nn.Layer):
         self.project = options.block(Convolution(spec.in_channels, spec.out_channels), linear=True)
 
     def padding(self, size: Size) -> list[int]:
-        """Places above, below, left and right of ``size`` that the pool leaves out of its means."""
+        """Rows above and below, columns left and right, that the pool leaves out of its means."""
         if self.symmetric_padding is not None:
             return [self.symmetric_padding] * 4
         return [*same_padding(size[0], 3, 2), *same_padding(size[1], 3, 2)]
@@ -149,7 +149,7 @@ class _FoldedShortcut(nn.Layer):
 
 
 def pool(x_NCHW: Tensor, padding: list[int]) -> Tensor:
-    """Means of 3x3 places that exist, every second one."""
+    """Means over the 3x3 pixels that exist, with stride 2."""
     return F.avg_pool2d(x_NCHW, kernel_size=3, stride=2, padding=padding, exclusive=True)
 
 

@@ -1,19 +1,19 @@
 """The registered names: ``movinet_a0_base`` ... as MODEL sections (docs/movinet.md)."""
 
 from collections.abc import Callable
-from typing import Any
 
 from paddlevideo.modeling.backbones.movinet.specs import SPECS, MoViNetSpec
 from paddlevideo.modeling.registry import PRESETS
+from paddlevideo.utils.nodes import Node
 
 
-def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
+def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., Node]:
     def preset(
         num_classes: int = 600,
         dropout: float = spec.dropout,
         classifier_activation: str = "swish",
-        **backbone_options: Any,
-    ) -> dict[str, Any]:
+        **backbone_options: object,
+    ) -> Node:
         """The MODEL section; every other option is the backbone's."""
         return {
             "framework": "ClipRecognizer",
@@ -34,7 +34,7 @@ def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, 
     return preset
 
 
-def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str, Any]]:
+def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., Node]:
     """The causal network of the released stream models; its head keeps swish.
 
     The int8 networks that were released for phones differ in three options: no gates, and relu6 in
@@ -51,19 +51,19 @@ def _stream_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., dict[str
     }
 
     def preset(
-        num_classes: int = 600, dropout: float = spec.stream_dropout, **options: Any
-    ) -> dict[str, Any]:
+        num_classes: int = 600, dropout: float = spec.stream_dropout, **options: object
+    ) -> Node:
         """The MODEL section; every other option is that of the base model."""
         return base(num_classes=num_classes, dropout=dropout, **{**stream_options, **options})
 
     return preset
 
 
-def _ensemble_preset(*model_types: str) -> Callable[..., dict[str, Any]]:
+def _ensemble_preset(*model_types: str) -> Callable[..., Node]:
     """Several base models on the same video, each with its own frames and size."""
     bases = {name.lower(): _base_preset(name, SPECS[name]) for name in model_types}
 
-    def preset(num_classes: int = 600, **options: Any) -> dict[str, Any]:
+    def preset(num_classes: int = 600, **options: object) -> Node:
         """The MODEL section; the options are those of every member."""
         members = {name: base(num_classes=num_classes, **options) for name, base in bases.items()}
         return {"framework": "EnsembleRecognizer", "members": members}
