@@ -1,4 +1,7 @@
-"""Models: backbones, heads, losses, recognizers, and the weights they are given."""
+"""Models: backbones, heads, losses and the recognizers made of them, built from a MODEL section.
+
+Imports ``utils`` and ``weights`` only. Begin reading in `interfaces`.
+"""
 
 from paddlevideo.modeling import backbones, heads, losses, recognizers
 from paddlevideo.modeling.builder import (

@@ -1,10 +1,12 @@
 """Registry: a node becomes an object, or one message with path, bad key and nearest good one."""
 
+from abc import ABC, abstractmethod
+
 import paddle
 import pytest
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint
-from paddlevideo.utils.registry import Registry, bind_arguments
+from paddlevideo.utils.registry import ClassRegistry, Registry, bind_arguments
 
 
 class Shape:
@@ -149,3 +151,38 @@ def test_nearest_hint():
     assert nearest_hint("SCALE", ["Scale", "Crop"]) == 'did you mean "Scale"? known: Crop, Scale'
     assert nearest_hint("zzz", ["b", "a"]) == "known: a, b"
     assert nearest_hint("zzz", []) == "known: (none)"
+
+
+# --- interfaces
+
+
+class Figure(ABC):
+    @abstractmethod
+    def area(self) -> float: ...
+
+    @abstractmethod
+    def name(self) -> str: ...
+
+
+class Square(Figure):
+    def area(self) -> float:
+        return 1.0
+
+    def name(self) -> str:
+        return "square"
+
+
+class Half(Figure):
+    def name(self) -> str:
+        return "half"
+
+
+def test_a_component_is_held_against_its_interface_when_it_is_registered():
+    registry: ClassRegistry[Figure] = ClassRegistry("figure", Figure)
+    assert registry.register(Square) is Square and registry.get("Square") is Square
+    with pytest.raises(TypeError, match=r"^Half is no figure: it lacks area of Figure$"):
+        registry.register(Half)
+    for other in (Shape, lambda: Square()):
+        with pytest.raises(TypeError, match=r"is no figure: it does not derive from Figure$"):
+            registry.register(other)
+    assert list(registry) == ["Square"]

@@ -13,7 +13,7 @@ from paddlevideo.modeling.layers.activations import activation
 from paddlevideo.modeling.layers.compiled import kernels_for, memory_of, needs_gradient
 from paddlevideo.utils.cpu_threads import CPU_THREADS
 
-_COMPILED = {"identity": "IDENTITY", "swish": "SWISH", "hard_swish": "HARD_SWISH"}
+_COMPILED = ("identity", "swish", "hard_swish")
 
 
 class BatchNorm(nn.BatchNorm3D):
@@ -104,7 +104,7 @@ class _Affine:
         inverse = 1.0 / np.sqrt(variance + np.float32(layer._epsilon))
         scale = memory_of(layer.weight) * inverse
         self.constants = (scale, memory_of(layer.bias) - mean * scale, mean, inverse)
-        self.kind = getattr(kernels, _COMPILED[layer.activation_name])
+        self.kind = kernels.KINDS[layer.activation_name]
         self.of_batch = layer.training
         self.kernels = kernels
 

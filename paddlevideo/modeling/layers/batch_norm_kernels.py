@@ -16,6 +16,7 @@ from paddlevideo.utils.compiling import kept_on_disk
 Array = np.ndarray
 
 IDENTITY, SWISH, HARD_SWISH = 0, 1, 2
+KINDS = {"identity": IDENTITY, "swish": SWISH, "hard_swish": HARD_SWISH}
 
 # error_model: a check for division by zero would keep the loop from being vectorised.
 _compiled = kept_on_disk(nogil=True, fastmath=True, error_model="numpy")
