@@ -7,10 +7,11 @@ import pytest
 from modeling.conftest import part
 
 from convert.tensorflow.movinet_checkpoint import FORMS, small_arrays, write_checkpoint
+from convert.tensorflow.movinet_layout import to_tensorflow
 from convert.tensorflow.writer import GRAPH, VALUE, Objects, write_bundle
 from paddlevideo.convert.import_tensorflow import import_tensorflow
 from paddlevideo.convert.movinet_names import describe, names_of
-from paddlevideo.convert.movinet_tensorflow import from_tensorflow, to_tensorflow
+from paddlevideo.convert.movinet_tensorflow import from_tensorflow
 from paddlevideo.modeling import list_models
 from paddlevideo.utils.errors import WeightsError
 

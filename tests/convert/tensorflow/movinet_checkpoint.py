@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import paddle
 
+from convert.tensorflow.movinet_layout import to_tensorflow
 from convert.tensorflow.writer import GRAPH, VALUE, Objects, write_bundle
-from paddlevideo.convert.movinet_tensorflow import to_tensorflow
 from paddlevideo.modeling import build_recognizer, model_section
 
 BACKBONE = "backbone/"
