@@ -78,18 +78,9 @@ class MoViNet(StreamingBackbone):
         self.recompute = recompute
         self.causal, self.out_axes = causal, _OUT_AXES[average_pooling_type]
         options = self.options = MoViNetOptions(
-            causal=causal,
-            conv_type=conv_type,
-            se_type=se_type,
-            activation=activation,
-            gating_activation=gating_activation,
-            use_positional_encoding=use_positional_encoding,
-            padding=padding,
-            average_pooling_type=average_pooling_type,
-            bn_momentum=bn_momentum,
-            bn_epsilon=bn_epsilon,
-            stochastic_depth=stochastic_depth,
-        )
+            causal, conv_type, se_type, activation, gating_activation, use_positional_encoding,
+            padding, average_pooling_type, bn_momentum, bn_epsilon, stochastic_depth
+        )  # fmt: skip
         fixed_padding = None if padding == "same" else 1
         self.stem = options.block(
             Convolution(3, spec.stem_channels, (1, 3, 3), stride=2, symmetric_padding=fixed_padding)
