@@ -1,0 +1,132 @@
+"""The pages: links lead somewhere, all are listed, both languages agree, tables are the code's."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from paddlevideo.modeling.backbones.movinet.specs import SPECS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = sorted(
+    [*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "data").rglob("*.md")],
+    key=lambda page: page.relative_to(ROOT).parts,
+)
+FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+
+
+def short(page):
+    return str(page.relative_to(ROOT))
+
+
+def prose(page):
+    """The text without blocks of code."""
+    return FENCE.sub("", page.read_text(encoding="utf-8"))
+
+
+def anchors(page):
+    """The names that headings get: lower case, blanks as hyphens, no other signs."""
+    titles = re.findall(r"^#+ (.*)$", prose(page), re.M)
+    return {re.sub(r"[^\w -]", "", title).strip().lower().replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_links_lead_somewhere(page):
+    for target in LINK.findall(prose(page)):
+        if "://" in target:
+            continue
+        path, _, anchor = target.partition("#")
+        linked = page.parent / path if path else page
+        assert linked.exists(), target
+        assert not anchor or anchor in anchors(linked), target
+
+
+def listed(nav):
+    for item in nav:
+        (value,) = item.values() if isinstance(item, dict) else (item,)
+        yield from [value] if isinstance(value, str) else listed(value)
+
+
+def test_every_page_is_in_the_navigation():
+    nav = list(listed(yaml.safe_load((ROOT / "mkdocs.yml").read_text(encoding="utf-8"))["nav"]))
+    assert sorted(nav) == sorted(str(page.relative_to(DOCS)) for page in DOCS.rglob("*.md"))
+
+
+def test_every_page_is_on_the_first_one():
+    linked = set(LINK.findall(prose(DOCS / "index.md")))
+    assert linked >= {page.name for page in DOCS.glob("*.md")} - {"index.md"}
+
+
+def test_every_part_has_a_page_of_the_reference():
+    packages = {path.parent.name for path in (ROOT / "paddlevideo").glob("*/__init__.py")}
+    pages = "".join(page.read_text(encoding="utf-8") for page in (DOCS / "api").glob("*.md"))
+    named = re.findall(r"^::: paddlevideo\.(\w+)", pages, re.M)
+    assert set(named) - {"api"} == packages - {"cli"}
+
+
+def sections(page):
+    """Of each section: its level, code without comments, numbers, pictures and links."""
+    text = page.read_text(encoding="utf-8")
+    code = iter(FENCE.findall(text))
+    found = []
+    for part in re.split(r"^(?=#+ )", FENCE.sub("\0", text), flags=re.M)[1:]:
+        blocks = [next(code) for _ in range(part.count("\0"))]
+        links = [link for link in LINK.findall(part) if not link.startswith("README")]
+        found.append(
+            {
+                "level": len(part) - len(part.lstrip("#")),
+                "code": [(language, without_comments(block)) for language, block in blocks],
+                "numbers": sorted(re.findall(r"\d[\d.]*\d|\d", LINK.sub("", part))),
+                "links": links,
+                "names": sorted(re.findall(r"`[^`]+`", part)),
+            }
+        )
+    return found
+
+
+def without_comments(block):
+    return [re.sub(r"(^|\s+)# .*", "", line) for line in block.splitlines()]
+
+
+def test_both_readmes_say_the_same():
+    english, chinese = sections(ROOT / "README.md"), sections(ROOT / "README.zh-CN.md")
+    assert len(english) == len(chinese) > 5
+    for one, other in zip(english, chinese, strict=True):
+        assert one == other
+
+
+@pytest.mark.parametrize(("page", "other"), [("README.md", "README.zh-CN.md")])
+def test_readmes_name_each_other(page, other):
+    assert f"({other})" in (ROOT / page).read_text(encoding="utf-8").partition("\n## ")[0]
+    assert f"({page})" in (ROOT / other).read_text(encoding="utf-8").partition("\n## ")[0]
+
+
+def table(page, first_line):
+    lines = page.read_text(encoding="utf-8").splitlines()
+    start = lines.index(first_line) + 2
+    end = next(n for n in range(start, len(lines)) if not lines[n].startswith("|"))
+    return [[cell.strip() for cell in line.strip("|").split("|")] for line in lines[start:end]]
+
+
+def test_the_tables_of_the_network_are_the_codes():
+    found = table(
+        DOCS / "movinet.md",
+        "| | stem | layers | project | hidden | frames | stride | size | short side "
+        "| dropout, base | dropout, stream |",
+    )
+    assert found == [
+        [name, *map(str, (
+            spec.stem_channels, len(list(spec.layers())), spec.project_channels,
+            spec.hidden_channels, spec.num_frames, spec.stride_frames, spec.size, spec.short_side,
+            spec.dropout, spec.stream_dropout))]
+        for name, spec in SPECS.items()
+    ]  # fmt: skip
+    found = table(DOCS / "movinet.md", "| | block | channels | layers |")
+    assert found == [
+        ["" if block else name, str(block), str(channels), f"`{layers}`"]
+        for name, spec in SPECS.items()
+        for block, (channels, layers) in enumerate(spec.blocks)
+    ]
