@@ -44,6 +44,36 @@ def test_links_lead_somewhere(page):
         assert not anchor or anchor in anchors(linked), target
 
 
+def code_of_the_project(page):
+    """The text without examples in Python, which may name files that are to be written."""
+    return re.sub(r"^```python\n.*?^```", "", page.read_text(encoding="utf-8"), flags=re.M | re.S)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_files_of_the_project_that_a_page_names_are_there(page):
+    names = re.findall(
+        r"(?<![\w/.])(?:paddlevideo|tools|benchmarks|tests|configs)/[\w/]+\.(?:py|yaml)",
+        code_of_the_project(page),
+    )
+    assert [name for name in names if "NAME" not in name and not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=short)
+def test_modules_that_a_page_names_are_there(page):
+    for name in re.findall(r"(?<![\w/])paddlevideo((?:\.\w+)+)", page.read_text(encoding="utf-8")):
+        place, parts = ROOT / "paddlevideo", name.split(".")[1:]
+        while parts and (place / parts[0]).is_dir():
+            place /= parts.pop(0)
+        is_module = not parts or (place / f"{parts[0]}.py").exists()
+        assert is_module or is_named_in(place, parts[0]), name
+
+
+def is_named_in(package, name):
+    """Whether a package's own file defines or imports a name; `paddlevideo.md` is a page."""
+    text = (package / "__init__.py").read_text(encoding="utf-8")
+    return name == "md" or re.search(rf"\b{name}\b", text) is not None
+
+
 def listed(nav):
     for item in nav:
         (value,) = item.values() if isinstance(item, dict) else (item,)
