@@ -1,4 +1,4 @@
-"""Find a MoViNet in TensorFlow's graph of saved objects, by structure (spec sections 4.1, 4.5)."""
+"""Find a MoViNet in TensorFlow's graph of saved objects, by structure (docs/movinet.md)."""
 
 import re
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""TensorFlow Model Garden's names and layouts of MoViNet's weights (spec sections 4.1 - 4.4)."""
+"""TensorFlow Model Garden's names and layouts of MoViNet's weights (docs/movinet.md)."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -35,7 +35,7 @@ _BATCH_NORM = {
     "_mean": "moving_mean",
     "_variance": "moving_variance",
 }
-# How the layers' path begins depends on what was saved (spec section 4.1).
+# How the layers' path begins depends on what was saved (docs/movinet.md).
 _BACKBONE = re.compile(
     r"^(model/layer_with_weights-0|model/_backbone|layer_with_weights-0|_backbone|backbone)"
     r"/(?=layer_with_weights-\d+/)"
@@ -88,7 +88,7 @@ def short_key(key: str) -> str:
 
 
 def to_paddle_layout(name: str, key: str, array: np.ndarray) -> np.ndarray:
-    """Bring a TF variable into the layout of our weight ``name`` (spec section 4.4).
+    """Bring a TF variable into the layout of our weight ``name`` (docs/movinet.md).
 
     Args:
         key: the full checkpoint key; ``depthwise_kernel`` has another axis order.

@@ -84,7 +84,7 @@ def _refuse_other_models(framework: Any) -> None:
 
 
 def _movinet_of_paddlevideo(backbone: dict[str, Any], notes: list[str]) -> None:
-    """The network that the framework name stands for (reference, sections 3.2 and 3.3)."""
+    """The network that the framework name stands for (docs/movinet.md)."""
     defaults: dict[str, Any] = {"padding": "paddlevideo", "bn_epsilon": 1e-5}
     if backbone.setdefault("causal", True):
         defaults["se_type"] = "2plus3d"
