@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from test_imports import ALLOWED
 
 from paddlevideo.modeling.backbones.movinet.specs import SPECS
 
@@ -160,3 +161,14 @@ def test_the_tables_of_the_network_are_the_codes():
         for name, spec in SPECS.items()
         for block, (channels, layers) in enumerate(spec.blocks)
     ]
+
+
+def test_the_parts_of_the_architecture_may_import_what_the_page_says():
+    found = {}
+    head = "| part | what is in it | may import | imports Paddle |"
+    for parts, _, allowed, _ in table(DOCS / "architecture.md", head):
+        above = set(found)
+        names = above if allowed == "all parts above" else set(re.findall(r"`(\w+)`", allowed))
+        found.update(dict.fromkeys(re.findall(r"`(\w+)`", parts), names))
+    assert found == {part: ALLOWED[part] for part in found}
+    assert set(ALLOWED) - set(found) == {"__main__", "__init__"}
