@@ -20,7 +20,7 @@ CONFIGS = sorted((ROOT / "configs" / "recognition").rglob("*.yaml"))
 PUBLISHED = [path for path in CONFIGS if path.stem.endswith(("_k600", "_k400"))]
 OWN = [path for path in CONFIGS if path not in PUBLISHED]
 
-# Spec section 5: frames in training where they are not those of evaluation; what jitters.
+# docs/movinet.md: frames in training where they are not those of evaluation; what jitters.
 TRAINED_FRAMES = {"a3": 64, "a4": 32, "a5": 32}
 NO_JITTER = {"t0_base", "t0_stream", "a0_stream", "a1_stream", "a2_stream", "a3_stream"}
 

@@ -1,7 +1,7 @@
 """Weight decay as a term of the gradient: of which parameters, and before or after the clip.
 
 An L2 term of the loss, ``value / 2 * sum(w^2)``, adds ``value * w`` to the gradient, and is clipped
-with it: so TensorFlow trains MoViNet (spec sections 2.14 and 5). Paddle's own regularisers, and so
+with it: so TensorFlow trains MoViNet (docs/movinet.md). Paddle's own regularisers, and so
 PaddleVideo, add the same term after the clip. Both are here; without a clip they are one.
 """
 

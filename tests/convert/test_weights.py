@@ -83,7 +83,7 @@ def test_dense_layers_are_turned(theirs):
 
 
 def test_kernels_of_2plus1d():
-    """[E, 1, kh, kw] in space and [E, 1, kt, 1] in time (reference, section 3.4)."""
+    """[E, 1, kh, kw] in space and [E, 1, kt, 1] in time (docs/paddlevideo.md)."""
     rng = np.random.default_rng(0)
     space, time = rng.random((80, 1, 3, 3)), rng.random((80, 1, 5, 1))
     block = "backbone.blocks.1.deep."

@@ -65,7 +65,7 @@ def assert_close(ours, expected):
 
 
 def rmsprop(start, history, rates, rho, momentum, epsilon, decay):
-    """The reference's formula (section 2.7); epsilon is inside the root."""
+    """The formula of docs/paddlevideo.md; epsilon is inside the root."""
     weights = {name: value.copy() for name, value in start.items()}
     square = {name: np.zeros_like(value) for name, value in start.items()}
     moment = {name: np.zeros_like(value) for name, value in start.items()}

@@ -42,7 +42,7 @@ def test_movinets_recipe(epoch, step, rate):
 
 
 def paddlevideo_run(max_epoch, warmup, start, base, num_iters, iter_step):
-    """PaddleVideo's way: a counter that grows, from its description in the reference."""
+    """PaddleVideo's way: a counter that grows, beside the closed form of docs/paddlevideo.md."""
     rates, done = [], 0.0
     at_warmup = base * (1 + math.cos(math.pi * warmup / max_epoch)) / 2
     for step in range(max_epoch * num_iters):

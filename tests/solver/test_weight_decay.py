@@ -49,7 +49,7 @@ def clip_by_norm(g, most):
 
 
 def by_hand(start, history, decay, most, before):
-    """RMSProp of spec section 5: the term, the clip of each variable, the update."""
+    """RMSProp of docs/movinet.md: the term, the clip of each variable, the update."""
     weights = {name: value.copy() for name, value in start.items()}
     square = {name: np.zeros_like(value) for name, value in start.items()}
     moment = {name: np.zeros_like(value) for name, value in start.items()}
@@ -167,7 +167,7 @@ def test_a_group_of_batches_is_decayed_and_clipped_once():
 
 
 def test_a_step_of_movinet():
-    """The recipe of spec section 5 on the network itself, from its own gradients."""
+    """TensorFlow's recipe (docs/movinet.md) on the network itself, from its own gradients."""
     paddle.seed(0)
     model = paddlevideo.create_model("movinet_t0_stream", num_classes=3, dropout=0.0)
     model.train()
@@ -198,7 +198,7 @@ def test_a_step_of_movinet():
 
 @pytest.mark.parametrize("name", ["movinet_t0_base", "movinet_t0_stream"])
 def test_the_kernels_of_movinet(name):
-    """Spec section 2.14: every convolution, gate and dense kernel; not the classifier's."""
+    """As in docs/movinet.md: every convolution, gate and dense kernel; not the classifier's."""
     options = {"use_positional_encoding": True} if name.endswith("stream") else {}
     model = paddlevideo.create_model(name, num_classes=3, **options)
     kernels = set(model.decayed_kernels())

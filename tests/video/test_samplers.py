@@ -1,4 +1,4 @@
-"""Samplers against the reference's worked examples and against formulas written here again."""
+"""Samplers against worked examples of PaddleVideo's and against formulas written here again."""
 
 import itertools
 import math

@@ -1,4 +1,4 @@
-"""TensorFlow object checkpoints, read without TensorFlow (docs/movinet.md)."""
+"""TensorFlow object checkpoints, read without TensorFlow (docs/weights.md)."""
 
 from paddlevideo.convert.tensorflow.bundle import Bundle
 from paddlevideo.convert.tensorflow.locate import find_prefix

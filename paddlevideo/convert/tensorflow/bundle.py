@@ -1,6 +1,6 @@
 """A checkpoint's tensors: the index names them, numbered data files hold them.
 
-Source: TensorFlow's tensor_bundle.proto and the layout described in docs/movinet.md. Every tensor
+Source: TensorFlow's tensor_bundle.proto, and LevelDB's format of tables for the index. Every tensor
 that is read is verified against its masked CRC-32C.
 """
 

@@ -21,7 +21,7 @@ from paddlevideo.video.decoders.times import FrameTimes
 
 
 class OpenCVSource(FrameSource):
-    """Frames as PaddleVideo's ``backend: cv2`` sees them (reference, 2.3).
+    """Frames as PaddleVideo's ``backend: cv2`` sees them (docs/paddlevideo.md).
 
     As many reads as the header counts frames; a read that fails is skipped, the others are
     numbered in order. So a file with more frames than its header says gives the header's number,

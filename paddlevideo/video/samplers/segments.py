@@ -1,4 +1,4 @@
-"""PaddleVideo's `Sampler`: segments of a video, by its formulas (reference, 2.4).
+"""PaddleVideo's `Sampler`: segments of a video, by its formulas (docs/paddlevideo.md).
 
 F is the number of frames of the source, S ``num_seg``, L ``seg_len``, d = floor(F / S).
 """

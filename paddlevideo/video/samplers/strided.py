@@ -1,4 +1,4 @@
-"""`StridedSampler`: evenly spaced frames with TensorFlow's formulas (spec section 5)."""
+"""`StridedSampler`: evenly spaced frames with TensorFlow's formulas (docs/movinet.md)."""
 
 import math
 

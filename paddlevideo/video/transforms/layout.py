@@ -39,7 +39,7 @@ class Image2Array(Transform):
 
 @TRANSFORMS.register
 class Normalization(Transform):
-    """float32 in three steps: x / 255, then - mean, then / std (reference, 2.5).
+    """float32 in three steps: x / 255, then - mean, then / std (docs/paddlevideo.md).
 
     Needed for PaddleVideo's files only: our models scale uint8 on the device.
 

@@ -1,4 +1,4 @@
-"""`MultiScaleCrop`: TSN's crop of several sizes and fixed places (reference, 2.5)."""
+"""`MultiScaleCrop`: TSN's crop of several sizes and fixed places (docs/paddlevideo.md)."""
 
 from collections.abc import Sequence
 

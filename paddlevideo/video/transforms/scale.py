@@ -12,7 +12,7 @@ from paddlevideo.video.transforms.resizing import Backend, resize_clip
 
 @TRANSFORMS.register
 class Scale(Transform):
-    """Make the short side ``short_size`` pixels long (reference, 2.5).
+    """Make the short side ``short_size`` pixels long (docs/paddlevideo.md).
 
     Frames whose short side has that length already are left alone. Else the long side becomes
 

@@ -44,9 +44,8 @@ class MoViNet(StreamingBackbone):
 
     Args:
         model_type: A0 to A5, or T0.
-        causal, conv_type, se_type, activation, gating_activation, use_positional_encoding,
-        padding, average_pooling_type, bn_momentum, bn_epsilon, stochastic_depth: see
-            `MoViNetOptions`.
+        causal, conv_type, se_type, activation, gating_activation: see `MoViNetOptions`, as for
+            all others up to ``stochastic_depth``.
         recompute: train with less memory and more time: of each bottleneck only the input is
             kept for the backward pass. Nothing else changes.
 
