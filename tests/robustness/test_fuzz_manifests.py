@@ -10,7 +10,7 @@ from modeling.conftest import randomise
 from runtime.conftest import LABELS, NUM_CLASSES, PIPELINE
 from video.conftest import write_video
 
-from paddlevideo.export.export import ExportOptions, export_model
+from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime import load_predictor
 from robustness.documents import structured_mutants

@@ -24,13 +24,13 @@ def load_step_graph(bundle: Bundle) -> Any:
         BundleError: it has none as ONNX, one for a fixed number of streams, or weights that are not
             float32.
     """
-    step, folder = bundle.manifest.step, bundle.folder
-    if bundle.manifest.precision != "fp32":
+    path, folder = bundle.step_files.onnx, bundle.folder
+    step = bundle.manifest.step
+    if step is not None and step.precision != "fp32":
         raise BundleError(
-            f"{folder} holds {bundle.manifest.precision} weights already; quantise the fp32 bundle "
+            f"{folder} holds {step.precision} weights already; quantise the fp32 bundle "
             "of the same model"
         )
-    path = bundle.step_files.onnx
     if path is None or step is None:
         raise BundleError(
             f"{folder} holds no step program as ONNX, which is what is quantised; export with "

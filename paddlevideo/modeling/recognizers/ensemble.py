@@ -116,6 +116,15 @@ class EnsembleRecognizer(nn.Layer):
         pairs = zip(self.members.values(), sizes, strict=True)
         return MeanOfPrograms([member.clip_program(size) for member, size in pairs])
 
+    @property
+    def has_step_program(self) -> bool:
+        """Members see clips of their own lengths and rates, not one stream."""
+        return False
+
+    def step_program(self, height: int, width: int) -> nn.Layer:
+        """Raise `ConfigError`: an ensemble does not run frame by frame."""
+        raise ConfigError(f"{self.architecture} does not run frame by frame; use --mode clip")
+
     def _in_order(self, clips: Sequence[Tensor | Mapping[str, Tensor]]) -> list[Any]:
         names = [clip_name(name) for name in self.members]
         if len(clips) == 1 and isinstance(clips[0], Mapping):
