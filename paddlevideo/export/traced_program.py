@@ -24,9 +24,9 @@ class TracedProgram:
     def __init__(
         self, network: nn.Layer, spec: ClipProgram | StepProgram, name: str, folder: Path
     ) -> None:
+        self.network = network.eval()
         self.spec = spec
         self.name = name
-        self._network = network.eval()
         self._folder = folder
         self._traced: dict[bool, tuple[Path, Path]] = {}
 
@@ -39,7 +39,7 @@ class TracedProgram:
         if half not in self._traced:
             folder = self._folder / ("half" if half else "whole")
             folder.mkdir(parents=True, exist_ok=True)
-            network = HalfWeights(self._network) if half else self._network
+            network = HalfWeights(self.network) if half else self.network
             _save(_Traced(network), self._inputs(), folder / self.name)
             names = [file.name for file in folder.iterdir()]
             endings = ((".json", ".pdmodel"), (".pdiparams",))

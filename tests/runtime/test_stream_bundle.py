@@ -130,9 +130,11 @@ def test_a_bundle_of_the_first_format_is_read(model, tmp_path):
     bundle = export_clip_model(model, PIPELINE, tmp_path / "b", "m")
     path = bundle.folder / "inference.yml"
     manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert manifest["mode"] == "clip" and manifest.pop("step") is None
-    assert manifest.pop("onnx") is None
-    path.write_text(yaml.safe_dump({**manifest, "format_version": 1}), encoding="utf-8")
+    (program,) = manifest.pop("programs")
+    names = dict(zip(("program", "params"), program["files"]["paddle"], strict=True))
+    tensors = {key: program[key] for key in ("inputs", "outputs")}
+    old = {**manifest, **names, **tensors, "mode": "clip", "format_version": 1}
+    path.write_text(yaml.safe_dump(old), encoding="utf-8")
     old = read_bundle(bundle.folder)
     assert old.clip_files == bundle.clip_files
     with pytest.raises(BundleError, match=r"clip program only.*--mode stream"):
