@@ -8,7 +8,6 @@ bundle whose files were altered is refused.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pydantic
 
@@ -124,7 +123,7 @@ class Bundle:
         return path
 
 
-def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, int | str]]:
     """Size and SHA-256 of the named files, for the manifest."""
     return {
         name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}

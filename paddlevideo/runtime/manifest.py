@@ -133,7 +133,7 @@ class BundleManifest:
     labels: list[str] | None = None
     reference: ReferenceFile | None = None
     versions: dict[str, str] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, dict[str, int | str]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
     quantization: dict[str, Any] | None = None
 

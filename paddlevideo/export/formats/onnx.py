@@ -6,13 +6,16 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from paddlevideo.export.exporter import EXPORTERS, Exporter
 from paddlevideo.export.onnx_weights import store_as_half
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
 
 OPSET = 17
 # The largest model takes a minute; a process that waits for ever is ended.
@@ -107,7 +110,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def _name_the_batch(graph: Any) -> None:
+def _name_the_batch(graph: "GraphProto") -> None:
     """Call the first axis of all tensors the same: unequal names keep engines from fusing sums."""
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
@@ -130,7 +133,7 @@ def _fold(source: Path, target: Path) -> None:
         raise BundleError(f"ONNX Runtime refuses {source.stem}: {error}") from None
 
 
-def _name_outputs(graph: Any, names: Sequence[str]) -> None:
+def _name_outputs(graph: "GraphProto", names: Sequence[str]) -> None:
     """Give outputs our names, and let the operation behind an Identity be the output itself."""
     given = {value.name: name for value, name in zip(graph.output, names, strict=True)}
     inputs = {value.name for value in graph.input}
@@ -149,7 +152,7 @@ def _name_outputs(graph: Any, names: Sequence[str]) -> None:
         value.name = given[value.name]
 
 
-def _drop_unused_domains(model: Any) -> None:
+def _drop_unused_domains(model: "ModelProto") -> None:
     """Of the operator sets that ONNX Runtime lists keep those that are used."""
     used = {node.domain for node in model.graph.node}
     kept = [entry for entry in model.opset_import if entry.domain in used]

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, 
 from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError, nearest_hint
 from paddlevideo.utils.files import made_folder
 from paddlevideo.video import Pipeline
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +149,7 @@ def quantize_bundle(
 class _Plan:
     """A program, and which of its layers are computed with integers where they are quantised."""
 
-    model: Any
+    model: "ModelProto"
     layers: Sequence[Layer]
     integer: frozenset[str]
     ranges: Mapping[str, Range]
@@ -155,7 +158,7 @@ class _Plan:
     def names(self) -> frozenset[str]:
         return frozenset(item.name for item in self.layers)
 
-    def build(self, quantised: Collection[str], others: Storage) -> Any:
+    def build(self, quantised: Collection[str], others: Storage) -> "ModelProto":
         """The program with these layers quantised, and the weights of the others stored so."""
         stored: dict[str, Storage] = {n: "int8" if n in quantised else others for n in self.names}
         integer = self.integer & set(quantised)
@@ -214,7 +217,7 @@ def _facts(
     }
 
 
-def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> Bundle:
+def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: dict[str, Any]) -> Bundle:
     import onnx
     import onnxruntime
 
@@ -246,7 +249,7 @@ def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> B
     return read_bundle(output)
 
 
-def _own_reference(bundle: Bundle, graph: Any) -> Reference:
+def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
     """The pixels of the float32 bundle's reference, and what the quantised network makes of them.
 
     Against the float32 answers nothing could be proved that is finer than the rounding to 8 bits.

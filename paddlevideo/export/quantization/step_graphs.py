@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,12 +12,15 @@ from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 Observe = Callable[[str, np.ndarray], None]
 
 _OPTIONS = EngineOptions(device="cpu", engine="onnxruntime")
 
 
-def load_step_graph(bundle: Bundle) -> Any:
+def load_step_graph(bundle: Bundle) -> "ModelProto":
     """The step program of ``bundle`` as an ``onnx.ModelProto``.
 
     Raises:
@@ -77,7 +80,7 @@ class _ObservingEngine(OnnxRuntimeEngine):
 
 
 def open_observed(
-    bundle: Bundle, model: Any, tensors: Sequence[str], observe: Observe
+    bundle: Bundle, model: "ModelProto", tensors: Sequence[str], observe: Observe
 ) -> StepRunner:
     """A runner of one stream that shows ``tensors`` of every step to ``observe``."""
     import onnx
@@ -99,7 +102,7 @@ def open_observed(
     return StepRunner(bundle, _OPTIONS, 1, engine)
 
 
-def open_runner(bundle: Bundle, model: Any, batch_size: int) -> StepRunner:
+def open_runner(bundle: Bundle, model: "ModelProto", batch_size: int) -> StepRunner:
     """A runner of ``model`` in place of the bundle's step program."""
     import onnx
 
