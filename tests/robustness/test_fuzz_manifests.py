@@ -83,7 +83,7 @@ def in_format_3(document):
         {**program, **dict(zip(("program", "params"), program["files"]["paddle"], strict=True))}
         for program in document["programs"]
     )
-    return {**rest, **clip, "mode": "stream", "step": step, "format_version": 3}
+    return {**clip, **rest, "mode": "stream", "step": step, "format_version": 3}
 
 
 def reference_checker(bundle, work):

@@ -97,8 +97,9 @@ def other(tmp_path_factory):
 
 @pytest.mark.parametrize(("name", "kind"), [("m", "clip"), ("m_step", "step")])
 def test_a_wrong_program_is_noticed(folder, other, name, kind):
-    """Its weights are another network's, and the checksums say that it is right."""
-    shutil.copy(other.folder / f"{name}.pdiparams", folder)
+    """It is that of other weights, and the checksums say that it is right."""
+    for ending in (".json", ".pdiparams"):
+        shutil.copy(other.folder / f"{name}{ending}", folder)
     sign(folder)
     with pytest.raises(BundleError, match=f"does not compute .*: {kind} program in pad") as wrong:
         prove_bundle(read_bundle(folder))
