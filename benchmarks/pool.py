@@ -41,9 +41,7 @@ def parse_arguments() -> argparse.Namespace:
 def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
     """A bundle of the model with random weights; they do not change its speed."""
     import paddlevideo
-    from paddlevideo.export.export import ExportOptions, export_model
-    from paddlevideo.export.export_onnx import check_onnx_packages
-    from paddlevideo.utils.errors import PaddleVideoError
+    from paddlevideo.export import ExportOptions, export_model, usable_formats
 
     model = paddlevideo.create_model(name, num_classes=600).eval()
     side = model.input_spec().height
@@ -56,12 +54,8 @@ def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
             "Image2Array",
         ],
     }
-    try:
-        check_onnx_packages()
-        onnx = True
-    except PaddleVideoError:
-        onnx = False
-    export_model(model, pipeline, folder, "model", None, ExportOptions(onnx=onnx))
+    options = ExportOptions(formats=usable_formats("onnx"))
+    export_model(model, pipeline, folder, "model", None, options)
     return folder
 
 

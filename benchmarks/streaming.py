@@ -87,7 +87,7 @@ def report_memory(num_frames: int) -> None:
     import numpy as np
 
     import paddlevideo
-    from paddlevideo.export.export import ExportOptions, export_model
+    from paddlevideo.export import ExportOptions, export_model
 
     model = paddlevideo.create_model("movinet_a0_stream", num_classes=10).eval()
     pipeline = {
@@ -100,7 +100,9 @@ def report_memory(num_frames: int) -> None:
         ],
     }
     with tempfile.TemporaryDirectory() as folder:
-        export_model(model, pipeline, folder, "m", None, ExportOptions(mode="stream", onnx=True))
+        export_model(
+            model, pipeline, folder, "m", None, ExportOptions(mode="stream", formats=("onnx",))
+        )
         predictor = paddlevideo.load_predictor(folder, device="cpu")
         session = predictor.open_stream(window_seconds=60, reset_on_cut=True, smooth_seconds=1.0)
         frames = np.random.default_rng(0).integers(0, 256, (8, 240, 320, 3), np.uint8)

@@ -65,7 +65,7 @@ def step(name: str) -> float:
     model = paddlevideo.create_model(name, num_classes=600).eval()
     side = {"movinet_a0_stream": 172, "movinet_a2_stream": 224}[name]
     with tempfile.TemporaryDirectory() as folder:
-        options = ExportOptions(mode="stream", onnx=True)
+        options = ExportOptions(mode="stream", formats=("onnx",))
         bundle = export_model(model, description(side, 10), folder, "M", None, options)
         engine = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
         runner = StepRunner(bundle, engine)

@@ -25,15 +25,10 @@ from paddlevideo.runtime.clip_length import with_frames
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.utils.errors import ConfigError
 
-FORMATS = ("paddle", "onnx")
 
-
-def formats(text: str) -> list[str]:
-    """``paddle`` or ``paddle,onnx``."""
-    values = text.split(",")
-    if not set(values) <= set(FORMATS):
-        raise argparse.ArgumentTypeError(f"expected some of {','.join(FORMATS)}, got {text}")
-    return values
+def formats(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(text.split(","))
 
 
 def batch(text: str) -> int | None:
@@ -72,7 +67,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--format",
         type=formats,
-        default=["paddle"],
+        default=(),
         metavar="paddle,onnx",
         help="onnx: write the programs as ONNX beside Paddle's (pip install -r "
         "requirements-onnx.txt)",
@@ -117,9 +112,8 @@ def weights_of(values: list[str]) -> Weights:
 
 def written(bundle: Bundle) -> str:
     """The files of the bundle, the manifest last."""
-    files = [bundle.clip_files, *([bundle.step_files] if bundle.manifest.step else [])]
-    paths = [path for each in files for path in (each.program, each.params, each.onnx) if path]
-    return f"wrote {', '.join(map(str, paths))} and {bundle.folder}/inference.yml"
+    paths = [str(bundle.folder / name) for name in bundle.manifest.named_files()]
+    return f"wrote {', '.join(paths)} and {bundle.folder}/inference.yml"
 
 
 def main() -> None:
@@ -144,7 +138,7 @@ def main() -> None:
         class_names(recipe, model.num_classes, weights_files(weights)),
         ExportOptions(
             mode=arguments.mode,
-            onnx="onnx" in arguments.format,
+            formats=arguments.format,
             batch_size=arguments.batch,
             verify=arguments.verify,
             precision=arguments.precision,

@@ -16,7 +16,7 @@ import _root  # noqa: F401
 from paddlevideo.apps.bulk.prediction import find_videos
 from paddlevideo.apps.recipes import run_command
 from paddlevideo.export.quantization import Quantized, QuantizeOptions, quantize_bundle
-from paddlevideo.runtime import read_bundle
+from paddlevideo.runtime import Bundle, read_bundle
 from paddlevideo.utils.errors import no_effect
 
 _DEFAULT = QuantizeOptions()
@@ -79,11 +79,15 @@ def table(result: Quantized) -> str:
     return "\n".join(lines)
 
 
+def step_bytes(bundle: Bundle) -> int:
+    """Size of the step program as ONNX."""
+    path = bundle.step_files.onnx
+    return path.stat().st_size if path else 0
+
+
 def summary(result: Quantized, before: int) -> str:
     """What was measured, and the sizes."""
-    manifest = result.bundle.manifest
-    step = manifest.step
-    size = manifest.files[step.onnx]["size"] if step and step.onnx else 0
+    size = step_bytes(result.bundle)
     total = sum(path.stat().st_size for path in result.bundle.folder.iterdir() if path.is_file())
     counts = {
         stored: sum(choice.stored == stored for choice in result.layers)
@@ -118,8 +122,7 @@ def main() -> None:
     output = arguments.output_dir or folder.with_name(f"{folder.resolve().name}_int8")
     result = quantize_bundle(bundle, find_videos(arguments.calibration), output, options)
     print(table(result))
-    step = bundle.manifest.step
-    print(summary(result, bundle.manifest.files[step.onnx]["size"] if step and step.onnx else 0))
+    print(summary(result, step_bytes(bundle)))
 
 
 if __name__ == "__main__":

@@ -143,7 +143,7 @@ def compare_bundles(
         figures.append(
             BundleFigures(
                 folder=str(bundle.folder),
-                precision=bundle.manifest.precision,
+                precision=_step_precision(bundle),
                 engine=runner.engine_name,
                 step_bytes=_step_bytes(bundle, runner.engine_name),
                 folder_bytes=sum(p.stat().st_size for p in bundle.folder.iterdir() if p.is_file()),
@@ -180,9 +180,13 @@ def _step_times(runners: Sequence[StepRunner], repeats: int) -> list[float]:
 
 
 def _step_bytes(bundle: Bundle, engine: str) -> int:
-    files = bundle.step_files
-    used = [files.program, files.params] if engine == "paddle" else [files.onnx]
-    return sum(path.stat().st_size for path in used if path is not None)
+    files = bundle.step_files.files.get("paddle" if engine == "paddle" else "onnx", ())
+    return sum(path.stat().st_size for path in files)
+
+
+def _step_precision(bundle: Bundle) -> str:
+    step = bundle.manifest.step
+    return "" if step is None else step.precision  # the runner has said that there is none
 
 
 def _changes(

@@ -7,12 +7,12 @@ from typing import Any
 from paddle import nn
 
 from paddlevideo.apps.bulk.prediction import find_videos
+from paddlevideo.apps.native_clips import native_clips
 from paddlevideo.cli.output import say
 from paddlevideo.convert.golden import Golden, golden_options
 from paddlevideo.convert.import_weights import SOURCES, import_weights
 from paddlevideo.convert.imported import ImportedWeights, by_reason
 from paddlevideo.convert.verify import differences
-from paddlevideo.export.native_clips import native_clips
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.layers.restore_batch_norm import is_folded, restore_batch_norm

@@ -6,9 +6,8 @@ import tempfile
 from pathlib import Path
 
 from paddlevideo import api
-from paddlevideo.export import ExportOptions, export_model
-from paddlevideo.export.export_onnx import can_write_onnx
-from paddlevideo.export.native_clips import native_description
+from paddlevideo.apps.native_clips import native_description
+from paddlevideo.export import ExportOptions, export_model, usable_formats
 from paddlevideo.modeling.device import setup_device
 from paddlevideo.runtime import read_bundle
 from paddlevideo.utils.errors import BundleError
@@ -41,9 +40,8 @@ def released_bundle(name: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as work:
             made = Path(work) / "bundle"
             pipeline = native_description(model.input_spec())
-            export_model(
-                model, pipeline, made, entry.name, labels, ExportOptions(onnx=can_write_onnx())
-            )
+            options = ExportOptions(formats=usable_formats("onnx"))
+            export_model(model, pipeline, made, entry.name, labels, options)
             if folder.exists():
                 shutil.rmtree(folder)
             made.rename(folder)

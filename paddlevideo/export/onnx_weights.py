@@ -7,11 +7,14 @@ that of the float32 file. (``DequantizeLinear`` it would leave in place, and com
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from paddlevideo.export.half_weights import fits_half
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 Storage = Literal["float32", "float16", "int8"]
 
@@ -42,7 +45,7 @@ def store_as_half(path: Path) -> None:
     onnx.save(model, str(path))
 
 
-def store_weights(model: Any, choose: Callable[[str, np.ndarray], Storage]) -> None:
+def store_weights(model: "ModelProto", choose: Callable[[str, np.ndarray], Storage]) -> None:
     """Change how the float32 initialisers of ``model`` are stored.
 
     Args:
@@ -72,7 +75,7 @@ def store_weights(model: Any, choose: Callable[[str, np.ndarray], Storage]) -> N
     replace_items(model.graph.node, [*nodes, *model.graph.node])
 
 
-def stored_values(model: Any) -> Mapping[str, np.ndarray]:
+def stored_values(model: "ModelProto") -> Mapping[str, np.ndarray]:
     """The initialisers of a graph as it computes with them, whatever they are stored as."""
     from onnx import numpy_helper
 

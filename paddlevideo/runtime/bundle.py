@@ -8,7 +8,6 @@ bundle whose files were altered is refused.
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import pydantic
 
@@ -17,11 +16,15 @@ from paddlevideo.runtime.manifest import (
     FORMAT_VERSION,
     QUEUE_RULE,
     BundleManifest,
+    ClipProgram,
+    Program,
+    ReferenceFile,
     StateQueue,
-    StepManifest,
+    StepProgram,
     TensorSpec,
 )
 from paddlevideo.runtime.manifest_check import check_file_name, check_manifest
+from paddlevideo.runtime.old_manifests import translated
 from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import BundleError, shown
 from paddlevideo.utils.files import sha256_of, write_text
@@ -36,8 +39,11 @@ __all__ = [
     "QUEUE_RULE",
     "Bundle",
     "BundleManifest",
+    "ClipProgram",
+    "Program",
+    "ReferenceFile",
     "StateQueue",
-    "StepManifest",
+    "StepProgram",
     "TensorSpec",
     "file_facts",
     "read_bundle",
@@ -48,14 +54,10 @@ __all__ = [
 
 @dataclass(frozen=True)
 class Bundle:
-    """A bundle on the disk whose files are as they were written.
-
-    ``params_path`` is set only for files of PaddleVideo that lie in another folder.
-    """
+    """A bundle on the disk whose files are as they were written."""
 
     folder: Path
     manifest: BundleManifest
-    params_path: Path | None = None
 
     def digest(self) -> str:
         """What tells this bundle from every other: 16 hexadecimal digits.
@@ -67,17 +69,17 @@ class Bundle:
 
     @property
     def program(self) -> Path:
-        """The network.
+        """The clip program of Paddle.
 
         Raises:
-            BundleError: the bundle has none of Paddle's, as a quantised one.
+            BundleError: the bundle has none, as a quantised one.
         """
-        return self._paddle_file(self.manifest.program)
+        return self._paddles(self.clip_files.program)
 
     @property
     def params(self) -> Path:
         """Its weights."""
-        return self.params_path or self._paddle_file(self.manifest.params)
+        return self._paddles(self.clip_files.params)
 
     @property
     def clip_files(self) -> ProgramFiles:
@@ -86,8 +88,12 @@ class Bundle:
         Raises:
             BundleError: the bundle has none.
         """
-        outputs = tuple(spec.name for spec in self.manifest.outputs)
-        return ProgramFiles(self.program, self.params, self._path(self.manifest.onnx), outputs)
+        if self.manifest.clip is None:
+            raise BundleError(
+                f"{self.folder} is quantised and holds the program of one frame alone, as ONNX; "
+                "name the folder: --model_dir"
+            )
+        return self.files_of(self.manifest.clip)
 
     @property
     def step_files(self) -> ProgramFiles:
@@ -96,30 +102,28 @@ class Bundle:
         Raises:
             BundleError: the bundle has none.
         """
-        step = self.manifest.step
-        if step is None:
+        if self.manifest.step is None:
             raise BundleError(
                 f"{self.folder} holds a clip program only; export a causal model with "
                 "--mode stream to run it frame by frame"
             )
-        outputs = (*(spec.name for spec in step.outputs), *(queue.output for queue in step.queues))
-        return ProgramFiles(
-            self._path(step.program), self._path(step.params), self._path(step.onnx), outputs
-        )
+        return self.files_of(self.manifest.step)
 
-    def _paddle_file(self, name: str | None) -> Path:
-        if name is None:
-            raise BundleError(
-                f"{self.folder} is quantised and holds the program of one frame alone, as ONNX; "
-                "name the folder: --model_dir"
-            )
-        return self.folder / name
+    def files_of(self, program: Program) -> ProgramFiles:
+        """The files of one of the programs, as engines take them."""
+        paths = {
+            name: tuple(self.folder / file for file in files)
+            for name, files in program.files.items()
+        }
+        return ProgramFiles(paths, program.output_names)
 
-    def _path(self, name: str | None) -> Path | None:
-        return None if name is None else self.folder / name
+    def _paddles(self, path: Path | None) -> Path:
+        if path is None:
+            raise BundleError(f"{self.folder} holds no program of Paddle's; name it: --model_dir")
+        return path
 
 
-def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
+def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, int | str]]:
     """Size and SHA-256 of the named files, for the manifest."""
     return {
         name: {"size": (folder / name).stat().st_size, "sha256": sha256_of(folder / name)}
@@ -129,7 +133,7 @@ def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, Any]]:
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     """Write ``inference.yml`` atomically."""
-    write_text(folder / MANIFEST_NAME, to_yaml(_plain(asdict(manifest))))
+    write_text(folder / MANIFEST_NAME, to_yaml(asdict(manifest)))
 
 
 def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
@@ -162,8 +166,7 @@ def read_bundle(folder: str | Path) -> Bundle:
         what = f"has no {MANIFEST_NAME}" if folder.is_dir() else "is not a folder"
         raise BundleError(f"{folder} {what}; export a model with tools/export_model.py")
     manifest = _parse_manifest(read_text(path, str(path), BundleError), path)
-    _check_programs(path, manifest)
-    for name in _named_files(manifest):
+    for name in {*manifest.named_files(), *manifest.files}:
         check_file_name(name, str(path))
     _check_files(folder, manifest)
     check_manifest(manifest, str(path))
@@ -180,32 +183,17 @@ def _parse_manifest(text: str, path: Path) -> BundleManifest:
             f"{path}: format_version is {str(version)[:100]}, this program reads up to "
             f"{FORMAT_VERSION}; update paddlevideo, or export again"
         )
+    fields = dict(content) if version == FORMAT_VERSION else translated(content, str(path))
     try:
-        return pydantic.TypeAdapter(BundleManifest).validate_python(dict(content))
+        return pydantic.TypeAdapter(BundleManifest).validate_python(fields)
     except pydantic.ValidationError as error:
         first = error.errors()[0]
         at = ".".join(str(part)[:100] for part in first["loc"])
         raise BundleError(f"{path}: {at}: {first['msg']}, got {shown(first['input'])}") from None
 
 
-def _check_programs(path: Path, manifest: BundleManifest) -> None:
-    """A clip program may be missing where a step program can stand in; that one never."""
-    step = manifest.step
-    if manifest.program is None and step is None:
-        raise BundleError(f"{path}: names neither a clip program nor a step program")
-    if step is not None and step.program is None and step.onnx is None:
-        raise BundleError(f"{path}: step: names neither a program nor an ONNX file")
-
-
-def _named_files(manifest: BundleManifest) -> set[str]:
-    named = {manifest.program, manifest.params, manifest.onnx, *manifest.files}
-    if manifest.step is not None:
-        named |= {manifest.step.program, manifest.step.params, manifest.step.onnx}
-    return {name for name in named if name is not None}
-
-
 def _check_files(folder: Path, manifest: BundleManifest) -> None:
-    for name in sorted(_named_files(manifest)):
+    for name in sorted({*manifest.named_files(), *manifest.files}):
         path = folder / name
         if not path.is_file():
             raise BundleError(f"{path} is missing; export the model again")
@@ -217,12 +205,3 @@ def _check_files(folder: Path, manifest: BundleManifest) -> None:
                 f"{path} is not the file that was exported (size or SHA-256 differs); copy the "
                 "bundle again or export the model again"
             )
-
-
-def _plain(value: Any) -> Any:
-    """Tuples as lists, for YAML."""
-    if isinstance(value, dict):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    return value

@@ -1,7 +1,6 @@
 """Find the bundle that a user points at: a folder, or PaddleVideo's pair of file names."""
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from paddlevideo.runtime.bundle import (
     MANIFEST_NAME,
     Bundle,
     BundleManifest,
+    ClipProgram,
     TensorSpec,
     read_bundle,
 )
@@ -86,13 +86,9 @@ def _foreign_bundle(program: Path, params: Path, pipeline: dict[str, Any] | None
             "with: --config"
         )
     logger.info("%s has no %s; the config's pipeline is used", program.parent, MANIFEST_NAME)
-    manifest = BundleManifest(
-        model_name=program.stem,
-        mode="clip",
-        program=program.name,
-        params=params.name,
+    network = ClipProgram(
+        files={"paddle": (program.name, str(params.absolute()))},  # which may lie elsewhere
         inputs=(TensorSpec("", (), "float32", "BTCHW"),),
         outputs=(TensorSpec("logits", (), "float32", "BN"),),
-        pipeline=pipeline,
     )
-    return replace(Bundle(program.parent, manifest), params_path=params)
+    return Bundle(program.parent, BundleManifest(program.stem, (network,), pipeline))

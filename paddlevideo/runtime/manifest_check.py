@@ -12,7 +12,13 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.manifest import BundleManifest, StateQueue, StepManifest, TensorSpec
+from paddlevideo.runtime.manifest import (
+    BundleManifest,
+    Program,
+    StateQueue,
+    StepProgram,
+    TensorSpec,
+)
 from paddlevideo.utils.errors import BundleError, shown
 from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.video import ClipView
@@ -40,23 +46,24 @@ def check_manifest(manifest: BundleManifest, where: str) -> None:
     Raises:
         BundleError: a shape, dtype, name, number or list of labels that cannot be; says where.
     """
-    _check_tensors(manifest.inputs, f"{where}: inputs")
-    _check_tensors(manifest.outputs, f"{where}: outputs")
-    for spec in manifest.inputs:
-        _check_clip(spec, f"{where}: inputs: {spec.name}")
-    num_classes = _num_classes(manifest.outputs, f"{where}: outputs")
-    labels = manifest.labels
-    if labels is not None and num_classes not in (_ANY, len(labels)):
+    if not manifest.programs:
+        raise BundleError(f"{where}: names neither a clip program nor a step program")
+    numbers = [
+        _check_program(program, f"{where}: programs: {program.kind}")
+        for program in manifest.programs
+    ]
+    if len(set(numbers)) > 1:
+        raise BundleError(f"{where}: programs of {numbers} classes; export the model again")
+    labels, reference = manifest.labels, manifest.reference
+    if labels is not None and numbers[0] not in (_ANY, len(labels)):
         raise BundleError(
-            f"{where}: labels: {len(labels)} names for {num_classes} classes; export the model "
+            f"{where}: labels: {len(labels)} names for {numbers[0]} classes; export the model "
             "again with the names of all classes"
         )
-    _check_pair(manifest.program, manifest.params, where)
-    if manifest.step is not None:
-        _check_step(manifest.step, f"{where}: step")
-        own = _num_classes(manifest.step.outputs, f"{where}: step.outputs")
-        if own != num_classes:
-            raise BundleError(f"{where}: step gives {own} classes, the clip program {num_classes}")
+    if reference is not None and not 0 <= reference.tolerance <= 1:  # a nan is neither
+        raise BundleError(
+            f"{where}: reference.tolerance is {reference.tolerance}, expected a share from 0 to 1"
+        )
 
 
 def check_pipeline(specs: Sequence[TensorSpec], views: Mapping[str, ClipView], where: str) -> None:
@@ -83,7 +90,7 @@ def check_pipeline(specs: Sequence[TensorSpec], views: Mapping[str, ClipView], w
             )
 
 
-def check_step_size(step: StepManifest, view: ClipView, where: str) -> None:
+def check_step_size(step: StepProgram, view: ClipView, where: str) -> None:
     """Check that the pipeline's frames are those of the step program.
 
     Raises:
@@ -137,9 +144,18 @@ def check_declared(
             )
 
 
-def _check_pair(program: str | None, params: str | None, where: str) -> None:
-    if (program is None) != (params is None):
-        raise BundleError(f"{where}: program and params belong together; export the model again")
+def _check_program(program: Program, where: str) -> int:
+    """The number of classes that the program gives."""
+    if not program.files or not all(program.files.values()):
+        raise BundleError(f"{where}: names no files; export the model again")
+    _check_tensors(program.inputs, f"{where}: inputs")
+    _check_tensors(program.outputs, f"{where}: outputs")
+    if isinstance(program, StepProgram):
+        _check_step(program, where)
+    else:
+        for spec in program.inputs:
+            _check_clip(spec, f"{where}: inputs: {spec.name}")
+    return _num_classes(program.outputs, f"{where}: outputs")
 
 
 def _check_tensors(specs: Sequence[TensorSpec], where: str) -> None:
@@ -199,10 +215,7 @@ def _num_classes(outputs: Sequence[TensorSpec], where: str) -> int:
     return shape[1]
 
 
-def _check_step(step: StepManifest, where: str) -> None:
-    _check_pair(step.program, step.params, where)
-    _check_tensors(step.inputs, f"{where}.inputs")
-    _check_tensors(step.outputs, f"{where}.outputs")
+def _check_step(step: StepProgram, where: str) -> None:
     frame = step.inputs[0]
     if len(step.inputs) != 1 or len(frame.shape) != 4 or _ANY in frame.shape[1:]:
         raise BundleError(f"{where}.inputs: expected one frame [B, 3, H, W] of a stated size")
@@ -218,7 +231,7 @@ def _check_step(step: StepManifest, where: str) -> None:
     _check_queues(step, where)
 
 
-def _check_queues(step: StepManifest, where: str) -> None:
+def _check_queues(step: StepProgram, where: str) -> None:
     queues = step.queues
     num_inputs = sum(len(queue.inputs) for queue in queues)
     if max(len(queues), num_inputs) > _MOST_TENSORS:

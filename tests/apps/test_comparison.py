@@ -76,7 +76,7 @@ def test_videos_with_their_labels(videos, tmp_path):  # noqa: F811
 
 
 def test_what_cannot_be_compared(whole, tmp_path):  # noqa: F811
-    clip = replace(whole, manifest=replace(whole.manifest, step=None))
+    clip = replace(whole, manifest=replace(whole.manifest, programs=(whole.manifest.clip,)))
     with pytest.raises(BundleError, match="clip program only"):
         compare_bundles([clip], [], OPTIONS)
     missing = [LabelledVideo(tmp_path / "a.mp4", 0)]

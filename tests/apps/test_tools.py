@@ -99,7 +99,8 @@ def test_export_then_predict(tmp_path, video):
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == (
-        "wrote out/bundle/Small.json, out/bundle/Small.pdiparams and out/bundle/inference.yml\n"
+        "wrote out/bundle/Small.json, out/bundle/Small.pdiparams, out/bundle/reference.npz and "
+        "out/bundle/inference.yml\n"
     )
     assert read_bundle(tmp_path / "out" / "bundle").manifest.labels == ["a", "b b", "c"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "small.yaml", "w.pdparams"]
@@ -116,10 +117,11 @@ def test_export_of_a_causal_model(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     files = [f"b/Small{end}" for end in (".json", ".pdiparams", "_step.json", "_step.pdiparams")]
+    files.append("b/reference.npz")
     assert done.stdout == f"wrote {', '.join(files)} and b/inference.yml\n"
-    assert done.stderr.count("largest difference") == 3
+    assert done.stderr.count("largest difference") == 4
     manifest = read_bundle(tmp_path / "b").manifest
-    assert manifest.mode == "stream" and manifest.pipeline["sample"]["num_frames"] == 3
+    assert manifest.step is not None and manifest.pipeline["sample"]["num_frames"] == 3
     assert manifest.inputs[0].shape == (2, 3, 3, 32, 32)
 
 
@@ -130,7 +132,7 @@ def test_export_of_a_causal_model(tmp_path):
         (("--mode", "stream"), "error: only a causal network runs frame by frame"),
         (("--batch", "0"), "expected dynamic or a number above 0, got 0"),
         (("--frames", "x"), "expected a number above 0, got x"),
-        (("--format", "onxx"), "expected some of paddle,onnx, got onxx"),
+        (("--format", "onxx"), '--format: unknown format "onxx"; did you mean "onnx"'),
     ],
 )
 def test_exports_that_cannot_be(tmp_path, arguments, message):

@@ -9,7 +9,7 @@ import yaml
 from modeling.conftest import STREAM, randomise, relative_error
 from runtime.conftest import LABELS, NUM_CLASSES, PIPELINE, clips
 
-from paddlevideo.export import export, export_clip_model
+from paddlevideo.export import export_clip_model, write_bundle
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime import bundle as bundle_files
 from paddlevideo.runtime import load_predictor, read_bundle
@@ -17,7 +17,8 @@ from paddlevideo.runtime.engines import EngineOptions, PaddleEngine
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import sha256_of
 
-FILES = {"MoViNetA0.json", "MoViNetA0.pdiparams", "inference.yml"}
+FILES_OF_ALL = {"reference.npz", "inference.yml"}
+FILES = {"MoViNetA0.json", "MoViNetA0.pdiparams", *FILES_OF_ALL}
 
 
 def eager(model, clip):
@@ -37,13 +38,14 @@ def test_files_and_manifest(exported):
     folder = exported.folder
     assert {path.name for path in folder.iterdir()} == FILES
     manifest = yaml.safe_load((folder / "inference.yml").read_text(encoding="utf-8"))
-    assert manifest["format_version"] == 3
-    assert (manifest["model_name"], manifest["mode"]) == ("MoViNetA0", "clip")
-    assert (manifest["program"], manifest["params"]) == ("MoViNetA0.json", "MoViNetA0.pdiparams")
+    assert manifest["format_version"] == 4 and manifest["model_name"] == "MoViNetA0"
+    (program,) = manifest["programs"]
+    assert (program["kind"], program["precision"]) == ("clip", "fp32")
+    assert program["files"] == {"paddle": ["MoViNetA0.json", "MoViNetA0.pdiparams"]}
     clip = {"name": "clip", "shape": [-1, 4, 3, 32, 32], "dtype": "uint8", "axes": "BTCHW"}
-    assert manifest["inputs"] == [clip]
+    assert program["inputs"] == [clip]
     logits = {"name": "logits", "shape": [-1, NUM_CLASSES], "dtype": "float32", "axes": "BN"}
-    assert manifest["outputs"] == [logits]
+    assert program["outputs"] == [logits]
     assert manifest["pipeline"] == PIPELINE and manifest["labels"] == LABELS
     assert manifest["versions"]["paddle"] == paddle.__version__
     assert set(manifest["files"]) == FILES - {"inference.yml"}
@@ -209,7 +211,7 @@ def test_an_export_under_another_name_leaves_nothing_of_the_first(bundle_dir, mo
     (bundle_dir / "notes.txt").write_text("mine")
     export_clip_model(model, PIPELINE, bundle_dir, "other")
     names = {path.name for path in bundle_dir.iterdir()}
-    assert names == {"other.json", "other.pdiparams", "inference.yml", "notes.txt"}
+    assert names == {"other.json", "other.pdiparams", *FILES_OF_ALL, "notes.txt"}
 
 
 class _PowerCutError(Exception):
@@ -228,7 +230,7 @@ def fake_save(_program, path):
 
 
 def test_a_failure_while_saving_leaves_the_old_bundle(bundle_dir, model, monkeypatch):
-    monkeypatch.setattr(export.paddle.jit, "save", _cut)
+    monkeypatch.setattr(write_bundle.paddle.jit, "save", _cut)
     with pytest.raises(_PowerCutError):
         export_clip_model(model, PIPELINE, bundle_dir, "MoViNetA0")
     assert read_bundle(bundle_dir).manifest.labels == LABELS
@@ -237,14 +239,14 @@ def test_a_failure_while_saving_leaves_the_old_bundle(bundle_dir, model, monkeyp
 
 def test_a_failure_among_the_moves_leaves_no_bundle(bundle_dir, model, monkeypatch):
     """New program, old weights: that must not pass for a bundle."""
-    monkeypatch.setattr(export.paddle.jit, "save", fake_save)
-    replace, calls = export.Path.replace, []
+    monkeypatch.setattr(write_bundle.paddle.jit, "save", fake_save)
+    replace, calls = write_bundle.Path.replace, []
 
     def second_fails(self, target):
         calls.append(self)
         return replace(self, target) if len(calls) < 2 else _cut()
 
-    monkeypatch.setattr(export.Path, "replace", second_fails)
+    monkeypatch.setattr(write_bundle.Path, "replace", second_fails)
     with pytest.raises(_PowerCutError):
         export_clip_model(model, PIPELINE, bundle_dir, "MoViNetA0")
     monkeypatch.undo()
@@ -255,7 +257,7 @@ def test_a_failure_among_the_moves_leaves_no_bundle(bundle_dir, model, monkeypat
 
 
 def test_a_failure_before_the_manifest_leaves_no_bundle(bundle_dir, model, monkeypatch):
-    monkeypatch.setattr(export.paddle.jit, "save", fake_save)
+    monkeypatch.setattr(write_bundle.paddle.jit, "save", fake_save)
     monkeypatch.setattr(bundle_files, "write_manifest", _cut)
     with pytest.raises(_PowerCutError):
         export_clip_model(model, PIPELINE, bundle_dir, "MoViNetA0")

@@ -64,7 +64,7 @@ def model():
 @pytest.fixture(scope="module")
 def whole(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole") / "b"
-    options = ExportOptions(onnx=True)
+    options = ExportOptions(formats=("onnx",))
     return export_model(model, STREAM_PIPELINE, folder, "Small", LABELS, options)
 
 
@@ -243,7 +243,7 @@ def test_the_mobile_variant(tmp_path, videos):
     """relu6 goes into the integer convolution before it: what is rounded lies in 0 to 6."""
     options = {"activation": "relu6", "se_type": "none"}
     network = paddlevideo.create_model("movinet_t0_stream", num_classes=5, **options)
-    made = ExportOptions(onnx=True)
+    made = ExportOptions(formats=("onnx",))
     bundle = export_model(
         randomise(network).eval(), STREAM_PIPELINE, tmp_path / "b", "m", None, made
     )
@@ -268,9 +268,14 @@ def test_the_mobile_variant(tmp_path, videos):
 
 def test_what_is_written(result, whole):
     folder, manifest = result.bundle.folder, result.bundle.manifest
-    assert {path.name for path in folder.iterdir()} == {"Small_step.onnx", "inference.yml"}
-    assert manifest.precision == "int8" and manifest.labels == LABELS
-    assert (manifest.program, manifest.onnx, manifest.step.program) == (None, None, None)
+    assert {path.name for path in folder.iterdir()} == {
+        "Small_step.onnx",
+        "reference.npz",
+        "inference.yml",
+    }
+    (step,) = manifest.programs
+    assert (step.kind, step.precision) == ("step", "int8") and manifest.labels == LABELS
+    assert step.files == {"onnx": ("Small_step.onnx",)}
     assert manifest.pipeline == whole.manifest.pipeline
     facts = manifest.quantization
     assert (facts["calibration_videos"], facts["calibration_frames"]) == (3, 3 * FRAMES)
@@ -338,6 +343,11 @@ def test_options_that_cannot_be(whole, videos, tmp_path, options, message):
     assert not (tmp_path / "b").exists()
 
 
+def with_step(bundle, step):
+    clip = bundle.manifest.clip
+    return replace(bundle, manifest=replace(bundle.manifest, programs=(clip, step)))
+
+
 def test_bundles_that_cannot_be(model, whole, result, videos, tmp_path):
     def fails(bundle, kind, message, output=tmp_path / "out"):
         with pytest.raises(kind, match=message):
@@ -348,13 +358,12 @@ def test_bundles_that_cannot_be(model, whole, result, videos, tmp_path):
     fails(whole, ConfigError, "is the bundle to be quantised", whole.folder)
     clip = export_clip_model(model, STREAM_PIPELINE, tmp_path / "clip", "m")
     fails(clip, BundleError, "clip program only; export a causal model with --mode stream")
-    step = replace(whole.manifest.step, onnx=None)
-    no_onnx = replace(whole, manifest=replace(whole.manifest, step=step))
+    files = {"paddle": whole.manifest.step.files["paddle"]}
+    no_onnx = with_step(whole, replace(whole.manifest.step, files=files))
     fails(no_onnx, BundleError, "no step program as ONNX.*--format paddle,onnx")
     frame = replace(whole.manifest.step.inputs[0], shape=(4, 3, 32, 32))
     step = replace(whole.manifest.step, inputs=(frame,))
-    fixed = replace(whole, manifest=replace(whole.manifest, step=step))
-    fails(fixed, BundleError, "for 4 streams at a time.*--batch dynamic")
+    fails(with_step(whole, step), BundleError, "for 4 streams at a time.*--batch dynamic")
 
 
 def test_missing_packages(whole, videos, tmp_path, monkeypatch):
@@ -401,7 +410,7 @@ def test_the_tool(whole, videos, tmp_path):
 def test_a0_with_600_classes_is_small(videos, tmp_path, weights_only):
     """4.5 MB at most for the whole folder, with the layers in float that the search keeps."""
     model = randomise(paddlevideo.create_model("movinet_a0_stream", num_classes=600)).eval()
-    made = ExportOptions(onnx=True)
+    made = ExportOptions(formats=("onnx",))
     bundle = export_model(model, STREAM_PIPELINE, tmp_path / "a0", "A0", None, made)
     options = QuantizeOptions(weights_only=weights_only, num_videos=2, search_videos=1)
     folder = quantize_bundle(bundle, videos, tmp_path / "int8", options).bundle.folder

@@ -318,7 +318,7 @@ def run_file(path: Path, engine: str, seed: int = 0, batch: int = 2, broken: boo
         names = tuple(item.name for item in onnx.load(str(path)).graph.output)
     except Exception:  # noqa: BLE001 - the engine is to say what is wrong with it
         names = ("y",)
-    opened = open_engine(ProgramFiles(None, None, path, names), options)
+    opened = open_engine(ProgramFiles({"onnx": (path,)}, names), options)
     model = read_model(path)
     feeds = feeds_of(model, seed, batch)
     if feeds is None:

@@ -16,6 +16,9 @@ from runtime.conftest import LABELS, PIPELINE
 FAST = EngineOptions(device="cpu", cpu_threads=1)
 
 
+SHARE = {"tolerance": 1e-4, "of": "largest"}
+
+
 def edit(folder, **changes):
     path = folder / "inference.yml"
     manifest = {**yaml.safe_load(path.read_text(encoding="utf-8")), **changes}
@@ -47,13 +50,18 @@ def test_altered_files(bundle_dir, name, how):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"format_version": 4}, "format_version is 4, this program reads up to 3; update"),
+        ({"format_version": 5}, "format_version is 5, this program reads up to 4; update"),
         ({"format_version": "remove"}, "format_version is None"),
         ({"format_version": "one"}, "format_version is one"),
-        ({"program": "remove"}, "program"),
-        ({"program": "other.json"}, "other.json is missing"),
-        ({"program": "../outside.json"}, "is not a plain file"),
-        ({"inputs": 3}, "inputs"),
+        ({"programs": "remove"}, "programs"),
+        ({"programs": []}, "names neither a clip program nor a step program"),
+        (
+            {"programs": [{"kind": "frame"}]},
+            "programs.0: .*'frame' .*'clip', 'step'",
+        ),
+        ({"reference": {"file": "other.npz", **SHARE}}, "other.npz is missing"),
+        ({"reference": {"file": "../outside.npz", **SHARE}}, "is not a plain file"),
+        ({"reference": {"file": "reference.npz", "tolerance": 2, "of": "spread"}}, "is 2.0, expec"),
         ({"files": {}}, "has no checksum of"),
         ({"files": {"MoViNetA0.json": {}, "MoViNetA0.pdiparams": {}}}, "not the file that was"),
         ({"labels": "abc"}, "labels"),
@@ -63,6 +71,27 @@ def test_altered_manifests(bundle_dir, changes, message):
     edit(bundle_dir, **changes)
     with pytest.raises(BundleError, match=message):
         read_bundle(bundle_dir)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"files": {"paddle": ["other.json", "MoViNetA0.pdiparams"]}}, "other.json is missing"),
+        ({"files": {"paddle": ["../a.json", "MoViNetA0.pdiparams"]}}, "is not a plain file"),
+        ({"files": {"paddle": ["MoViNetA0.json"]}}, "1 files where a program .* paddle has 2"),
+        ({"files": {"paddle": []}}, "programs: clip: names no files"),
+        ({"files": {}}, "programs: clip: names no files"),
+        ({"inputs": 3}, "programs.0.clip.inputs"),
+        ({"outputs": "remove"}, "programs.0.clip.outputs"),
+        ({"precision": "fp8"}, "programs.0.clip.precision"),
+    ],
+)
+def test_altered_programs(bundle_dir, exported, changes, message):
+    (program,) = yaml.safe_load((bundle_dir / "inference.yml").read_text())["programs"]
+    program = {k: v for k, v in {**program, **changes}.items() if v != "remove"}
+    edit(bundle_dir, programs=[program])
+    with pytest.raises(BundleError, match=message):
+        load_predictor(bundle_dir, device="cpu")
 
 
 @pytest.mark.parametrize("text", ["", "- a\n- b\n", "a: [1"])

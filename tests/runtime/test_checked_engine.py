@@ -101,7 +101,7 @@ def test_what_is_not_written_is_found(opened):
 def test_a_whole_network(tmp_path):
     model = paddlevideo.create_model("movinet_a0_stream", num_classes=5)
     bundle = export_model(
-        model, PIPELINE, tmp_path / "b", "A0", None, ExportOptions(mode="stream", onnx=True)
+        model, PIPELINE, tmp_path / "b", "A0", None, ExportOptions(mode="stream", formats=("onnx",))
     )
     runner = StepRunner(bundle, OPTIONS, batch_size=2)
     shape = (2, *runner.frame_shape)

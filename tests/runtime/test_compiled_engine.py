@@ -273,7 +273,7 @@ def test_files_and_devices_it_refuses(tmp_path):
 def bundle(request, tmp_path_factory):
     model = randomise(paddlevideo.create_model(request.param, num_classes=7)).eval()
     folder = tmp_path_factory.mktemp("compiled") / "bundle"
-    return export_model(model, PIPELINE, folder, "m", None, ExportOptions(onnx=True))
+    return export_model(model, PIPELINE, folder, "m", None, ExportOptions(formats=("onnx",)))
 
 
 def test_many_streams_on_two_threads_are_as_each_alone(bundle):

@@ -5,7 +5,7 @@ import paddle
 import pytest
 from modeling.conftest import randomise
 
-from paddlevideo.export.export import ExportOptions, export_model
+from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.streams.step_runner import MOST_FRAMES, StepRunner
@@ -39,7 +39,7 @@ def bundle(tmp_path_factory):
         folder,
         "T0Stream",
         LABELS,
-        ExportOptions(mode="stream", onnx=True),
+        ExportOptions(mode="stream", formats=("onnx",)),
     )
 
 

@@ -13,7 +13,7 @@ from modeling.conftest import randomise, relative_error
 
 import paddlevideo
 from paddlevideo.export import ExportOptions, export_clip_model, export_model
-from paddlevideo.export.export_onnx import export_onnx
+from paddlevideo.export.formats.onnx import export_onnx
 from paddlevideo.export.verify import verify_bundle
 from paddlevideo.runtime import read_bundle
 from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine, onnx_runtime, open_engine
@@ -23,6 +23,7 @@ from runtime.conftest import PIPELINE
 
 BATCH, FRAMES = 2, 6
 HAS_ONNX = all(map(onnx_runtime.importlib.util.find_spec, ("paddle2onnx", "onnx", "onnxruntime")))
+ONNX = ("onnx",) if HAS_ONNX else ()
 needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is not installed")
 ENGINES = [
     pytest.param("paddle"),
@@ -48,7 +49,7 @@ def model():
 def exported(model, tmp_path_factory):
     folder = tmp_path_factory.mktemp("stream") / "bundle"
     labels = ["a", "b", "c", "d", "e"]
-    made = ExportOptions(onnx=HAS_ONNX, verify=True)
+    made = ExportOptions(formats=ONNX, verify=True)
     return export_model(model, PIPELINE, folder, "Small", labels, made)
 
 
@@ -82,9 +83,10 @@ def stepped(runner, video):
 
 def test_manifest(exported, model):
     manifest = yaml.safe_load((exported.folder / "inference.yml").read_text(encoding="utf-8"))
-    assert (manifest["mode"], manifest["format_version"]) == ("stream", 3)
-    step = manifest["step"]
-    assert (step["program"], step["params"]) == ("Small_step.json", "Small_step.pdiparams")
+    clip, step = manifest["programs"]
+    assert (clip["kind"], step["kind"]) == ("clip", "step")
+    assert step["files"]["paddle"] == ["Small_step.json", "Small_step.pdiparams"]
+    assert step["files"].get("onnx", ["Small_step.onnx"]) == ["Small_step.onnx"]
     frame = {"name": "frame", "shape": [-1, 3, 32, 32], "dtype": "uint8", "axes": "BCHW"}
     assert step["inputs"] == [frame] and step["outputs"][0]["name"] == "logits"
     assert step["frame_rate"] == 2.5 and "drop the oldest" in step["queue_rule"]
@@ -95,7 +97,7 @@ def test_manifest(exported, model):
         assert queue["output"] == spec.output_name
     on_disk = {path.name for path in exported.folder.iterdir()}
     assert set(manifest["files"]) == on_disk - {"inference.yml"}
-    assert len(on_disk) == (7 if HAS_ONNX else 5)
+    assert len(on_disk) == (8 if HAS_ONNX else 6)
 
 
 def test_the_rate_of_the_pipeline_comes_first(model, tmp_path):
@@ -128,9 +130,11 @@ def test_a_bundle_of_the_first_format_is_read(model, tmp_path):
     bundle = export_clip_model(model, PIPELINE, tmp_path / "b", "m")
     path = bundle.folder / "inference.yml"
     manifest = yaml.safe_load(path.read_text(encoding="utf-8"))
-    assert manifest["mode"] == "clip" and manifest.pop("step") is None
-    assert manifest.pop("onnx") is None
-    path.write_text(yaml.safe_dump({**manifest, "format_version": 1}), encoding="utf-8")
+    (program,) = manifest.pop("programs")
+    names = dict(zip(("program", "params"), program["files"]["paddle"], strict=True))
+    tensors = {key: program[key] for key in ("inputs", "outputs")}
+    old = {**manifest, **names, **tensors, "mode": "clip", "format_version": 1}
+    path.write_text(yaml.safe_dump(old), encoding="utf-8")
     old = read_bundle(bundle.folder)
     assert old.clip_files == bundle.clip_files
     with pytest.raises(BundleError, match=r"clip program only.*--mode stream"):
@@ -266,7 +270,7 @@ def test_which_engine_auto_is(exported, tmp_path, model, monkeypatch):
         with pytest.raises(DeviceError, match=r"pip install -r requirements-onnx.txt"):
             open_engine(exported.step_files, options(engine))
     with pytest.raises(DeviceError, match=r"--format onnx needs .*requirements-onnx.txt"):
-        export_model(model, PIPELINE, tmp_path / "c", "m", None, ExportOptions(onnx=True))
+        export_model(model, PIPELINE, tmp_path / "c", "m", None, ExportOptions(formats=("onnx",)))
     assert not (tmp_path / "c").exists()
 
 
@@ -319,7 +323,7 @@ def test_verify_finds_another_model(exported, model):
     found = verify_bundle(model, exported)
     assert len(found) >= (6 if HAS_ONNX else 3) and all(item.largest < 1e-5 for item in found)
     other = randomise(paddlevideo.create_model("movinet_t0_stream", num_classes=5), seed=3)
-    with pytest.raises(BundleError, match=r"does not compute what the model does.*step program"):
+    with pytest.raises(BundleError, match=r"does not compute what the model does.*uneven steps"):
         verify_bundle(other.train(), exported)
     assert other.training
 
@@ -358,5 +362,5 @@ TURNS = [
 )
 def test_options_in_every_engine(case, tmp_path):
     model = randomise(paddlevideo.create_model(num_classes=3, **case)).eval()
-    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", None, ExportOptions(onnx=HAS_ONNX))
+    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", None, ExportOptions(formats=ONNX))
     assert all(item.largest < 1e-5 for item in verify_bundle(model, bundle))

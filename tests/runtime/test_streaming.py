@@ -5,7 +5,7 @@ import paddle
 import pytest
 from modeling.conftest import randomise
 
-from paddlevideo.export.export import ExportOptions, export_model
+from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime import load_predictor
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError

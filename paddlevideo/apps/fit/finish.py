@@ -14,8 +14,7 @@ from paddlevideo.apps.recipes import open_model, open_recipe
 from paddlevideo.apps.reports import write_report
 from paddlevideo.apps.reports.parts import NextCommand, Timeline, write_part
 from paddlevideo.apps.sources import follow, open_source
-from paddlevideo.export import ExportOptions, export_model
-from paddlevideo.export.export_onnx import can_write_onnx
+from paddlevideo.export import ExportOptions, export_model, usable_formats
 from paddlevideo.runtime import load_predictor
 from paddlevideo.runtime.predictor import VideoPredictor
 from paddlevideo.tasks.checkpoint import Checkpoints
@@ -88,7 +87,7 @@ def finish(
         run / _BUNDLE,
         recipe.model_name,
         names,
-        ExportOptions(onnx=can_write_onnx(), verify=True),
+        ExportOptions(formats=usable_formats("onnx"), verify=True),
         recipe.PIPELINE.train,
     )
     share(0.7)

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -20,6 +20,9 @@ from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.progress import track
 from paddlevideo.video import Pipeline
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +88,7 @@ class Measured:
 
 
 def measure(
-    bundle: Bundle, model: Any, layers: Sequence[Layer], videos: CalibrationVideos
+    bundle: Bundle, model: "ModelProto", layers: Sequence[Layer], videos: CalibrationVideos
 ) -> Measured:
     """Run the float32 program through the videos and count what goes in and out of ``layers``.
 

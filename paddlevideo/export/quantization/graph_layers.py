@@ -2,11 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from paddlevideo.export.onnx_weights import stored_values
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
 
 Kind = Literal["full", "pointwise", "depthwise", "tap", "dense"]
 KINDS: tuple[Kind, ...] = ("full", "pointwise", "depthwise", "tap", "dense")
@@ -52,7 +55,7 @@ class Layer:
         return int(np.prod(self.shape))
 
 
-def find_layers(model: Any) -> list[Layer]:
+def find_layers(model: "ModelProto") -> list[Layer]:
     """Every convolution of an ``onnx.ModelProto`` with a constant kernel, in order."""
     import onnx
 
@@ -91,7 +94,7 @@ def _kind(shape: Sequence[int], groups: int, output_size: Sequence[int]) -> Kind
     return "pointwise" if is_single else "full"
 
 
-def _behind_activation(graph: Any, tensor: str) -> str:
+def _behind_activation(graph: "GraphProto", tensor: str) -> str:
     readers = [node for node in graph.node if tensor in node.input]
     is_output = any(value.name == tensor for value in graph.output)
     if len(readers) == 1 and readers[0].op_type in _ACTIVATIONS and not is_output:

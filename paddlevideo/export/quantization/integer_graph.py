@@ -7,7 +7,7 @@ states, whose values are handed on unrounded.
 """
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,16 +21,19 @@ from paddlevideo.export.onnx_weights import (
 from paddlevideo.export.quantization.graph_layers import Layer
 from paddlevideo.export.quantization.ranges import Range
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, NodeProto
+
 _INT32_LARGEST = 2**31 - 1
 
 
 def quantised_graph(
-    model: Any,
+    model: "ModelProto",
     layers: Sequence[Layer],
     integer: Collection[str],
     ranges: Mapping[str, Range],
     stored: Mapping[str, Storage],
-) -> Any:
+) -> "ModelProto":
     """A copy of ``model`` with ``integer`` layers in 8-bit arithmetic and kernels in fewer bytes.
 
     Args:
@@ -60,12 +63,12 @@ def quantised_graph(
 
 
 class _Writer:
-    def __init__(self, model: Any, ranges: Mapping[str, Range]) -> None:
+    def __init__(self, model: "ModelProto", ranges: Mapping[str, Range]) -> None:
         self._graph = model.graph
         self._ranges = ranges
         self._values = stored_values(model)
-        self._before: dict[str, list[Any]] = {}  # nodes to put in front of that which gives a name
-        self._behind: dict[str, list[Any]] = {}  # nodes to put behind it
+        self._before: dict[str, list[NodeProto]] = {}  # in front of the node that gives a name
+        self._behind: dict[str, list[NodeProto]] = {}  # behind it
         self._quantised: dict[str, str] = {}
         self._makers = {name: node for node in self._graph.node for name in node.output}
         self._outputs = {value.name for value in self._graph.output}
@@ -109,7 +112,7 @@ class _Writer:
         for node in self._graph.node:
             node.input[:] = [rounded if name == tensor else name for name in node.input]
 
-    def _round(self, tensor: str, prefix: str, result: str) -> list[Any]:
+    def _round(self, tensor: str, prefix: str, result: str) -> list["NodeProto"]:
         from onnx import helper
 
         found = self._ranges[tensor]
@@ -122,7 +125,7 @@ class _Writer:
             helper.make_node("DequantizeLinear", [whole, *numbers], [result]),
         ]
 
-    def _dequantise(self, name: str, whole: str, axis: int) -> Any:
+    def _dequantise(self, name: str, whole: str, axis: int) -> "NodeProto":
         from onnx import helper
 
         inputs = [whole, f"{name}_scale", f"{name}_zero"]

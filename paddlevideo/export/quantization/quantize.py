@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -20,13 +20,27 @@ from paddlevideo.export.quantization.sensitivity import (
     choose_float,
     damage_of_each,
 )
-from paddlevideo.export.quantization.step_graphs import load_step_graph
-from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle
+from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
+from paddlevideo.runtime.bundle import (
+    Bundle,
+    ReferenceFile,
+    file_facts,
+    read_bundle,
+    replace_bundle,
+)
 from paddlevideo.runtime.engines.onnx_runtime import has_onnxruntime
+from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
 from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError, nearest_hint
 from paddlevideo.utils.files import made_folder
+from paddlevideo.video import Pipeline
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
+
+TOLERANCE = 2e-2  # of the logits' spread: processors and engines round sums of integers otherwise
+WEIGHTS_TOLERANCE = 1e-4  # of the same, where only weights are int8
 
 Stored = Literal["int8", "int8 weights", "float16 weights"]
 
@@ -135,7 +149,7 @@ def quantize_bundle(
 class _Plan:
     """A program, and which of its layers are computed with integers where they are quantised."""
 
-    model: Any
+    model: "ModelProto"
     layers: Sequence[Layer]
     integer: frozenset[str]
     ranges: Mapping[str, Range]
@@ -144,7 +158,7 @@ class _Plan:
     def names(self) -> frozenset[str]:
         return frozenset(item.name for item in self.layers)
 
-    def build(self, quantised: Collection[str], others: Storage) -> Any:
+    def build(self, quantised: Collection[str], others: Storage) -> "ModelProto":
         """The program with these layers quantised, and the weights of the others stored so."""
         stored: dict[str, Storage] = {n: "int8" if n in quantised else others for n in self.names}
         integer = self.integer & set(quantised)
@@ -203,14 +217,16 @@ def _facts(
     }
 
 
-def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> Bundle:
+def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: dict[str, Any]) -> Bundle:
     import onnx
     import onnxruntime
 
     old = bundle.manifest
-    if old.step is None or old.step.onnx is None:  # load_step_graph has said so
+    if old.step is None:  # load_step_graph has said so
         raise BundleError(f"{bundle.folder} has no step program")
-    name = old.step.onnx
+    name = old.step.files["onnx"][0]
+    step = replace(old.step, files={"onnx": (name,)}, precision="int8")
+    tolerance = WEIGHTS_TOLERANCE if facts.get("arithmetic") == "float32" else TOLERANCE
     try:
         with (
             made_folder(output),
@@ -218,14 +234,12 @@ def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> B
         ):
             work = Path(folder)
             onnx.save(graph, str(work / name))
+            _own_reference(bundle, graph).write(work)
             manifest = replace(
                 old,
-                program=None,
-                params=None,
-                onnx=None,
-                step=replace(old.step, program=None, params=None),
-                files=file_facts(work, [name]),
-                precision="int8",
+                programs=(step,),
+                reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
+                files=file_facts(work, [name, REFERENCE_NAME]),
                 quantization=facts,
                 versions={**old.versions, "onnxruntime": onnxruntime.__version__},
             )
@@ -233,3 +247,15 @@ def _write(bundle: Bundle, graph: Any, output: Path, facts: dict[str, Any]) -> B
     except OSError as error:
         raise BundleError(f"cannot write to {output}: {error.strerror}") from None
     return read_bundle(output)
+
+
+def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
+    """The pixels of the float32 bundle's reference, and what the quantised network makes of them.
+
+    Against the float32 answers nothing could be proved that is finer than the rounding to 8 bits.
+    """
+    num_frames = Pipeline(bundle.manifest.pipeline, "pipeline").view.num_frames
+    asked = unanswered(bundle.manifest.inputs, num_frames)
+    (clips_BTCHW,) = asked.clips().values()
+    logits_TBN = run_clips(open_runner(bundle, graph, len(clips_BTCHW)), clips_BTCHW)
+    return replace(asked, clip_logits=logits_TBN[-1], step_logits=logits_TBN[:NUM_STEPS])

@@ -7,7 +7,7 @@ share of the standard deviation of the float32 logits.
 import logging
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from paddlevideo.export.quantization.step_graphs import open_runner, run_clips
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.utils.progress import track
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 logger = logging.getLogger(__name__)
 
 # Makes a graph in which the layers of these names are quantised, and the others are stored so.
-Build = Callable[[Collection[str], Storage], Any]
+Build = Callable[[Collection[str], Storage], "ModelProto"]
 
 
 @dataclass(frozen=True)
@@ -43,15 +46,15 @@ class Judge:
         clips_BTCHW: to run them on.
     """
 
-    def __init__(self, bundle: Bundle, model: Any, clips_BTCHW: np.ndarray) -> None:
+    def __init__(self, bundle: Bundle, model: "ModelProto", clips_BTCHW: np.ndarray) -> None:
         self._bundle = bundle
         self._clips = clips_BTCHW
         self._expected = self._logits(model)
 
-    def _logits(self, model: Any) -> np.ndarray:
+    def _logits(self, model: "ModelProto") -> np.ndarray:
         return run_clips(open_runner(self._bundle, model, len(self._clips)), self._clips)
 
-    def __call__(self, model: Any) -> Damage:
+    def __call__(self, model: "ModelProto") -> Damage:
         """The damage of this graph."""
         logits_TBN = self._logits(model)
         error = np.sqrt(np.mean((logits_TBN - self._expected) ** 2)) / self._expected.std()

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,25 +12,28 @@ from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
 Observe = Callable[[str, np.ndarray], None]
 
 _OPTIONS = EngineOptions(device="cpu", engine="onnxruntime")
 
 
-def load_step_graph(bundle: Bundle) -> Any:
+def load_step_graph(bundle: Bundle) -> "ModelProto":
     """The step program of ``bundle`` as an ``onnx.ModelProto``.
 
     Raises:
         BundleError: it has none as ONNX, one for a fixed number of streams, or weights that are not
             float32.
     """
-    step, folder = bundle.manifest.step, bundle.folder
-    if bundle.manifest.precision != "fp32":
+    path, folder = bundle.step_files.onnx, bundle.folder
+    step = bundle.manifest.step
+    if step is not None and step.precision != "fp32":
         raise BundleError(
-            f"{folder} holds {bundle.manifest.precision} weights already; quantise the fp32 bundle "
+            f"{folder} holds {step.precision} weights already; quantise the fp32 bundle "
             "of the same model"
         )
-    path = bundle.step_files.onnx
     if path is None or step is None:
         raise BundleError(
             f"{folder} holds no step program as ONNX, which is what is quantised; export with "
@@ -77,7 +80,7 @@ class _ObservingEngine(OnnxRuntimeEngine):
 
 
 def open_observed(
-    bundle: Bundle, model: Any, tensors: Sequence[str], observe: Observe
+    bundle: Bundle, model: "ModelProto", tensors: Sequence[str], observe: Observe
 ) -> StepRunner:
     """A runner of one stream that shows ``tensors`` of every step to ``observe``."""
     import onnx
@@ -99,7 +102,7 @@ def open_observed(
     return StepRunner(bundle, _OPTIONS, 1, engine)
 
 
-def open_runner(bundle: Bundle, model: Any, batch_size: int) -> StepRunner:
+def open_runner(bundle: Bundle, model: "ModelProto", batch_size: int) -> StepRunner:
     """A runner of ``model`` in place of the bundle's step program."""
     import onnx
 

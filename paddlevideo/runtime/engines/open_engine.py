@@ -1,6 +1,7 @@
 """Choose the engine of a program, and open it."""
 
 import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,15 +20,38 @@ class ProgramFiles:
     """Where a program lies.
 
     Attributes:
-        program, params: of Paddle; None where there is ONNX alone.
-        onnx: the same as ONNX, None where it was not exported.
+        files: by the name of their format.
         outputs: our names of its outputs, in order.
     """
 
-    program: Path | None
-    params: Path | None
-    onnx: Path | None
+    files: Mapping[str, tuple[Path, ...]]
     outputs: tuple[str, ...]
+
+    @property
+    def program(self) -> Path | None:
+        """Paddle's; None where there is ONNX alone."""
+        return self._files("paddle", 2)[0]
+
+    @property
+    def params(self) -> Path | None:
+        """Its weights."""
+        return self._files("paddle", 2)[1]
+
+    @property
+    def onnx(self) -> Path | None:
+        """The same as ONNX, None where it was not exported."""
+        return self._files("onnx", 1)[0]
+
+    def _files(self, name: str, number: int) -> Sequence[Path | None]:
+        found = self.files.get(name)
+        if found is None:
+            return [None] * number
+        if len(found) != number:
+            raise BundleError(
+                f"{', '.join(map(str, found)) or name}: {len(found)} files where a program of the "
+                f"format {name} has {number}; export the model again"
+            )
+        return found
 
 
 def open_engine(files: ProgramFiles, options: EngineOptions) -> TensorEngine:

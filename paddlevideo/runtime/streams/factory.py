@@ -134,10 +134,10 @@ class LazyClipEngine:
 
     @cached_property
     def _engine(self) -> Engine:
-        if self._bundle.manifest.program is None:
+        if self._bundle.manifest.clip is None:
             return StepByStepEngine(self._bundle, self._options)
         engine = open_engine(self._bundle.clip_files, self._options)
-        check_input_names(self.input_names, engine.input_names, str(self._bundle.program))
+        check_input_names(self.input_names, engine.input_names, f"{self._bundle.folder}: clip")
         return engine
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

@@ -1,18 +1,21 @@
 """A static program of Paddle as an ONNX file that engines run without needless operations."""
 
 import importlib.util
-import logging
 import os
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
+from paddlevideo.export.exporter import EXPORTERS, Exporter
+from paddlevideo.export.onnx_weights import store_as_half
+from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
 
-logger = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto
 
 OPSET = 17
 # The largest model takes a minute; a process that waits for ever is ended.
@@ -30,24 +33,26 @@ paddle2onnx.export(program, params, target, opset_version=int(opset), optimize_t
 """
 
 
-def check_onnx_packages() -> None:
-    """Raise `DeviceError` unless the packages that write ONNX are installed."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise DeviceError(
-            f"--format onnx needs {', '.join(missing)}: pip install -r requirements-onnx.txt; or "
-            "leave it out with --format paddle"
-        )
+@EXPORTERS.register_as("onnx")
+class OnnxExporter(Exporter):
+    """ONNX, converted from Paddle's program."""
 
+    def check(self) -> None:
+        """Raise `DeviceError` unless the packages that write ONNX are installed."""
+        missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
+        if missing:
+            raise DeviceError(
+                f"--format onnx needs {', '.join(missing)}: pip install -r requirements-onnx.txt; "
+                "or leave it out with --format paddle"
+            )
 
-def can_write_onnx() -> bool:
-    """Whether the packages that write ONNX are installed; what is missing is in the log."""
-    try:
-        check_onnx_packages()
-    except DeviceError as error:
-        logger.warning("no ONNX file is written: %s", error)
-        return False
-    return True
+    def write(self, program: TracedProgram, folder: Path) -> list[str]:
+        """Write ``NAME.onnx``."""
+        target = folder / f"{program.name}.onnx"
+        export_onnx(*program.paddle_files(), target, program.spec.output_names)
+        if program.spec.precision == "fp16":
+            store_as_half(target)
+        return [target.name]
 
 
 def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str]) -> None:
@@ -59,9 +64,7 @@ def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str
 
     Raises:
         BundleError: the program has an operation that cannot be converted.
-        DeviceError: a package is missing.
     """
-    check_onnx_packages()
     import onnx
 
     raw, folded = target.with_suffix(".raw"), target.with_suffix(".folded")
@@ -107,7 +110,7 @@ def _environment() -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
-def _name_the_batch(graph: Any) -> None:
+def _name_the_batch(graph: "GraphProto") -> None:
     """Call the first axis of all tensors the same: unequal names keep engines from fusing sums."""
     del graph.value_info[:]
     for value in (*graph.input, *graph.output):
@@ -130,7 +133,7 @@ def _fold(source: Path, target: Path) -> None:
         raise BundleError(f"ONNX Runtime refuses {source.stem}: {error}") from None
 
 
-def _name_outputs(graph: Any, names: Sequence[str]) -> None:
+def _name_outputs(graph: "GraphProto", names: Sequence[str]) -> None:
     """Give outputs our names, and let the operation behind an Identity be the output itself."""
     given = {value.name: name for value, name in zip(graph.output, names, strict=True)}
     inputs = {value.name for value in graph.input}
@@ -149,7 +152,7 @@ def _name_outputs(graph: Any, names: Sequence[str]) -> None:
         value.name = given[value.name]
 
 
-def _drop_unused_domains(model: Any) -> None:
+def _drop_unused_domains(model: "ModelProto") -> None:
     """Of the operator sets that ONNX Runtime lists keep those that are used."""
     used = {node.domain for node in model.graph.node}
     kept = [entry for entry in model.opset_import if entry.domain in used]

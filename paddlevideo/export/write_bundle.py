@@ -1,26 +1,25 @@
-"""Export a recognizer as static programs, with all that it needs to run."""
+"""Write a recognizer as a bundle: its programs in every format, with all that they need to run."""
 
 import logging
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 import paddle
 from paddle import nn
 
-from paddlevideo.export.export_onnx import check_onnx_packages, export_onnx
-from paddlevideo.export.onnx_weights import store_as_half
-from paddlevideo.export.static_programs import save_clip_program, save_step_program
-from paddlevideo.export.verify import verify_bundle
+from paddlevideo.export.exporter import Exporter, exporter
+from paddlevideo.export.traced_program import TracedProgram
+from paddlevideo.export.verify import answered_by, evaluating, reference_file, verify_bundle
 from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.runtime.bundle import (
     Bundle,
     BundleManifest,
+    ClipProgram,
     StateQueue,
-    StepManifest,
+    StepProgram,
     TensorSpec,
     file_facts,
     read_bundle,
@@ -37,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 LOGITS_OUTPUT = "logits"
 FRAME_INPUT = "frame"
+_FIRST_FORMAT = "paddle"  # always written
 _ANY = -1
 _SOURCE_FPS = 25.0  # of the videos that the strides of native clips count frames of
 
@@ -48,7 +48,7 @@ class ExportOptions:
     Attributes:
         mode: ``clip``: a program of whole clips; ``stream``: one of a single frame too; ``auto``:
             ``stream`` for a model that can run frame by frame.
-        onnx: write the programs as ONNX too.
+        formats: to write the programs in, beside Paddle's; see `EXPORTERS`.
         batch_size: that the programs take; None is any.
         verify: compare them with the model before anything is replaced.
         precision: that the weights are stored in. Arithmetic is float32 all the same.
@@ -56,7 +56,7 @@ class ExportOptions:
     """
 
     mode: Literal["auto", "clip", "stream"] = "auto"
-    onnx: bool = False
+    formats: tuple[str, ...] = ()
     batch_size: int | None = None
     verify: bool = False
     precision: Literal["fp32", "fp16"] = "fp32"
@@ -98,12 +98,12 @@ def export_model(
             frame rate of its clips is held against that of the stream.
 
     Raises:
-        ConfigError: ``name`` is no part of file names; the pipeline does not give clips of one
-            size, or not the model's inputs or layout; the labels are not as many as the classes;
-            or the model cannot run frame by frame and mode is ``stream``.
+        ConfigError: ``name`` is no part of file names; a format is unknown; the pipeline does not
+            give clips of one size, or not the model's inputs or layout; the labels are not as many
+            as the classes; or the model cannot run frame by frame and mode is ``stream``.
         BundleError: the folder cannot be written, or what was exported does not compute what the
             model does.
-        DeviceError: ONNX is asked for and a package that writes it is missing.
+        DeviceError: a package that writes one of the formats is missing.
     """
     check_file_name(name, "the name of the bundle's files")
     folder, options = Path(folder), options or ExportOptions()
@@ -111,76 +111,82 @@ def export_model(
     inputs = _inputs(model, views, options.batch_size or _ANY)
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")
-    if options.onnx:
-        check_onnx_packages()
-    step_program = _step_program(model, inputs, options.mode)
+    exporters = {name: exporter(name) for name in (_FIRST_FORMAT, *options.formats)}
+    for each in exporters.values():
+        each.check()
+    network = _step_network(model, inputs, options.mode)
     frame_rate = _SOURCE_FPS
-    if step_program is not None:
+    if network is not None:
         frame_rate = _frame_rate(model, views[CLIP], training, options)
     elif options.frame_rate is not None:
         raise ConfigError("--frame_rate is that of a stream, but only a clip program is exported")
     try:
         with (
+            evaluating(model),
             made_folder(folder),
-            tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as work,
+            tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as temporary,
         ):
-            manifest = _write_clip(Path(work), name, model, inputs, options)
-            manifest = replace(manifest, pipeline=dict(pipeline), labels=labels)
-            if step_program is not None:
-                step = _write_step(Path(work), f"{name}_step", step_program, inputs[0], options)
-                step = replace(step, frame_rate=frame_rate)
-                manifest = replace(manifest, mode="stream", step=step)
-            names = sorted(path.name for path in Path(work).iterdir())
-            manifest = replace(manifest, files=file_facts(Path(work), names))
+            work = Path(temporary)
+            programs = [_clip_program(model, inputs, options, name, work / "traced")]
+            if network is not None:
+                spec = _step_spec(network, inputs[0], frame_rate, options)
+                programs.append(TracedProgram(network, spec, f"{name}_step", work / "traced"))
+            reference = answered_by(model, inputs, network is not None)
+            reference.write(work)
+            manifest = BundleManifest(
+                model_name=name,
+                programs=tuple(_written(program, exporters, work) for program in programs),
+                pipeline=dict(pipeline),
+                labels=labels,
+                reference=reference_file(options.precision),
+                versions={"paddle": paddle.__version__},
+            )
+            manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
             if options.verify:
-                verify_bundle(model, Bundle(Path(work), manifest))
-            replace_bundle(folder, Path(work), manifest)
+                verify_bundle(model, Bundle(work, manifest))
+            replace_bundle(folder, work, manifest)
     except OSError as error:
         raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
     logger.info("exported %s to %s", name, folder)
     return read_bundle(folder)
 
 
-def _write_clip(
-    folder: Path,
-    name: str,
+def _written(
+    program: TracedProgram, exporters: Mapping[str, Exporter], folder: Path
+) -> ClipProgram | StepProgram:
+    """Write a program in every format; what the manifest says of it."""
+    files = {name: tuple(each.write(program, folder)) for name, each in exporters.items()}
+    return replace(program.spec, files=files)
+
+
+def _clip_program(
     model: Recognizer,
     inputs: tuple[TensorSpec, ...],
     options: ExportOptions,
-) -> BundleManifest:
-    """Write the program of a whole clip; a manifest without pipeline and labels."""
-    outputs = (_logits(model, inputs[0].shape[0]),)
-    save = partial(save_clip_program, model, inputs)
-    return BundleManifest(
-        model_name=name,
-        mode="clip",
-        **_write_program(folder / name, save, outputs, (), options),
+    name: str,
+    folder: Path,
+) -> TracedProgram:
+    spec = ClipProgram(
+        files={},
         inputs=inputs,
-        outputs=outputs,
-        pipeline={},
-        labels=None,
-        versions={"paddle": paddle.__version__},
+        outputs=(_logits(model, inputs[0].shape[0]),),
         precision=options.precision,
     )
+    sizes = [(item.shape[1], item.shape[3], item.shape[4]) for item in inputs]
+    return TracedProgram(model.clip_program(*sizes), spec, name, folder)
 
 
-def _step_program(model: Recognizer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
+def _step_network(model: Recognizer, inputs: Sequence[TensorSpec], mode: str) -> nn.Layer | None:
     """The network of one frame, None for a bundle of clips."""
-    can_step = model.has_step_program
-    if mode == "clip" or (mode == "auto" and not can_step):
+    if mode == "clip" or (mode == "auto" and not model.has_step_program):
         return None
     return model.step_program(*inputs[0].shape[-2:])
 
 
-def _write_step(
-    work: Path,
-    name: str,
-    program: nn.Layer,
-    clip: TensorSpec,
-    options: ExportOptions,
-) -> StepManifest:
+def _step_spec(
+    network: nn.Layer, clip: TensorSpec, frame_rate: float, options: ExportOptions
+) -> StepProgram:
     batch = clip.shape[0]
-    frame = TensorSpec(FRAME_INPUT, (batch, *clip.shape[2:]), clip.dtype, "BCHW")
     queues = tuple(
         StateQueue(
             name=queue.name,
@@ -190,48 +196,19 @@ def _write_step(
             inputs=tuple(queue.input_names),
             output=queue.output_name,
         )
-        for queue in program.queues
+        for queue in network.queues
     )
-    outputs = (_logits(program, batch),)
-    save = partial(save_step_program, program, frame, queues)
-    files = _write_program(work / name, save, outputs, queues, options)
-    return StepManifest(
-        **files, inputs=(frame,), outputs=outputs, queues=queues, frame_rate=_SOURCE_FPS
+    return StepProgram(
+        files={},
+        inputs=(TensorSpec(FRAME_INPUT, (batch, *clip.shape[2:]), clip.dtype, "BCHW"),),
+        outputs=(_logits(network, batch),),
+        precision=options.precision,
+        queues=queues,
+        frame_rate=frame_rate,
     )
 
 
-def _write_program(
-    path: Path,
-    save: Callable[..., None],
-    outputs: Sequence[TensorSpec],
-    queues: Sequence[StateQueue],
-    options: ExportOptions,
-) -> dict[str, Any]:
-    """Write a program as Paddle's and, if asked for, as ONNX; return the names of the files.
-
-    Args:
-        path: without the ending.
-        save: writes Paddle's to a path; ``half``: with float16 weights.
-    """
-    work, name = path.parent, path.name
-    save(path)
-    names = [file.name for file in work.iterdir()]
-    program, params = (
-        _one(names, f"{name}.json", f"{name}.pdmodel"),
-        _one(names, f"{name}.pdiparams"),
-    )
-    onnx = f"{name}.onnx" if options.onnx else None
-    if onnx is not None:
-        given = [*(spec.name for spec in outputs), *(queue.output for queue in queues)]
-        export_onnx(work / program, work / params, work / onnx, given)
-    if options.precision == "fp16":
-        save(path, half=True)  # over the float32 one that ONNX was made of
-        if onnx is not None:
-            store_as_half(work / onnx)
-    return {"program": program, "params": params, "onnx": onnx}
-
-
-def _logits(model: nn.Layer, batch: int) -> TensorSpec:
+def _logits(model: Recognizer, batch: int) -> TensorSpec:
     return TensorSpec(LOGITS_OUTPUT, (batch, model.num_classes), "float32", "BN")
 
 
@@ -281,10 +258,3 @@ def _input(name: str, view: ClipView, dtype: str, batch: int) -> TensorSpec:
             "values are scaled either by MODEL.scaling or by a Normalization step"
         )
     return TensorSpec(name, (batch, view.num_frames, 3, height, width), dtype, "BTCHW")
-
-
-def _one(names: list[str], *candidates: str) -> str:
-    for candidate in candidates:
-        if candidate in names:
-            return candidate
-    raise BundleError(f"Paddle wrote none of {', '.join(candidates)}; it wrote {', '.join(names)}")

@@ -1,0 +1,7 @@
+"""The formats a model is exported in, one file each: every module in this folder is one."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")
