@@ -10,7 +10,7 @@ from pathlib import Path
 
 from paddlevideo.apps.bulk.results import StreamFile
 from paddlevideo.apps.sources import following
-from paddlevideo.apps.sources.open_source import FrameReader, SourceOptions, open_source
+from paddlevideo.apps.sources.factory import FrameReader, SourceOptions, open_source
 from paddlevideo.apps.visualization.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
 from paddlevideo.apps.visualization.window import OverlayWindow, WindowClosedError
 from paddlevideo.runtime.predictor import VideoPredictor

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apps.stream_servers import write_timed
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.apps.visualization import video_writer
 from paddlevideo.apps.visualization.onward_time import OnwardTime
 from paddlevideo.apps.visualization.overlay import Overlay
