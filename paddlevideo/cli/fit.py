@@ -50,6 +50,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Fit, then say what there is now."""
+    from paddlevideo.utils.packages import require_packages
+
+    require_packages("fit, for its page about the run,", "jinja2", "matplotlib")
     from paddlevideo.apps.fit.options import FitOptions
     from paddlevideo.apps.fit.run_fit import fit
     from paddlevideo.modeling.device import keep_freed_memory, leave_signals_alone

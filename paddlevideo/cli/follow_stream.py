@@ -10,8 +10,8 @@ from pathlib import Path
 
 from paddlevideo.apps.bulk.results import StreamFile
 from paddlevideo.apps.sources import following
-from paddlevideo.apps.sources.open_source import FrameReader, SourceOptions, open_source
-from paddlevideo.apps.visualization.stream_pictures import OverlayVideo, StreamPicture, TimelinePlot
+from paddlevideo.apps.sources.factory import FrameReader, SourceOptions, open_source
+from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot, Visualization
 from paddlevideo.apps.visualization.window import OverlayWindow, WindowClosedError
 from paddlevideo.runtime.predictor import VideoPredictor
 from paddlevideo.runtime.streams.session import StreamSession
@@ -68,9 +68,9 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
             os.dup2(devnull, sys.stdout.fileno())
 
 
-def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list[StreamPicture]:
+def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list[Visualization]:
     """What ``--save_video`` and ``--save_plot`` ask for."""
-    pictures: list[StreamPicture] = []
+    pictures: list[Visualization] = []
     if arguments.save_video is not None:
         pictures.append(OverlayVideo(arguments.save_video, session.labels))
     if arguments.show:
@@ -95,7 +95,7 @@ def follow(
     source_name: str,
     session: StreamSession,
     file: StreamFile | None,
-    pictures: list[StreamPicture],
+    pictures: list[Visualization],
 ) -> None:
     """Show the model every frame that is due, and each answer at once."""
     name = source_title(source_name)

@@ -7,6 +7,8 @@ import argparse
 import logging
 from pathlib import Path
 
+from paddlevideo.utils.packages import require_packages
+
 logger = logging.getLogger(__name__)
 
 
@@ -32,7 +34,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         DataError: a folder is no run's, or the page cannot be written.
+        DeviceError: a package is missing.
     """
+    require_packages("the page about a run", "jinja2", "matplotlib")
     # Here, as it imports Paddle, which help does not need.
     from paddlevideo.apps.reports import COMPARISON_NAME, write_comparison, write_report
 

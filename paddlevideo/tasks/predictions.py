@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +12,19 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.metrics.confusion import UNREADABLE, ConfusionMatrix, confusion_matrix
-from paddlevideo.metrics.confusion_picture import draw_confusion
+from paddlevideo.metrics.confusion_plot import confusion_png
 from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.files import atomic_write, write_text
+from paddlevideo.utils.packages import DISTRIBUTION, is_installed
 from paddlevideo.video import Record
+
+logger = logging.getLogger(__name__)
 
 PREDICTIONS_NAME = "predictions.jsonl"
 CONFUSION_NAME = "confusion_matrix.csv"
-CONFUSION_PICTURE_NAME = "confusion_matrix.png"
+CONFUSION_PLOT_NAME = "confusion_matrix.png"
 CLASSES_NAME = "classes.csv"
-TEST_FILES = (PREDICTIONS_NAME, CONFUSION_NAME, CONFUSION_PICTURE_NAME, CLASSES_NAME)
+TEST_FILES = (PREDICTIONS_NAME, CONFUSION_NAME, CONFUSION_PLOT_NAME, CLASSES_NAME)
 
 TOP_K = 5
 _UNREADABLE_COLUMN = "(unreadable)"
@@ -103,6 +107,16 @@ class PredictionCollector:
         )
 
 
+def warn_without_plot() -> None:
+    """Say before a test that its plot will be missing, as a package is."""
+    if not is_installed("matplotlib"):
+        logger.warning(
+            '%s will not be written, as matplotlib is missing: pip install "%s[report]"',
+            CONFUSION_PLOT_NAME,
+            DISTRIBUTION,
+        )
+
+
 def titles_of(names: Sequence[str] | None, num_classes: int) -> list[str]:
     """Names of the classes for people; ``class 3`` where nothing names it."""
     return [
@@ -115,6 +129,8 @@ def write_predictions(
     folder: Path, records: Sequence[Record], predictions: Predictions, titles: Sequence[str]
 ) -> ConfusionMatrix:
     """Write the files `TEST_FILES` into a run's folder; the main process alone writes.
+
+    The plot is left out where matplotlib is missing.
 
     Args:
         records: of the data set, in its order.
@@ -130,8 +146,9 @@ def write_predictions(
         write_text(folder / PREDICTIONS_NAME, "".join(f"{line}\n" for line in lines))
         write_text(folder / CONFUSION_NAME, _confusion_csv(matrix, titles))
         write_text(folder / CLASSES_NAME, _classes_csv(matrix, titles))
-        with atomic_write(folder / CONFUSION_PICTURE_NAME) as file:
-            draw_confusion(matrix, titles).save(file, "PNG", optimize=True)
+        if is_installed("matplotlib"):
+            with atomic_write(folder / CONFUSION_PLOT_NAME) as file:
+                file.write(confusion_png(matrix, titles))
     return matrix
 
 

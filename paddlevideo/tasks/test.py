@@ -13,6 +13,7 @@ from paddlevideo.tasks.predictions import (
     TEST_FILES,
     PredictionCollector,
     titles_of,
+    warn_without_plot,
     write_predictions,
 )
 from paddlevideo.tasks.recipe import Recipe
@@ -34,6 +35,7 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str
     loader = build_loader(recipe, "test", dataset, model.num_classes)
     metric = METRICS.build(recipe.METRIC, "METRIC")
     metric.check_classes(model.num_classes)
+    warn_without_plot()
     logger.info("test %s on %d clips", describe_model(model), loader.num_samples)
     collector = PredictionCollector(loader.num_samples, model.num_classes)
     result = evaluate(model, loader, metric, "test", collector)
@@ -49,6 +51,10 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str
     save_test_record(recipe)
     titles = titles_of(names, model.num_classes)
     write_predictions(folder, dataset.records, predictions, titles)
-    logger.info("[TEST] %s in %s", ", ".join(TEST_FILES), folder)
+    logger.info(
+        "[TEST] %s in %s",
+        ", ".join(name for name in TEST_FILES if (folder / name).exists()),
+        folder,
+    )
     MetricsLog(folder).write("test", headline=metric.headline, **result)
     return result

@@ -1,4 +1,4 @@
-"""Randomness as a function of its place: ``f(seed, epoch, index)``, never of global state.
+"""Randomness as a function of its position: ``f(seed, epoch, index)``, never of global state.
 
 The same sample draws the same numbers whatever the number of workers, the order of the batches or
 the point at which a run was resumed.
@@ -14,13 +14,12 @@ class Stream(IntEnum):
 
     SAMPLE = 0
     ORDER = 1
-    BATCH = 2
     DEVICE = 3
 
 
-def generator(seed: int, stream: Stream, *place: int) -> np.random.Generator:
-    """Return the generator of one place, such as ``(epoch, index)`` of a sample."""
-    return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *place)))
+def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
+    """Return the generator of one position, such as ``(epoch, index)`` of a sample."""
+    return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *position)))
 
 
 def device_seed(seed: int, epoch: int, step: int, rank: int) -> int:

@@ -1,10 +1,14 @@
 """A font that has the characters of the texts that are drawn in it."""
 
+import io
+import logging
 import unicodedata
 from functools import lru_cache
 
 import numpy as np
 from PIL import ImageFont
+
+logger = logging.getLogger(__name__)
 
 _ELLIPSIS = "…"
 # Pillow's own font has the letters of English alone. Fonts of the system, by what they add.
@@ -27,6 +31,8 @@ class TextFont:
         wanted = frozenset("".join(texts))
         self.size = size
         self._font = _font_for(size, wanted)
+        if missing := _missing(self._font, wanted):
+            warn_of_missing("".join(sorted(missing)))
         ascent, descent = self._font.getmetrics()
         self.line_height = ascent + descent
 
@@ -42,7 +48,7 @@ class TextFont:
     def legible(self, text: str) -> str:
         """``text`` without characters that the font lacks: é becomes e; others a question mark."""
         return "".join(
-            character if _has(self._font, character) else _plain(character) for character in text
+            character if _has(self._font, character) else plain(character) for character in text
         )
 
     def shortened(self, text: str, width: int) -> str:
@@ -59,7 +65,24 @@ class TextFont:
         return text[:fits].rstrip() + _ELLIPSIS
 
 
-def _plain(character: str) -> str:
+def font_file(characters: str) -> str | None:
+    """The file of the system's font that has the most of the characters; None if none has any."""
+    font = _font_for(16, frozenset(characters))
+    return str(font.path) if font.path and not isinstance(font.path, io.BytesIO) else None
+
+
+def warn_of_missing(characters: str) -> None:
+    """Say which characters no font here has, and what is drawn for them."""
+    logger.warning(
+        "no font here has %s of the texts to draw: %s stands there instead; install a font that "
+        "has them, for instance Noto Sans CJK for Chinese",
+        characters[:20],
+        "".join(map(plain, characters[:20])),
+    )
+
+
+def plain(character: str) -> str:
+    """What stands for a character that no font has: its bare letter, or a question mark."""
     bare = unicodedata.normalize("NFKD", character).encode("ascii", "ignore").decode()
     return bare or "?"
 
@@ -75,7 +98,7 @@ def _font_for(size: int, wanted: frozenset[str]) -> ImageFont.FreeTypeFont:
         except OSError:
             continue
         lacks = _missing(font, wanted)
-        if lacks < missing:
+        if len(lacks) < len(missing):
             best, missing = font, lacks
         if not missing:
             break
@@ -88,8 +111,8 @@ def _own_font(size: int) -> ImageFont.FreeTypeFont:
     return font
 
 
-def _missing(font: ImageFont.FreeTypeFont, wanted: frozenset[str]) -> int:
-    return sum(not _has(font, character) for character in wanted)
+def _missing(font: ImageFont.FreeTypeFont, wanted: frozenset[str]) -> set[str]:
+    return {character for character in wanted if not _has(font, character)}
 
 
 def _has(font: ImageFont.FreeTypeFont, character: str) -> bool:

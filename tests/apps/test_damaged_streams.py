@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from paddlevideo.apps.sources.open_source import SourceOptions, open_source
+from paddlevideo.apps.sources.factory import SourceOptions, open_source
 from paddlevideo.utils.errors import DataError
 
 

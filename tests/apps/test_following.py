@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from runtime.stream_fakes import FakeRunner, view
 
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.apps.sources.following import follow
 from paddlevideo.apps.sources.frames import TimedFrame
-from paddlevideo.apps.sources.open_source import open_source
 from paddlevideo.runtime.streams.frame_picker import FramePicker
 from paddlevideo.runtime.streams.session import StreamSession
 from paddlevideo.runtime.streams.session_options import StreamOptions

@@ -11,8 +11,8 @@ from runtime.conftest import LABELS
 from runtime.stream_fakes import FakeRunner, view
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, predict_files
-from paddlevideo.apps.sources.open_source import open_source
-from paddlevideo.apps.visualization.stream_pictures import OverlayVideo, TimelinePlot
+from paddlevideo.apps.sources.factory import open_source
+from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.runtime.streams.session import StreamSession

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from paddlevideo.apps.sources.open_source import SourceOptions, open_source
+from paddlevideo.apps.sources.factory import SourceOptions, open_source
 
 SERVER = Path(__file__).with_name("gst_rtsp_server.py")
 PYTHON = Path("/usr/bin/python3")  # GStreamer's bindings are packages of the system

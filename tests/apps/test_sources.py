@@ -15,9 +15,9 @@ from runtime.stream_fakes import FakeRunner, view
 from video.conftest import grey_of, numbers_of, write_video
 
 from apps.stream_servers import LiveServer, RtspServer, write_timed
-from paddlevideo.apps.sources import open_source as sources
+from paddlevideo.apps.sources import factory as sources
+from paddlevideo.apps.sources.factory import FrameReader, SourceOptions, open_source
 from paddlevideo.apps.sources.frames import TimedFrame
-from paddlevideo.apps.sources.open_source import FrameReader, SourceOptions, open_source
 from paddlevideo.runtime.streams.session import StreamSession
 from paddlevideo.runtime.streams.session_options import StreamOptions
 from paddlevideo.utils.errors import ConfigError, DataError

@@ -1,6 +1,8 @@
 """Pictures of a stream: the video with the results on it, and the plot over time."""
 
+import io
 import itertools
+import sys
 import tracemalloc
 
 import av
@@ -11,19 +13,19 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from apps.stream_servers import write_timed
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.apps.visualization import video_writer
 from paddlevideo.apps.visualization.onward_time import OnwardTime
-from paddlevideo.apps.visualization.overlay import Overlay
-from paddlevideo.apps.visualization.picture_text import PALETTE, TextFont, class_name
+from paddlevideo.apps.visualization.overlay import Overlay, class_name
 from paddlevideo.apps.visualization.stream_history import StreamHistory
-from paddlevideo.apps.visualization.stream_pictures import OverlayVideo, TimelinePlot
-from paddlevideo.apps.visualization.timeline_axes import spread, time_ticks
-from paddlevideo.apps.visualization.timeline_plot import draw_timeline
+from paddlevideo.apps.visualization.timeline_plot import PALETTE, spread, timeline_png, unit_of
 from paddlevideo.apps.visualization.video_writer import VideoWriter
+from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError, DeviceError
+from paddlevideo.utils.figures import FigureText
+from paddlevideo.utils.text_font import TextFont
 
 LABELS = ["poking something so that it falls over " * 3, "no", "Übung", "d", "e", "f", "g"]
 UNEVEN_MS = [0, 40, 90, 100, 400, 410, 1000, 1040, 1300, 2500]
@@ -66,22 +68,6 @@ def test_times_that_begin_anew_are_joined():
     assert [None if t is None else round(t, 3) for t in map(onward, times)] == [
         0.0, 0.2, None, 0.4, 0.6, 0.8, None,
     ]  # fmt: skip
-
-
-@given(st.floats(0.001, 1e6), st.integers(2, 12))
-def test_ticks(duration, most):
-    ticks, unit = time_ticks(duration, most)
-    places = [place for place, _ in ticks]
-    assert places[0] == 0 and places == sorted(set(places)) and len(places) <= most + 1
-    assert places[-1] <= duration * (1 + 1e-5)
-    texts = [text for _, text in ticks]
-    assert len(set(texts)) == len(texts)
-    assert (unit == "seconds") == (duration <= 600)
-
-
-def test_ticks_read_as_one_expects():
-    assert [text for _, text in time_ticks(1.0, 10)[0]] == [f"{n / 10:.1f}" for n in range(11)]
-    assert [text for _, text in time_ticks(7200, 4)[0]][:3] == ["0:00:00", "0:30:00", "1:00:00"]
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=9), st.floats(1, 30))
@@ -306,16 +292,23 @@ def test_refusals(tmp_path, monkeypatch):
 # --- the plot
 
 
+def pixels(png: bytes) -> np.ndarray:
+    return np.array(Image.open(io.BytesIO(png)).convert("RGB"))
+
+
 def plotted(num_steps: int, labels=LABELS, shape=(120, 160), rate=5.0) -> np.ndarray:
     history = StreamHistory(len(LABELS), max_bins=64)
     for n in range(num_steps):
         history.add(n / rate, answer(best=n * 4 // max(num_steps, 4)).probabilities, grey(*shape))
-    return np.array(draw_timeline(history, labels, "a clip"))
+    return pixels(timeline_png(history, labels, "a clip"))
+
+
+COLOURS = [tuple(bytes.fromhex(colour[1:])) for colour in PALETTE]
 
 
 def colours_in(picture: np.ndarray) -> int:
     """How many of the five colours are drawn."""
-    return sum((np.abs(picture.astype(int) - colour).max(-1) < 12).sum() > 60 for colour in PALETTE)
+    return sum((np.abs(picture.astype(int) - colour).max(-1) < 12).sum() > 60 for colour in COLOURS)
 
 
 @pytest.mark.parametrize(
@@ -342,7 +335,33 @@ def test_what_is_plotted_are_the_best_means(tmp_path):
         plot.add(lambda: grey(60, 80), n / 5, result)
         plot.add(lambda: grey(60, 80), n / 5 + 0.1, None)
     plot.finish()
-    picture = np.array(Image.open(tmp_path / "p.png")).astype(int)
-    rows = np.flatnonzero((np.abs(picture[:, 300:700] - PALETTE[0]).max(-1) < 12).mean(1) > 0.5)
-    axis = 84 + 380 * (1 - 0.9)
-    assert abs(rows.mean() - axis) < 3
+    picture = pixels((tmp_path / "p.png").read_bytes()).astype(int)
+    rows = np.flatnonzero((np.abs(picture[:, 300:700] - COLOURS[0]).max(-1) < 12).mean(1) > 0.5)
+    grid = np.flatnonzero((np.abs(picture[:, 300:700] - 224).max(-1) < 12).mean(1) > 0.9)
+    top, quarter = grid[0], (grid[-1] - grid[0]) / 3  # lines at 100, 75, 50 and 25 %
+    assert abs(rows.mean() - (top + 0.4 * quarter)) < 3
+
+
+def test_a_name_is_no_formula_and_no_line_break():
+    text = FigureText(["$x_1$\nand"])
+    assert text.legible("$x_1$\nand " + "y" * 50, 12) == "$x_1$ and y…"
+    assert colours_in(plotted(5, labels=["$\\frac{", "a\nb", *"cdefg"])) == 5
+
+
+def test_a_plot_says_which_characters_no_font_has(caplog):
+    assert FigureText(["Übung \U0010fffd"]).legible("Übung \U0010fffd", 20) == "Übung ?"
+    assert "no font here has \U0010fffd" in caplog.text
+
+
+def test_a_plot_without_matplotlib_is_refused_before_the_stream(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(DeviceError, match=r"needs matplotlib: pip install .*\[report\]"):
+        TimelinePlot(tmp_path / "p.png", LABELS, "x")
+
+
+@pytest.mark.parametrize(("seconds", "unit"), [(500, "seconds"), (700, "minutes"), (2e4, "hours")])
+def test_the_axis_counts_what_can_be_read(seconds, unit):
+    history = StreamHistory(2)
+    for time in (0.0, seconds):
+        history.add(time, np.full(2, 0.5, np.float32), grey(4, 4))
+    assert unit_of(history)[1] == unit

@@ -1,10 +1,13 @@
 """The confusion matrix and the figures of classes, against cases counted by hand."""
 
+import io
+
 import numpy as np
 import pytest
+from PIL import Image
 
 from paddlevideo.metrics import UNREADABLE, Confusion, confusion_matrix
-from paddlevideo.metrics.confusion_picture import COUNTED, NAMED, draw_confusion
+from paddlevideo.metrics.confusion_plot import COUNTED, NAMED, confusion_png
 from paddlevideo.utils.errors import ArgumentError
 
 #        class 0: 3 right, 1 taken for 1     class 1: 1 right, 2 taken for 0, 1 unreadable
@@ -48,18 +51,22 @@ def test_classes_that_cannot_be(labels, answers, said):
         confusion_matrix(np.array(labels), np.array(answers), 2)
 
 
+def drawn(matrix, titles) -> Image.Image:
+    return Image.open(io.BytesIO(confusion_png(matrix, titles))).convert("RGB")
+
+
 @pytest.mark.parametrize("num_classes", [1, 2, COUNTED, COUNTED + 1, NAMED, NAMED + 1, 600])
 def test_the_picture_has_a_blue_diagonal(num_classes):
     """Whatever the number of classes, the size is one that can be looked at."""
     labels = np.arange(num_classes)
     titles = [f"a class with a long name 类 <{label}>\n" for label in range(num_classes)]
-    image = draw_confusion(confusion_matrix(labels, labels, num_classes), titles)
+    image = drawn(confusion_matrix(labels, labels, num_classes), titles)
     assert 200 <= min(image.size) and max(image.size) <= 3000
     colours = np.asarray(image).reshape(-1, 3)
     blue = int((colours == (0, 114, 178)).all(axis=1).sum())
     assert blue >= num_classes * 4
     wrong = np.roll(labels, 1)
-    image = draw_confusion(confusion_matrix(labels, wrong, num_classes), titles)
+    image = drawn(confusion_matrix(labels, wrong, num_classes), titles)
     blue = int((np.asarray(image).reshape(-1, 3) == (0, 114, 178)).all(axis=1).sum())
     assert (blue == 0) == (num_classes > 1)
 
@@ -67,7 +74,7 @@ def test_the_picture_has_a_blue_diagonal(num_classes):
 def test_a_picture_of_nothing_and_of_the_unreadable():
     titles = ["a", "b"]
     nothing: list[int] = []
-    empty = draw_confusion(confusion_matrix(np.array(nothing), np.array(nothing), 2), titles)
-    unread = draw_confusion(confusion_matrix(np.array([0]), np.array([UNREADABLE]), 2), titles)
+    empty = drawn(confusion_matrix(np.array(nothing), np.array(nothing), 2), titles)
+    unread = drawn(confusion_matrix(np.array([0]), np.array([UNREADABLE]), 2), titles)
     assert unread.width > empty.width - 10
     assert (np.asarray(unread).reshape(-1, 3) == (110, 110, 110)).all(axis=1).any()

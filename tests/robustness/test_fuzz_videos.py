@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from video.conftest import description
 
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.video import Pipeline
 from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants

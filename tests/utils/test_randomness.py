@@ -37,7 +37,6 @@ def test_purposes_keep_their_numbers():
     assert {stream.name: int(stream) for stream in Stream} == {
         "SAMPLE": 0,
         "ORDER": 1,
-        "BATCH": 2,
         "DEVICE": 3,
     }
 

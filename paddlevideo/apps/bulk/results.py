@@ -1,4 +1,4 @@
-"""Files of results, JSON lines or CSV, a line a file: gone on with after an interruption."""
+"""Files of results, JSON lines or CSV by their name, one row per video; a second run goes on."""
 
 import contextlib
 import csv
@@ -15,7 +15,7 @@ from paddlevideo.apps.bulk.prediction import VideoFailure
 from paddlevideo.runtime.predictor import VideoResult
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import DataError
-from paddlevideo.utils.files import write_text
+from paddlevideo.utils.files import atomic_write
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -25,40 +25,47 @@ logger = logging.getLogger(__name__)
 _STREAM_COLUMNS = ["time_seconds", "label", "index", "score", "latency_ms"]
 
 
-class _LineFile:
-    """A file that is written line by line, JSON lines or (by its name) CSV.
+class _RowFile:
+    """A file that is written row by row, as JSON lines or, by its name, as CSV.
 
     Args:
         path: made, with its folder, if missing.
         mode: ``w`` or ``a``.
+        columns: of a CSV; its header is written if the file is empty.
 
     Raises:
         DataError: it cannot be written.
     """
 
-    def __init__(self, path: Path, mode: str) -> None:
+    def __init__(self, path: Path, mode: str, columns: Sequence[str]) -> None:
         self.path = path
+        self._columns = columns
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._file: IO[str] = path.open(mode, encoding="utf-8", newline="")
+            if is_csv(path) and path.stat().st_size == 0:
+                self._put(dict(zip(columns, columns, strict=True)))
         except OSError as error:
             raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
 
-    def write_line(self, line: str) -> None:
-        """Write a line that is there even if the program is ended right after.
+    def write_row(self, row: Mapping[str, Any]) -> None:
+        """Write a row that is there even if the program is ended right after.
 
         Raises:
-            DataError: it cannot be written, as on a full disk; the lines before it are there.
+            DataError: it cannot be written, as on a full disk; the rows before it are there.
         """
         try:
-            self._file.write(line + "\n")
-            self._file.flush()
+            self._put(row)
         except OSError as error:
             self._close()
             raise DataError(
                 f"--output {self.path} cannot be written: {error.strerror}; the lines before are "
                 "whole, and the same command goes on behind them"
             ) from None
+
+    def _put(self, row: Mapping[str, Any]) -> None:
+        self._file.write(_line(self.path, self._columns, row))
+        self._file.flush()
 
     def _close(self) -> None:
         """Close the file; what could not be written is not tried again."""
@@ -82,28 +89,32 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-class StreamFile(_LineFile):
+def _line(path: Path, columns: Sequence[str], row: Mapping[str, Any]) -> str:
+    """A row as the file holds it, its end of line included."""
+    if not is_csv(path):
+        return json.dumps(row, ensure_ascii=False) + "\n"
+    buffer = io.StringIO()
+    csv.DictWriter(buffer, columns, extrasaction="ignore", lineterminator="\n").writerow(row)
+    return buffer.getvalue()
+
+
+class StreamFile(_RowFile):
     """The steps of one stream; an older file is replaced."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, "w")
-        if is_csv(path):
-            self.write_line(_csv_line(_STREAM_COLUMNS))
+        super().__init__(path, "w", _STREAM_COLUMNS)
 
     def write(self, result: StreamResult) -> None:
-        """One line for one step."""
-        values = result.as_dict()
-        if is_csv(self.path):
-            self.write_line(_csv_line([values[column] for column in _STREAM_COLUMNS]))
-        else:
-            self.write_line(json.dumps(values, ensure_ascii=False))
+        """One row for one step."""
+        self.write_row(result.as_dict())
 
 
-class ResultFile(_LineFile):
+class ResultFile(_RowFile):
     """Results of many video files, failures among them; an older file is gone on with.
 
-    Each line says what it is of: the bundle, and the size and time of the video. Lines of another
-    bundle or of a video that has changed are taken out, with a warning, and made anew.
+    Each row says what it is of: the bundle, and the size and time of the video. Rows of another
+    bundle or of a video that has changed are taken out, with a warning, and made anew; so is a
+    last row that was not written to its end.
 
     A CSV has the columns ``file, error, frames_read, frames_lost, label_1, index_1, score_1,
     label_2, ..., bundle, video_bytes, video_mtime_ns``.
@@ -120,17 +131,14 @@ class ResultFile(_LineFile):
     """
 
     def __init__(self, path: Path, top_k: int, bundle: str = "") -> None:
-        self._path = path
-        self._top_k = top_k
         self._identity = {"bundle": bundle, "top_k": top_k}
-        self._columns = ["file", "error", "frames_read", "frames_lost"]
+        columns = ["file", "error", "frames_read", "frames_lost"]
         for rank in range(1, top_k + 1):
-            self._columns += [f"label_{rank}", f"index_{rank}", f"score_{rank}"]
-        self._columns += ["bundle", "video_bytes", "video_mtime_ns"]
-        self.done = self._read_done(path)
-        super().__init__(path, "a")
-        if is_csv(path) and path.stat().st_size == 0:
-            self.write_line(_csv_line(self._columns))
+            columns += [f"label_{rank}", f"index_{rank}", f"score_{rank}"]
+        columns += ["bundle", "video_bytes", "video_mtime_ns"]
+        rows = self._rows_to_keep(path, columns)
+        self.done = Counter(str(row["file"]) for row in rows)
+        super().__init__(path, "a", columns)
 
     def remaining(self, paths: Sequence[Path]) -> list[Path]:
         """The files that are not in it yet; the log says how many are."""
@@ -151,67 +159,56 @@ class ResultFile(_LineFile):
         return remaining
 
     def write(self, result: VideoResult | VideoFailure) -> None:
-        """One line for one file."""
-        identity = {**self._identity, **_identity_of(result.path)}
-        if not is_csv(self.path):
-            line = {**result.as_dict(), **identity}
-            self.write_line(json.dumps(line, ensure_ascii=False))
-            return
-        row: dict[str, Any] = {"file": result.path, **identity}
-        if isinstance(result, VideoFailure):
-            row["error"] = " ".join(result.reason.split())
-        else:
-            row |= {"frames_read": result.frames_read, "frames_lost": result.frames_lost}
-            for rank, item in enumerate(result.top, start=1):
-                row[f"label_{rank}"] = item.label
-                row |= {f"index_{rank}": item.index, f"score_{rank}": item.score}
-        values = (row.get(column) for column in self._columns)
-        self.write_line(_csv_line(["" if value is None else value for value in values]))
+        """One row for one file."""
+        row: dict[str, Any] = {**result.as_dict(), **self._identity, **_identity_of(result.path)}
+        if is_csv(self.path):
+            row["error"] = " ".join(str(row.get("error", "")).split())
+            for rank, item in enumerate(result.top if isinstance(result, VideoResult) else (), 1):
+                row |= {f"label_{rank}": item.label, f"index_{rank}": item.index}
+                row[f"score_{rank}"] = item.score
+        self.write_row(row)
 
-    def _read_done(self, path: Path) -> Counter[str]:
+    def _rows_to_keep(self, path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """What an older file has of this bundle and these videos; the rest is taken out of it."""
         try:
-            text = _repaired(path)
+            data = path.read_bytes()
+            whole = data[: data.rfind(b"\n") + 1]
+            rows = _rows_of(path, whole.decode("utf-8"), columns)
+            # What is cut off was written by us: every row of ours begins alike.
+            if data and not whole and not data.startswith((b'{"file"', b"file,error")):
+                raise ValueError
+            kept = [row for row in rows if self._is_current(row, is_csv(path))]
+            if len(whole) < len(data):
+                logger.warning("%s: its last line is cut short and is written anew", path)
+            if len(kept) < len(rows):
+                logger.warning(
+                    "%s: %d of %d results are of another bundle, another --top_k or of videos "
+                    "that have changed since; these files are classified anew",
+                    path,
+                    len(rows) - len(kept),
+                    len(rows),
+                )
+            if len(whole) < len(data) or len(kept) < len(rows):
+                with atomic_write(path) as file:
+                    header = [dict(zip(columns, columns, strict=True))] if is_csv(path) else []
+                    for row in [*header, *kept]:
+                        file.write(_line(path, columns, row).encode())
         except FileNotFoundError:
-            return Counter()
+            return []
         except OSError as error:
             raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
-        except UnicodeDecodeError:
+        except (ValueError, csv.Error):
             raise DataError(f"--output {path} is no file of results; name another one") from None
-        lines = self._lines_of_csv(path, text) if is_csv(path) else _lines_of(path, text)
-        current = [(line, entry) for line, entry in lines if self._is_current(entry)]
-        if old := len(lines) - len(current):
-            logger.warning(
-                "%s: %d of %d results are of another bundle, another --top_k or of videos that "
-                "have changed since; these files are classified anew",
-                path,
-                old,
-                len(lines),
-            )
-            kept = [_csv_line(self._columns)] if is_csv(path) else []
-            kept += [line for line, _ in current]
-            write_text(path, "".join(f"{line}\n" for line in kept))
-        return Counter(entry["file"] for _, entry in current)
+        return kept
 
-    def _is_current(self, entry: Mapping[str, Any]) -> bool:
-        """Whether a line is what would be written today; the values of a CSV are texts."""
-        identity = {**self._identity, **_identity_of(entry["file"])}
-        if is_csv(self._path):
+    def _is_current(self, row: Mapping[str, Any], of_csv: bool) -> bool:
+        """Whether a row is what would be written today; the values of a CSV are texts."""
+        identity = {**self._identity, **_identity_of(row["file"])}
+        if of_csv:
             del identity["top_k"]  # its columns tell
         return all(
-            key in entry and _as_text(entry[key]) == _as_text(value)
-            for key, value in identity.items()
+            key in row and _as_text(row[key]) == _as_text(value) for key, value in identity.items()
         )
-
-    def _lines_of_csv(self, path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
-        rows = list(csv.reader(io.StringIO(text, newline="")))
-        if rows and rows[0] != self._columns:
-            raise DataError(
-                f"--output {path} has other columns ({','.join(rows[0][:6])[:100]} ...) than "
-                f"results of --top_k {self._top_k}; name another file"
-            )
-        return [
-            (_csv_line(row), dict(zip(self._columns, row, strict=False))) for row in rows[1:] if row
-        ]
 
 
 def _as_text(value: Any) -> str:
@@ -227,8 +224,21 @@ def _identity_of(file: str) -> dict[str, int | None]:
     return {"video_bytes": status.st_size, "video_mtime_ns": status.st_mtime_ns}
 
 
-def _lines_of(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
-    lines = []
+def _rows_of(path: Path, text: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+    """The rows of an older file.
+
+    Raises:
+        DataError: a row is no result, or the columns are others.
+    """
+    if is_csv(path):
+        header, *rows = csv.reader(io.StringIO(text, newline="")) if text else [list(columns)]
+        if header != columns:
+            raise DataError(
+                f"--output {path} has other columns ({','.join(header[:6])[:100]} ...) than these "
+                "results; another --top_k has others too; name another file"
+            )
+        return [dict(zip(columns, row, strict=False)) for row in rows if row]
+    entries = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
             entry = json.loads(line)
@@ -236,26 +246,5 @@ def _lines_of(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
             entry = None
         if not isinstance(entry, dict) or not isinstance(entry.get("file"), str):
             raise DataError(f"--output {path}: line {number} is no result; name another file")
-        lines.append((line, entry))
-    return lines
-
-
-def _repaired(path: Path) -> str:
-    """The text of an older file, without a last line that was not written to its end."""
-    data = path.read_bytes()
-    whole = data[: data.rfind(b"\n") + 1]
-    text = whole.decode("utf-8")
-    if len(whole) < len(data):
-        # What is cut off was written by us: every line of ours begins alike.
-        if not whole and not data.startswith((b'{"file"', b"file,error")):
-            raise DataError(f"--output {path} is no file of results; name another one")
-        logger.warning("%s: its last line is cut short and is written anew", path)
-        with path.open("r+b") as file:
-            file.truncate(len(whole))
-    return text
-
-
-def _csv_line(values: Sequence[Any]) -> str:
-    buffer = io.StringIO()
-    csv.writer(buffer, lineterminator="").writerow(values)
-    return buffer.getvalue()
+        entries.append(entry)
+    return entries

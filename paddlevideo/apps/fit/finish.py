@@ -96,7 +96,7 @@ def finish(
     step_ms = None if step is None else _step_ms(predictor)
     tested_on = "test" if facts["counts"].get("test") else "val"
     if step is not None:
-        write_part(run / "timelines.json", _timelines(run, recipe, predictor))
+        write_part(run / "timelines.json", _timelines(recipe, predictor))
     finished = Finished(
         str(run),
         str(bundle.folder),
@@ -149,7 +149,7 @@ def _step_ms(predictor: VideoPredictor) -> float:
     return float(np.median(taken[_TIMED_STEPS // 3 :]))
 
 
-def _timelines(run: Path, recipe: Recipe, predictor: VideoPredictor) -> list[Timeline]:
+def _timelines(recipe: Recipe, predictor: VideoPredictor) -> list[Timeline]:
     """Probabilities over a few of the tested videos, of different classes."""
     split = recipe.DATASET and recipe.DATASET.test
     lines = Path(str((split or {})["file_path"])).read_text(encoding="utf-8").splitlines()

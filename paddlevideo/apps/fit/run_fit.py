@@ -151,7 +151,7 @@ class _Fit:
             has_test=facts["counts"][TEST] > 0,
         )
         wanted = FROM_SCRATCH if start.weights is None else PRETRAINED
-        plan = self._make_plan(start, section, choices, wanted, spec.height)
+        plan = self._make_plan(section, choices, wanted, spec.height)
         config = make_config(
             self.run_folder,
             section,
@@ -183,7 +183,7 @@ class _Fit:
         )
 
     def _make_plan(
-        self, start: Start, section: dict[str, Any], choices: Choices, wanted: Wanted, side: int
+        self, section: dict[str, Any], choices: Choices, wanted: Wanted, side: int
     ) -> Plan:
         options, counts = self.options, self.record.facts["counts"]
         processes = options.num_processes(self.device == "cpu")

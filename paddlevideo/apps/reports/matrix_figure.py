@@ -1,14 +1,13 @@
 """The confusion matrix in a page: SVG for few classes, the picture for many."""
 
 import base64
-import io
 from collections.abc import Sequence
 
 import numpy as np
 from markupsafe import Markup
 
 from paddlevideo.metrics import ConfusionMatrix
-from paddlevideo.metrics.confusion_picture import draw_confusion
+from paddlevideo.metrics.confusion_plot import confusion_png
 
 DRAWN = 24  # classes: more are shown as a picture
 _CELL, _LONGEST_NAME = 34, 22
@@ -20,9 +19,7 @@ _UNREADABLE = "(unreadable)"
 def matrix_figure(matrix: ConfusionMatrix, titles: Sequence[str]) -> Markup:
     """The matrix; rows are classes, columns what their videos are taken for."""
     if matrix.num_classes > DRAWN:
-        file = io.BytesIO()
-        draw_confusion(matrix, titles, with_list=False).save(file, "PNG", optimize=True)
-        content = base64.b64encode(file.getvalue()).decode()
+        content = base64.b64encode(confusion_png(matrix, titles, with_list=False)).decode()
         return Markup(
             '<img class="matrix" alt="Confusion matrix" src="data:image/png;base64,{}">'
         ).format(content)

@@ -1,1 +1,1 @@
-"""Pictures of what a stream showed: on the video itself, and over time."""
+"""Visualizations of what a stream showed: on the video itself, and over time."""

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from PIL import Image, ImageDraw
 
-from paddlevideo.apps.visualization.picture_text import TextFont, class_name
 from paddlevideo.runtime.class_scores import ClassScore
+from paddlevideo.utils.text_font import TextFont
 
 _SMALLEST_WIDTH = 160  # of the picture, pixels: five rows of text need that
 _LARGEST_ZOOM = 16  # of a frame smaller than that
@@ -144,6 +144,12 @@ class Overlay:
             if is_leader and is_new:
                 draw.rectangle((0, upper + 1, margin - 2, upper + row_height - 2), fill=_TEXT)
         return np.array(image)
+
+
+def class_name(score: ClassScore) -> str:
+    """The class's label, or its number where the bundle has no labels."""
+    text = " ".join((score.label or "").split())
+    return text or f"class {score.index}"
 
 
 def _margin(text_size: int) -> int:

@@ -1,53 +1,36 @@
-"""A picture of a stream: its best classes over time, and frames under the axis."""
+"""A plot of a stream: its best classes over time, and frames under the axis."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageDraw
 
-from paddlevideo.apps.visualization.picture_text import PALETTE, TextFont, class_name
+from paddlevideo.apps.visualization.overlay import class_name
 from paddlevideo.apps.visualization.stream_history import StreamHistory
-from paddlevideo.apps.visualization.timeline_axes import spread, time_ticks
 from paddlevideo.runtime.class_scores import ClassScore, best_classes
+from paddlevideo.utils.figures import DPI, FAINT, FigureText, png_of
 
-# Sizes are those of the picture; it is drawn twice as large and reduced, which smooths the lines.
-_SCALE = 2
-_WIDTH, _CURVES_HEIGHT = 1400, 380
-_TOP, _LEFT, _EDGE = 84, 76, 20
-_THUMBNAIL_HEIGHT, _MOST_THUMBNAILS = 150, 10
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+# Okabe and Ito, "Color Universal Design" (2008): told apart whatever one's colour vision. Their
+# yellow and sky blue are too light for lines and text on white.
+PALETTE = ("#0072b2", "#d55e00", "#008a67", "#be5a96", "#464646")
+
+_WIDTH, _CURVES_HEIGHT, _FRAMES_HEIGHT, _TEXTS_HEIGHT = 1400, 380, 150, 150  # pixels
+_MOST_FRAMES = 10
+_FRAMES_WIDTH = 1150  # about: what names at the right leave
 _TEXT_SIZE, _TITLE_SIZE = 19, 24
-_LABEL_WIDTH = (110, 330)  # least and most room for the names at the right
-_MOST_TICKS = 10
+_LONGEST_NAME, _LONGEST_TITLE = 32, 90
+_LINE = 0.062  # height of a line of text, as a share of the axis
 _DOTS_UP_TO = 60  # bins: each gets a dot
-
-_INK, _FAINT, _GRID, _PAPER = (30, 30, 30), (105, 105, 105), (224, 224, 224), (255, 255, 255)
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """Where the curves are, in pixels of the large drawing."""
-
-    left: int
-    top: int
-    width: int
-    height: int
-    duration: float
-    is_moment: bool  # one frame has no duration, but a place: the middle
-
-    def x(self, seconds: float) -> float:
-        """Of a time."""
-        share = 0.5 if self.is_moment else seconds / self.duration
-        return self.left + self.width * share
-
-    def y(self, probability: float) -> float:
-        """Of a probability."""
-        return self.top + self.height * (1 - probability)
+# The longest stream whose axis counts that unit, seconds.
+_UNITS = ((600.0, 1, "seconds"), (3 * 3600.0, 60, "minutes"), (float("inf"), 3600, "hours"))
 
 
-def draw_timeline(
+def timeline_png(
     history: StreamHistory, labels: Sequence[str] | None, title: str, num_classes: int = 5
-) -> Image.Image:
+) -> bytes:
     """Draw the classes of the highest mean probability over time, and frames at even times.
 
     Args:
@@ -55,32 +38,49 @@ def draw_timeline(
         labels: of all classes, where they are known.
         title: the source's name.
         num_classes: that are drawn, at most.
+
+    Returns:
+        A PNG file.
     """
+    from matplotlib.figure import Figure
+
     shown = best_classes(history.mean_N, labels, min(num_classes, len(PALETTE)))
-    names = [class_name(item) for item in shown]
-    font = TextFont(_TEXT_SIZE * _SCALE, (*names, title))
-    names = [font.shortened(font.legible(name), _LABEL_WIDTH[1] * _SCALE) for name in names]
-    last = [float(history.curves(item.index)[0][-1]) for item in shown]
-    texts = [f"{name}  {share:.0%}" for name, share in zip(names, last, strict=True)]
-    room = max(_LABEL_WIDTH[0] * _SCALE, *(font.width(text) for text in texts))
-    frame = _Frame(
-        left=_LEFT * _SCALE,
-        top=_TOP * _SCALE,
-        width=(_WIDTH - _LEFT - 2 * _EDGE - 30) * _SCALE - room,
-        height=_CURVES_HEIGHT * _SCALE,
-        duration=float(history.times[-1]),
-        is_moment=len(history.times) == 1,
+    text = FigureText([title, *map(class_name, shown)])
+    number = _num_frames(history)
+    frames_height = min(_FRAMES_HEIGHT, _FRAMES_WIDTH / number / history.thumbnail_aspect)
+    height = _CURVES_HEIGHT + frames_height + _TEXTS_HEIGHT
+    figure = Figure((_WIDTH / DPI, height / DPI), facecolor="white")
+    figure.set_layout_engine("constrained", w_pad=0.16, h_pad=0.12)
+    axes, strip = figure.subplots(2, 1, height_ratios=[_CURVES_HEIGHT, frames_height])
+    _draw_axes(axes, history, text)
+    _draw_curves(axes, history, shown)
+    _draw_names(axes, history, shown, text)
+    axes.set_title(
+        text.legible(title, _LONGEST_TITLE), loc="left", pad=32, **text.style(_TITLE_SIZE)
     )
-    thumbnails, height = _thumbnails(history, frame)
-    image = Image.new("RGB", (_WIDTH * _SCALE, height), _PAPER)
-    _draw_axes(image, frame, font)
-    _draw_curves(image, frame, history, shown)
-    _draw_labels(image, frame, font, texts, last)
-    for place, thumbnail in thumbnails:
-        image.paste(thumbnail, place)
-    large = TextFont(_TITLE_SIZE * _SCALE, (*names, title))
-    _draw_title(image, frame, large, title, font, _explanation(history, len(shown)))
-    return image.resize((_WIDTH, height // _SCALE), Image.Resampling.LANCZOS)
+    axes.annotate(
+        _explanation(history, len(shown)), (0, 1), (0, 10), xycoords="axes fraction",
+        textcoords="offset points", **text.style(_TEXT_SIZE, FAINT),
+    )  # fmt: skip
+    _draw_frames(strip, history, number)
+    return png_of(figure)
+
+
+def _num_frames(history: StreamHistory) -> int:
+    """As many frames side by side as there is room for."""
+    width = _FRAMES_HEIGHT * min(max(history.thumbnail_aspect, 0.5), 2.0)
+    return min(max(1, round(_FRAMES_WIDTH / width)), _MOST_FRAMES, history.num_thumbnails)
+
+
+def _draw_frames(strip: "Axes", history: StreamHistory, number: int) -> None:
+    """Frames of even times, each under its own."""
+    strip.set_axis_off()
+    times = (np.arange(number) + 0.5) * float(history.times[-1]) / number
+    for position, item in enumerate(history.thumbnails_at(times)):
+        frame = strip.inset_axes(((position + 0.01) / number, 0, 0.98 / number, 1))
+        frame.imshow(item.rgb)
+        frame.set_anchor("N")
+        frame.set_axis_off()
 
 
 def _explanation(history: StreamHistory, num_classes: int) -> str:
@@ -94,106 +94,80 @@ def _explanation(history: StreamHistory, num_classes: int) -> str:
     return text
 
 
-def _draw_title(
-    image: Image.Image,
-    frame: _Frame,
-    large: TextFont,
-    title: str,
-    font: TextFont,
-    explanation: str,
+def unit_of(history: StreamHistory) -> tuple[int, str]:
+    """Seconds of the unit that the axis counts, and its name."""
+    return next((size, name) for longest, size, name in _UNITS if history.times[-1] <= longest)
+
+
+def _draw_axes(axes: "Axes", history: StreamHistory, text: FigureText) -> None:
+    shares = [0.0, 0.25, 0.5, 0.75, 1.0]
+    axes.set_ylim(0, 1)
+    axes.set_yticks(shares, [f"{share:.0%}" for share in shares], **text.style(_TEXT_SIZE, FAINT))
+    size, name = unit_of(history)
+    if len(history.times) > 1:
+        axes.set_xlim(0, history.times[-1] / size)
+        axes.locator_params(axis="x", nbins=10, steps=[1, 2, 5, 10])
+    else:  # one frame has no duration, but a position: the middle
+        axes.set_xlim(-1, 1)
+        axes.set_xticks([0])
+    axes.tick_params(axis="x", length=6, labelsize=_TEXT_SIZE * 72 / DPI, labelcolor=FAINT)
+    axes.tick_params(axis="y", length=0, pad=10)
+    axes.annotate(
+        name, (1, 0), (26, -7), xycoords="axes fraction", textcoords="offset points", va="top",
+        **text.style(_TEXT_SIZE, FAINT),
+    )  # fmt: skip
+    axes.grid(axis="y", color="#e0e0e0")
+    axes.set_axisbelow(True)
+    axes.spines[["left", "right", "top"]].set_visible(False)
+
+
+def _draw_curves(axes: "Axes", history: StreamHistory, shown: Sequence[ClassScore]) -> None:
+    times = history.times / unit_of(history)[0]
+    marker = "o" if len(times) <= _DOTS_UP_TO else ""
+    for rank, item in enumerate(shown):
+        mean, least, most = history.curves(item.index)
+        order = 10 - rank  # the best class upon the others
+        style = {"color": PALETTE[rank], "clip_on": False, "zorder": order}
+        axes.plot(times, mean, marker=marker, linewidth=2.2, markersize=6, **style)
+        if history.steps_a_bin > 1:
+            axes.fill_between(times, least, most, alpha=0.19, linewidth=0, **style | {"zorder": 2})
+
+
+def _draw_names(
+    axes: "Axes", history: StreamHistory, shown: Sequence[ClassScore], text: FigureText
 ) -> None:
-    draw = ImageDraw.Draw(image)
-    room = image.width - frame.left - _EDGE * _SCALE
-    title = large.shortened(large.legible(title), room)
-    draw.text((frame.left, 14 * _SCALE), title, _INK, large.pillow)
-    draw.text((frame.left, 46 * _SCALE), explanation, _FAINT, font.pillow)
+    """Each name beside the end of its curve, in its colour: labels of a second axis."""
+    ends = [float(history.curves(item.index)[0][-1]) for item in shown]
+    heights = spread(ends, _LINE, _LINE / 2, 1 - _LINE / 2)
+    names = axes.secondary_yaxis("right")
+    names.spines["right"].set_visible(False)
+    names.tick_params(length=0, pad=26)
+    names.set_yticks(heights, [
+        f"{text.legible(class_name(item), _LONGEST_NAME)}  {end:.0%}"
+        for item, end in zip(shown, ends, strict=True)
+    ], **text.style(_TEXT_SIZE))  # fmt: skip
+    start = 1.0 if len(history.times) > 1 else 0.5
+    for label, colour, end, height in zip(
+        names.get_yticklabels(), PALETTE, ends, heights, strict=False
+    ):
+        label.set_color(colour)
+        axes.plot(
+            [start, 1.006, 1.022], [end, end, height], color=colour, linewidth=1,
+            transform=axes.transAxes, clip_on=False,
+        )  # fmt: skip
 
 
-def _draw_axes(image: Image.Image, frame: _Frame, font: TextFont) -> None:
-    draw = ImageDraw.Draw(image)
-    right = frame.left + frame.width
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y = frame.y(share)
-        draw.line((frame.left, y, right, y), _GRID if share else _INK, _SCALE)
-        draw.text((frame.left - 10 * _SCALE, y), f"{share:.0%}", _FAINT, font.pillow, anchor="rm")
-    ticks, unit = ([(0.0, "0")], "seconds")
-    if not frame.is_moment:
-        ticks, unit = time_ticks(frame.duration, _MOST_TICKS)
-    bottom = frame.y(0)
-    for seconds, text in ticks:
-        x = frame.x(seconds)
-        draw.line((x, bottom, x, bottom + 6 * _SCALE), _INK, _SCALE)
-        draw.text((x, bottom + 10 * _SCALE), text, _FAINT, font.pillow, anchor="ma")
-    draw.text((right + 30 * _SCALE, bottom + 10 * _SCALE), unit, _FAINT, font.pillow)
+def spread(wanted: Sequence[float], gap: float, least: float, most: float) -> list[float]:
+    """Positions as near to ``wanted`` as a ``gap`` between each two and the bounds allow.
 
-
-def _draw_curves(
-    image: Image.Image, frame: _Frame, history: StreamHistory, shown: Sequence[ClassScore]
-) -> None:
-    x = [frame.x(seconds) for seconds in history.times]
-    curves = [history.curves(item.index) for item in shown]
-    if history.steps_a_bin > 1:
-        for colour, (_, least, most) in zip(PALETTE, curves, strict=False):
-            outline = [
-                *zip(x, map(frame.y, least.tolist()), strict=True),
-                *zip(reversed(x), map(frame.y, reversed(most.tolist())), strict=True),
-            ]
-            tint = Image.new("L", image.size, 0)
-            ImageDraw.Draw(tint).polygon(outline, fill=48)
-            image.paste(colour, mask=tint)
-    draw = ImageDraw.Draw(image)
-    # The best class is drawn last, upon the others.
-    for colour, (mean, _, _) in reversed(list(zip(PALETTE, curves, strict=False))):
-        points = [(each, frame.y(value)) for each, value in zip(x, mean.tolist(), strict=True)]
-        if len(points) > 1:
-            draw.line(points, colour, 3 * _SCALE, joint="curve")
-        if len(points) <= _DOTS_UP_TO:
-            for point in points:
-                _draw_dot(draw, point, colour)
-
-
-def _draw_dot(
-    draw: ImageDraw.ImageDraw, point: tuple[float, float], colour: tuple[int, int, int]
-) -> None:
-    radius = 4 * _SCALE
-    x, y = point
-    draw.ellipse((x - radius, y - radius, x + radius, y + radius), colour)
-
-
-def _draw_labels(
-    image: Image.Image, frame: _Frame, font: TextFont, texts: Sequence[str], last: Sequence[float]
-) -> None:
-    """Each name beside the end of its curve, in its colour."""
-    draw = ImageDraw.Draw(image)
-    wanted = [frame.y(value) for value in last]
-    half = font.line_height / 2
-    heights = spread(wanted, font.line_height * 1.05, frame.top + half, frame.y(0) - half)
-    right = frame.left + frame.width
-    for colour, text, y_end, y in zip(PALETTE, texts, wanted, heights, strict=False):
-        if frame.is_moment:
-            draw.line((frame.x(0), y_end, right + 6 * _SCALE, y_end), colour, _SCALE)
-        draw.line((right + 6 * _SCALE, y_end, right + 24 * _SCALE, y), colour, _SCALE)
-        draw.text((right + 30 * _SCALE, y), text, colour, font.pillow, anchor="lm")
-
-
-def _thumbnails(
-    history: StreamHistory, frame: _Frame
-) -> tuple[list[tuple[tuple[int, int], Image.Image]], int]:
-    """Frames of even times, where each belongs, and the height of the whole picture."""
-    wanted_width = _THUMBNAIL_HEIGHT * _SCALE * min(max(history.thumbnail_aspect, 0.5), 2.0)
-    number = min(
-        max(1, round(frame.width / wanted_width)), _MOST_THUMBNAILS, history.num_thumbnails
-    )
-    room = frame.width / number
-    times = (np.arange(number) + 0.5) * frame.duration / number
-    top = round(frame.y(0)) + (18 + 2 * _TEXT_SIZE) * _SCALE
-    placed, lowest = [], 0
-    for centre, item in zip(times, history.thumbnails_at(times), strict=True):
-        height, width = item.rgb.shape[:2]
-        zoom = min((room - 6 * _SCALE) / width, _THUMBNAIL_HEIGHT * _SCALE / height)
-        size = (max(1, round(width * zoom)), max(1, round(height * zoom)))
-        picture = Image.fromarray(item.rgb).resize(size, Image.Resampling.BICUBIC)
-        placed.append(((round(frame.x(centre) - size[0] / 2), top), picture))
-        lowest = max(lowest, size[1])
-    height = top + lowest + _EDGE * _SCALE
-    return placed, height + height % _SCALE
+    The order is kept. Where the bounds have no room for all, the gap gives way.
+    """
+    gap = min(gap, (most - least) / max(len(wanted) - 1, 1))
+    order = sorted(range(len(wanted)), key=lambda n: (wanted[n], n))
+    placed = [min(max(wanted[n], least), most) for n in order]
+    for n in range(1, len(placed)):
+        placed[n] = max(placed[n], placed[n - 1] + gap)
+    placed[-1] = min(placed[-1], most)
+    for n in range(len(placed) - 2, -1, -1):
+        placed[n] = min(placed[n], placed[n + 1] - gap)
+    return [position for _, position in sorted(zip(order, placed, strict=True))]

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.apps.visualization.overlay import Overlay
-from paddlevideo.apps.visualization.stream_pictures import best_shown
+from paddlevideo.apps.visualization.visualizations import best_shown
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import DeviceError
@@ -17,7 +17,7 @@ class WindowClosedError(Exception):
 
 
 class OverlayWindow:
-    """Shows every frame as it comes; `StreamPicture`'s form.
+    """Shows every frame as it comes; `Visualization`'s form.
 
     Args:
         title: of the window.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from apps.stream_servers import write_timed
 
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.limits import LIMITS_VARIABLE
 from paddlevideo.video import Pipeline

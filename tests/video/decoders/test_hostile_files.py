@@ -7,7 +7,7 @@ import av
 import pytest
 from PIL import Image
 
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.limits import LIMITS_VARIABLE
 from paddlevideo.video.decoders import FrameFolder, OpenCVSource, PyAVSource

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from apps.stream_servers import write_timed
 
-from paddlevideo.apps.sources.open_source import open_source
+from paddlevideo.apps.sources.factory import open_source
 from paddlevideo.video.decoders import DecordSource, OpenCVSource, PyAVSource
 from paddlevideo.video.decoders.times import FrameTimes
 

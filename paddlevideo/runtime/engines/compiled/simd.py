@@ -194,26 +194,6 @@ def vmul(typing_context: Any, a: types.Type, b: types.Type) -> Any:
 
 
 @operation
-def vmin(typing_context: Any, a: types.Type, b: types.Type) -> Any:
-    """The smaller of each pair."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
-        return minimum(builder, *values)
-
-    return vector_type(vector_type, vector_type), generate
-
-
-@operation
-def vmax(typing_context: Any, a: types.Type, b: types.Type) -> Any:
-    """The larger of each pair."""
-
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
-        return maximum(builder, *values)
-
-    return vector_type(vector_type, vector_type), generate
-
-
-@operation
 def vactivate(
     typing_context: Any, x: Any, alpha: Any, beta: Any, low: Any, high: Any, multiply: Any
 ) -> Any:

@@ -1,4 +1,4 @@
-"""Pictures of a stream while it runs: a video with the best classes on it, and a plot over time."""
+"""Visualizations of a stream while it runs: a video with its best classes, a plot over time."""
 
 import logging
 import os
@@ -11,7 +11,7 @@ import numpy as np
 from paddlevideo.apps.visualization.onward_time import OnwardTime
 from paddlevideo.apps.visualization.overlay import Overlay
 from paddlevideo.apps.visualization.stream_history import StreamHistory
-from paddlevideo.apps.visualization.timeline_plot import draw_timeline
+from paddlevideo.apps.visualization.timeline_plot import timeline_png
 from paddlevideo.apps.visualization.video_writer import (
     VideoWriter,
     check_video_path,
@@ -22,14 +22,15 @@ from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.files import atomic_write
 from paddlevideo.utils.interrupts import interrupts_held
+from paddlevideo.utils.packages import require_packages
 
 logger = logging.getLogger(__name__)
 
 _SHOWN = 5
 
 
-class StreamPicture(Protocol):
-    """What is told of every frame of a stream and leaves a file behind."""
+class Visualization(Protocol):
+    """Receives every frame of a stream, and shows it or leaves a file."""
 
     def add(
         self, picture: Callable[[], np.ndarray], time_seconds: float, result: StreamResult | None
@@ -62,7 +63,7 @@ class OverlayVideo:
 
     def __init__(self, path: Path, labels: Sequence[str] | None) -> None:
         check_video_path(path)
-        _check_place(path)
+        _check_writable(path)
         find_h264_encoder()
         self._path, self._labels = path, labels
         self._onward = OnwardTime()
@@ -110,12 +111,14 @@ class TimelinePlot:
     Raises:
         ConfigError: not such a name.
         DataError: no file can be there.
+        DeviceError: matplotlib is missing.
     """
 
     def __init__(self, path: Path, labels: Sequence[str] | None, title: str) -> None:
         if path.suffix.lower() != ".png":
             raise ConfigError(f"{path}: expected a name that ends in .png")
-        _check_place(path)
+        require_packages(f"the plot {path}", "matplotlib")
+        _check_writable(path)
         self._path, self._labels, self._title = path, labels, title
         self._history: StreamHistory | None = None
 
@@ -134,24 +137,24 @@ class TimelinePlot:
         if self._history is None:
             return
         with interrupts_held():
-            image = draw_timeline(self._history, self._labels, self._title, _SHOWN)
+            png = timeline_png(self._history, self._labels, self._title, _SHOWN)
             try:
                 with atomic_write(self._path) as file:
-                    image.save(file, format="png", optimize=True)
+                    file.write(png)
             except OSError as error:
                 raise DataError(f"{self._path} cannot be written: {error.strerror}") from None
         logger.info("the plot of the results is %s", self._path)
 
 
 def best_shown(result: StreamResult, labels: Sequence[str] | None) -> tuple[ClassScore, ...]:
-    """The classes that a picture shows, best first."""
+    """The classes that are shown, best first."""
     if result.probabilities is None:
         return result.top[:_SHOWN]
     return best_classes(result.probabilities, labels, _SHOWN)
 
 
-def _check_place(path: Path) -> None:
-    """Refuse a place where there can be no file, before anything has run."""
+def _check_writable(path: Path) -> None:
+    """Refuse a path where there can be no file, before anything has run."""
     folder = path.parent
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
