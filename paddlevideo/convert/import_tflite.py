@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.convert.imported import ImportedWeights
+from paddlevideo.convert.movinet_folded import convolution, dense
 from paddlevideo.convert.movinet_tflite import Block, Network, find_network
 from paddlevideo.convert.tflite import Graph, read_model
 from paddlevideo.convert.tflite.layers import Layer
@@ -16,7 +17,6 @@ from paddlevideo.utils.damage import damage_of
 TFLITE = ".tflite"
 
 WHAT = "a TensorFlow Lite model of a MoViNet stream"
-_EPSILON = 1e-3  # the batch norm's own by default, here and in TensorFlow
 
 
 def import_tflite(path: str | Path) -> ImportedWeights:
@@ -77,7 +77,7 @@ def _block(prefix: str, block: Block) -> Iterator[tuple[str, np.ndarray]]:
         yield from _dense(f"{prefix}.attention.reduce", block.gate.reduce)
         yield from _dense(f"{prefix}.attention.expand", block.gate.expand, block.gate.offset)
     kernel, bias, factor = block.project.weights_and_factor()
-    yield from _folded(f"{prefix}.project", kernel[:, :, None], bias)
+    yield from convolution(f"{prefix}.project", kernel[:, :, None], bias)
     yield f"{prefix}.rezero.scale", np.array([factor], np.float32)
     if block.shortcut is not None:
         yield from _convolution(f"{prefix}.shortcut.project", block.shortcut)
@@ -88,21 +88,10 @@ def _convolution(
 ) -> Iterator[tuple[str, np.ndarray]]:
     """A kernel [C_out, C_in, T, H, W]; of a temporal layer the height is the time."""
     kernel, bias = layer.weights()
-    yield from _folded(prefix, kernel[..., None] if over_time else kernel[:, :, None], bias)
-
-
-def _folded(prefix: str, kernel: np.ndarray, bias: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """A convolution and the batch norm that only adds ``bias``."""
-    ones = np.ones_like(bias)
-    yield f"{prefix}.conv.weight", np.ascontiguousarray(kernel)
-    yield f"{prefix}.bn.weight", ones * np.float32(np.sqrt(1.0 + _EPSILON))
-    yield f"{prefix}.bn.bias", bias
-    yield f"{prefix}.bn._mean", np.zeros_like(bias)
-    yield f"{prefix}.bn._variance", ones
+    yield from convolution(prefix, kernel[..., None] if over_time else kernel[:, :, None], bias)
 
 
 def _dense(prefix: str, layer: Layer, offset: float = 0.0) -> Iterator[tuple[str, np.ndarray]]:
     """A dense layer, [in, out]; ``offset`` is no part of its bias."""
     kernel, bias = layer.weights()
-    yield f"{prefix}.weight", np.ascontiguousarray(kernel[:, :, 0, 0].T)
-    yield f"{prefix}.bias", bias - np.float32(offset)
+    yield from dense(prefix, kernel[:, :, 0, 0], bias - np.float32(offset))
