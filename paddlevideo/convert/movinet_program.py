@@ -291,9 +291,7 @@ class NetworkFinder:
             if same_ends and found == [_expected(layer) for layer in spec.layers()]:
                 return name, list(spec.layers())
         raise ValueError(
-            f"its {len(blocks)} bottlenecks are those of no MoViNet ({', '.join(SPECS)}); the "
-            f"first is {found[0] if found else 'missing'} (channels in, inside and out, kernel, "
-            "stride); a program of a few frames shows no whole kernel"
+            f"{len(blocks)} bottlenecks of no known MoViNet, or clips too short for whole kernels"
         )
 
     def _facts(self, block: Block) -> tuple[int, ...]:

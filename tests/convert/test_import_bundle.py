@@ -11,6 +11,7 @@ from modeling.conftest import TOLERANCE, randomise, relative_error
 from runtime.conftest import LABELS, PIPELINE
 
 import paddlevideo
+from paddlevideo.apps.recipes import load_weights
 from paddlevideo.convert.import_bundle import import_bundle
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
@@ -20,7 +21,6 @@ from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.open_engine import open_engine
 from paddlevideo.utils.errors import BundleError, WeightsError
 from paddlevideo.utils.files import sha256_of
-from paddlevideo.weights import load_arrays
 
 NUM_CLASSES = len(LABELS)
 T0, T0_BASE = "movinet_t0_stream", "movinet_t0_base"
@@ -61,7 +61,7 @@ def reimported(folder, scaling=None):
     model = build_recognizer(section).eval()
     shapes = {name: tensor.shape for name, tensor in model.state_dict().items()}
     imported.require_fit(shapes, imported.model)
-    paddlevideo.apps.recipes.load_weights(model, folder)
+    load_weights(model, folder)
     return imported, model
 
 
@@ -74,7 +74,6 @@ STREAM_OPTIONS = [
     {"use_positional_encoding": True, "activation": "gelu"},
     {"activation": "hard_sigmoid", "gating_activation": "tanh", "classifier_activation": "mish"},
     {"activation": "keras_hard_sigmoid", "gating_activation": "relu"},
-    {"activation": "identity", "gating_activation": "identity"},
 ]
 BASE_OPTIONS = [
     {},
@@ -151,7 +150,7 @@ def test_a_causal_network_exported_for_clips_only(tmp_path):
 
 def test_a_clip_of_too_few_frames_shows_no_whole_kernel(tmp_path):
     exported(tmp_path, built(T0), mode="clip")
-    with pytest.raises(WeightsError, match="a few frames shows no whole kernel"):
+    with pytest.raises(WeightsError, match="or clips too short for whole kernels"):
         import_bundle(tmp_path)
 
 
@@ -173,7 +172,7 @@ def test_scaling_of_pixels(tmp_path):
 
 def test_a_pipeline_that_scales(tmp_path):
     numbers = {"mean": [0.0] * 3, "std": [1.0] * 3, "tensor_shape": [3, 1, 1]}
-    transform = [*PIPELINE["transform"][:2], {"Normalization": numbers}, "Image2Array"]
+    transform = [*PIPELINE["transform"], {"Normalization": numbers}]
     model = built(T0_BASE, {"scale": 1.0})
     exported(tmp_path, model, {**PIPELINE, "transform": transform})
     assert import_bundle(tmp_path).scaling == {"scale": 1.0}
@@ -223,7 +222,7 @@ def rewritten(folder, name, content):
 
 
 def test_no_bundle(tmp_path, copied):
-    with pytest.raises(BundleError, match="has no inference.yml"):
+    with pytest.raises(BundleError, match=r"has no inference\.yml"):
         paddlevideo.create_model(T0, NUM_CLASSES, weights=tmp_path)
     params = copied / "m_step.pdiparams"
     params.write_bytes(params.read_bytes()[:-1])
@@ -332,4 +331,4 @@ def test_any_byte_may_be_wrong(copied):
             imported = import_bundle(copied)
         except WeightsError:
             continue
-        assert load_arrays and imported.model == T0
+        assert imported.model == T0
