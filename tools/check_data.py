@@ -24,6 +24,7 @@ from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.build import build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.recipe import SPLITS
+from paddlevideo.tasks.run_folder import make_run_folder
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
 
@@ -129,9 +130,8 @@ def for_the_report(
     classes: Sequence[tuple[str, ...]],
 ) -> DataCheck:
     """What the page of a run shows of the check; at most `MOST_LINES` samples of each kind."""
-    tables = [
-        Table("Samples by class and split", list(classes[0]), [[*row] for row in classes[1:]])
-    ]
+    titles, *counts = classes
+    tables = [Table("Samples by class and split", [*titles], [[*row] for row in counts])]
     every = [finding for findings in found.values() for finding in findings]
     kinds = zip(("cannot be used", "lost frames"), sorted_out(every), strict=True)
     for title, findings in kinds:
@@ -159,7 +159,7 @@ def main() -> None:
     found = [finding for findings in by_split.values() for finding in findings]
     if not (recipe.run_folder / RECORD).exists():  # a fit's own check has more in it
         part = for_the_report(datasets, by_split, classes)
-        write_part(recipe.run_folder / DATA_CHECK_NAME, part)
+        write_part(make_run_folder(recipe) / DATA_CHECK_NAME, part)
     if arguments.output:
         lines = (json.dumps(asdict(finding), ensure_ascii=False) for finding in found)
         write_text(arguments.output, "".join(f"{line}\n" for line in lines))
