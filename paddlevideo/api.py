@@ -28,8 +28,9 @@ def create_model(
         weights: the name of released weights (``"movinet_a0_base_k400"``; they are fetched once,
             and what the network needs for them becomes the default of ``options`` and value
             scaling), or a ``.pdparams`` or ``.safetensors`` file, ours or PaddleVideo's, or a
-            ``.tflite`` of a MoViNet stream (the options must be those of its network, or the
-            error names them; docs/weights.md says what training from it needs). If they are of
+            ``.tflite`` of a MoViNet stream or the folder of a bundle (the options must be those of
+            its network, or the error names them; docs/weights.md says what training from it
+            needs). If they are of
             another number of classes, all but the classifier's last layer is loaded, and a
             warning in the log says so. For an ensemble also one for each member, by its name:
             ``{"a4": FILE, "a5": FILE}``.

@@ -3,6 +3,7 @@
 python tools/check_data.py -c CONFIG [--split train valid test] [--output bad.jsonl]
 
 Samples that are read, but not whole, are named too: damaged frames are left out of their clips.
+What was found is written into the run's folder too, as data_check.json, for its report.
 """
 
 import argparse
@@ -16,11 +17,14 @@ from typing import Any
 import _root  # noqa: F401
 from tqdm import tqdm
 
+from paddlevideo.apps.fit.record import RECORD
 from paddlevideo.apps.recipes import add_config_options, open_recipe, run_command
+from paddlevideo.apps.reports.parts import DATA_CHECK_NAME, DataCheck, Table, write_part
 from paddlevideo.modeling import number_of_classes
 from paddlevideo.tasks.build import build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.recipe import SPLITS
+from paddlevideo.tasks.run_folder import make_run_folder
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
 
@@ -75,14 +79,24 @@ def check_sample(dataset: Any, index: int, num_classes: int) -> Finding | None:
     return Finding(record.where, record.path, "", sample.num_frames, sample.frames_lost)
 
 
+def sorted_out(found: Sequence[Finding]) -> tuple[list[Finding], list[Finding]]:
+    """Those that cannot be used, and those that lost frames."""
+    return [f for f in found if f.reason], [f for f in found if not f.reason]
+
+
+def summary_of(split: str, num_samples: int, found: Sequence[Finding]) -> str:
+    unusable, damaged = sorted_out(found)
+    return (
+        f"{split}: {num_samples} samples, {len(unusable)} unusable, {len(damaged)} with lost frames"
+    )
+
+
 def check_split(dataset: Any, split: str, num_classes: int) -> list[Finding]:
     """Return what is wrong with a split; every sample is read once."""
     places = tqdm(range(len(dataset)), desc=split, leave=False, disable=None)
     found = [f for index in places if (f := check_sample(dataset, index, num_classes)) is not None]
-    unusable = [finding for finding in found if finding.reason]
-    damaged = [finding for finding in found if not finding.reason]
-    counts = f"{len(unusable)} unusable, {len(damaged)} with lost frames"
-    print(f"{split}: {len(dataset)} samples, {counts}")
+    unusable, damaged = sorted_out(found)
+    print(summary_of(split, len(dataset), found))
     for findings in (unusable, damaged):
         for finding in findings[:MOST_LINES]:
             print(f"  {finding}")
@@ -93,18 +107,39 @@ def check_split(dataset: Any, split: str, num_classes: int) -> list[Finding]:
 
 def class_table(
     datasets: Mapping[str, Any], names: Sequence[str] | None, num_classes: int
-) -> list[str]:
-    """Samples of each class in each split."""
+) -> list[tuple[str, ...]]:
+    """Samples of each class in each split; the first row has the titles."""
     counts = {s: Counter(record.label for record in d.records) for s, d in datasets.items()}
     titles = list(names) if names is not None else [""] * num_classes
-    rows = [("class", *counts)] + [
+    return [("class", *counts)] + [
         (f"{label} {title[:100]}".rstrip(), *(str(count[label]) for count in counts.values()))
         for label, title in enumerate(titles)
     ]
+
+
+def in_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows
     ]
+
+
+def for_the_report(
+    datasets: Mapping[str, Any],
+    found: Mapping[str, Sequence[Finding]],
+    classes: Sequence[tuple[str, ...]],
+) -> DataCheck:
+    """What the page of a run shows of the check; at most `MOST_LINES` samples of each kind."""
+    titles, *counts = classes
+    tables = [Table("Samples by class and split", [*titles], [[*row] for row in counts])]
+    every = [finding for findings in found.values() for finding in findings]
+    kinds = zip(("cannot be used", "lost frames"), sorted_out(every), strict=True)
+    for title, findings in kinds:
+        rows: list[list[Any]] = [[finding.path, str(finding)] for finding in findings[:MOST_LINES]]
+        if rows:
+            tables.append(Table(f"Samples that {title}", ["sample", "finding"], rows))
+    summary = [f"{summary_of(split, len(datasets[split]), f)}." for split, f in found.items()]
+    return DataCheck(summary, tables)
 
 
 def main() -> None:
@@ -115,13 +150,16 @@ def main() -> None:
     names = class_names(recipe, num_classes)
     splits = arguments.split or listed
     datasets = {split: build_split(recipe, split, training=False) for split in splits}
-    for line in class_table(datasets, names, num_classes):
+    classes = class_table(datasets, names, num_classes)
+    for line in in_columns(classes):
         print(line)
-    found = [
-        finding
-        for split, dataset in datasets.items()
-        for finding in check_split(dataset, split, num_classes)
-    ]
+    by_split = {
+        split: check_split(dataset, split, num_classes) for split, dataset in datasets.items()
+    }
+    found = [finding for findings in by_split.values() for finding in findings]
+    if not (recipe.run_folder / RECORD).exists():  # a fit's own check has more in it
+        part = for_the_report(datasets, by_split, classes)
+        write_part(make_run_folder(recipe) / DATA_CHECK_NAME, part)
     if arguments.output:
         lines = (json.dumps(asdict(finding), ensure_ascii=False) for finding in found)
         write_text(arguments.output, "".join(f"{line}\n" for line in lines))

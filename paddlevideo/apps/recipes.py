@@ -11,10 +11,9 @@ import numpy as np
 import paddle
 
 from paddlevideo.convert import translate_config, translate_weights
-from paddlevideo.convert.found_options import require_options
-from paddlevideo.convert.import_tflite import TFLITE, import_tflite
 from paddlevideo.convert.published_section import check_section
 from paddlevideo.convert.resolve import resolve
+from paddlevideo.convert.self_describing import arrays_for, import_self_describing
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.device import leave_signals_alone, setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
@@ -58,7 +57,7 @@ def load_weights(model: Recognizer, weights: Weights, initial: bool = False) -> 
     """Load weights (ours, PaddleVideo's, or released ones) into ``model``, all of them or nothing.
 
     A file is a ``.pdparams`` or ``.safetensors`` with our names or PaddleVideo's, or a
-    ``.tflite``, whose network must have the model's options.
+    ``.tflite`` or the folder of a bundle, whose network must have the model's options.
 
     Args:
         weights: a file of the whole model, or the name of released weights
@@ -67,7 +66,7 @@ def load_weights(model: Recognizer, weights: Weights, initial: bool = False) -> 
             of classes, whose classifier is then left out.
 
     Raises:
-        WeightsError: a file cannot be read or does not fit.
+        BundleError, WeightsError: a file cannot be read or does not fit.
         DownloadError: released weights cannot be fetched.
     """
     load = load_initial_arrays if initial else load_arrays
@@ -98,12 +97,10 @@ def _read(
 ) -> dict[str, np.ndarray]:
     """The weights of a file under our names; a file that shows its options is held against them."""
     path = resolve(path)
-    if path.suffix.lower() != TFLITE:
+    imported = import_self_describing(path)
+    if imported is None:
         return translate_weights(read_weights(path), str(path))
-    imported = import_tflite(path)
-    if model is not None:
-        require_options(imported, model, initial)
-    return imported.arrays
+    return imported.arrays if model is None else arrays_for(imported, model, initial)
 
 
 def weights_files(weights: Weights | None) -> Weights | None:

@@ -4,6 +4,7 @@ paddlevideo convert --source tf --input CHECKPOINT --model NAME --num_classes 60
     --output OUT.pdparams [--option se_type=2plus3d] [--verify GOLDEN.npz]
 paddlevideo convert --source tflite --input MODEL.tflite --output OUT.pdparams \\
     [--verify GOLDEN.npz] [--calibration VIDEOS]
+paddlevideo convert --source bundle --input FOLDER --output OUT.pdparams [--calibration VIDEOS]
 
 Nothing is written unless every weight of the model is found, nothing of the network is left over,
 and the differences from the golden are at most 1e-5 of the largest value.
@@ -13,7 +14,7 @@ import argparse
 from pathlib import Path
 
 # Those of `paddlevideo.convert.import_weights`, which imports NumPy.
-SOURCE_NAMES = ("tf", "tflite", "pytorch", "paddlevideo")
+SOURCE_NAMES = ("tf", "tflite", "bundle", "pytorch", "paddlevideo")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--source", required=True, choices=SOURCE_NAMES, help="whose weights they are"
     )
     parser.add_argument("--input", required=True, help="checkpoint prefix, file or folder")
-    parser.add_argument("--model", help="a registered name; a .tflite file shows its own")
+    parser.add_argument(
+        "--model", help="a registered name; a .tflite file or a bundle shows its own"
+    )
     parser.add_argument("--num_classes", type=int, help="default: the golden's, or the model's own")
     parser.add_argument(
         "--option", action="append", default=[], metavar="KEY=VALUE", help="an option of the model"

@@ -2,6 +2,7 @@
 
 import argparse
 import math
+from pathlib import Path
 from typing import Any
 
 from paddle import nn
@@ -16,8 +17,10 @@ from paddlevideo.convert.verify import differences
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.layers.restore_batch_norm import is_folded, restore_batch_norm
+from paddlevideo.tasks.class_names import RECORD_NAME
 from paddlevideo.utils.config import apply_override
 from paddlevideo.utils.errors import ConfigError, WeightsError
+from paddlevideo.utils.files import write_json
 from paddlevideo.weights import load_arrays, model_arrays, write_weights
 from paddlevideo.weights.files import PDPARAMS, SAFETENSORS
 
@@ -80,6 +83,8 @@ def resolve_section(
         section = model_section(name, **options)
     needed = SOURCES[arguments.source].options(section["backbone"])
     add_options(options, needed, f"the source {arguments.source}")
+    if imported.scaling is not None:
+        say(f"scaling     set MODEL.scaling: {imported.scaling} where these weights are used")
     return {**model_section(name, **options), "scaling": NO_SCALING}
 
 
@@ -120,6 +125,17 @@ def verify(model: nn.Layer, golden: Golden) -> None:
         )
 
 
+def write_class_names(path: Path, names: list[str] | None) -> None:
+    """Record the file's names of the classes beside its weights; another record stays."""
+    if names is None:
+        return
+    if path.exists():
+        say(f"kept        {path}; the names in the bundle are not written")
+        return
+    write_json(path, {"class_names": names})
+    say(f"wrote       {path}: {len(names)} names of classes")
+
+
 def convert(arguments: argparse.Namespace) -> None:
     """Read, hold against the model, verify where asked, and write."""
     if arguments.output.suffix not in (PDPARAMS, SAFETENSORS):
@@ -142,3 +158,4 @@ def convert(arguments: argparse.Namespace) -> None:
         calibrate(model, arguments.calibration)
     write_weights(arguments.output, model_arrays(model))
     say(f"wrote       {arguments.output}")
+    write_class_names(arguments.output.with_name(RECORD_NAME), imported.class_names)

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from paddlevideo.convert.imported import ImportedWeights
+from paddlevideo.convert.movinet_folded import convolution, dense
 from paddlevideo.convert.movinet_names import is_dense
 from paddlevideo.convert.movinet_tflite import Network, find_network
 from paddlevideo.convert.tflite import Graph, read_model
@@ -17,7 +18,6 @@ TFLITE = ".tflite"
 
 WHAT = "a TensorFlow Lite model of a MoViNet stream"
 _BLOCKS = "backbone.blocks."
-_EPSILON = 1e-3  # the batch norm's own by default, here and in TensorFlow
 
 
 def import_tflite(path: str | Path) -> ImportedWeights:
@@ -66,23 +66,14 @@ def _arrays(network: Network) -> Iterator[tuple[str, np.ndarray]]:
         block, _, part = name.rpartition(".")
         if is_dense(name):
             kernel, bias = layer.weights()
-            yield f"{name}.weight", np.ascontiguousarray(kernel[:, :, 0, 0].T)
-            yield f"{name}.bias", bias - np.float32(network.offset(name))
+            yield from dense(name, kernel[:, :, 0, 0], bias - np.float32(network.offset(name)))
         elif part == "project" and block.startswith(_BLOCKS) and not block.endswith("shortcut"):
             kernel, bias, factor = layer.weights_and_factor()
-            yield from _folded(name, kernel[:, :, None], bias)
+            yield from convolution(name, kernel[:, :, None], bias)
             yield f"{block}.rezero.scale", np.array([factor], np.float32)
         else:
             kernel, bias = layer.weights()
             over_time = part == "temporal"  # the height of its kernel is the time
-            yield from _folded(name, kernel[..., None] if over_time else kernel[:, :, None], bias)
-
-
-def _folded(prefix: str, kernel: np.ndarray, bias: np.ndarray) -> Iterator[tuple[str, np.ndarray]]:
-    """A convolution and the batch norm that only adds ``bias``."""
-    ones = np.ones_like(bias)
-    yield f"{prefix}.conv.weight", np.ascontiguousarray(kernel)
-    yield f"{prefix}.bn.weight", ones * np.float32(np.sqrt(1.0 + _EPSILON))
-    yield f"{prefix}.bn.bias", bias
-    yield f"{prefix}.bn._mean", np.zeros_like(bias)
-    yield f"{prefix}.bn._variance", ones
+            yield from convolution(
+                name, kernel[..., None] if over_time else kernel[:, :, None], bias
+            )

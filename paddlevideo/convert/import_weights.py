@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from paddlevideo.convert.import_bundle import import_bundle
 from paddlevideo.convert.import_tensorflow import import_tensorflow
 from paddlevideo.convert.import_tflite import import_tflite
 from paddlevideo.convert.imported import ImportedWeights
@@ -51,7 +52,8 @@ def import_weights(source: str, path: str | Path) -> ImportedWeights:
         source: a name of `SOURCES`.
 
     Raises:
-        WeightsError: missing, damaged, of another source or format, or without a MoViNet.
+        BundleError, WeightsError: missing, damaged, of another source or format, or without a
+            MoViNet.
     """
     path = Path(path)
     suffix = path.suffix.lower()
@@ -99,6 +101,7 @@ def _no_options(_backbone: ReadNode) -> Node:
 SOURCES: Mapping[str, Source] = {
     "tf": Source(import_tensorflow, _no_options),
     "tflite": Source(import_tflite, _no_options),
+    "bundle": Source(import_bundle, _no_options),
     "pytorch": Source(import_pytorch, _pytorch_options),
     "paddlevideo": Source(_import_paddlevideo, _paddlevideo_options),
 }

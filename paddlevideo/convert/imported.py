@@ -24,6 +24,8 @@ class ImportedWeights:
         left_over: ``{name in the file: why it is no weight of the network}``.
         model: the registered name of the file's model, where the file shows it.
         options: those of its options that the file shows.
+        class_names: in label order, where the file has them.
+        scaling: MODEL.scaling that the network needs; None: the default.
     """
 
     source: str
@@ -32,6 +34,8 @@ class ImportedWeights:
     left_over: dict[str, str] = field(default_factory=dict)
     model: str | None = None
     options: Node = field(default_factory=dict)
+    class_names: list[str] | None = None
+    scaling: Node | None = None
 
     def require_fit(self, shapes: Mapping[str, Sequence[int]], model_name: str) -> None:
         """Raise `WeightsError` unless these are all weights of a model and nothing else.

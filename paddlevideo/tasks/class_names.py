@@ -19,6 +19,7 @@ from paddlevideo.loader.dataset.class_folders import (
     same_form,
     stated_class_names,
 )
+from paddlevideo.runtime.bundle import read_bundle
 from paddlevideo.tasks.recipe import SPLITS, DatasetSection, Recipe
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_json
@@ -153,9 +154,13 @@ def _of_any_folder(section: DatasetSection) -> ClassNumbering | None:
 
 
 def _recorded(weights: Any) -> ClassNumbering | None:
-    """The record that a run left beside its weights."""
+    """The record that a run left beside its weights; of a bundle its own names."""
     if not isinstance(weights, (str, Path)):
         return None
+    if Path(weights).is_dir():
+        labels = read_bundle(weights).manifest.labels
+        names = None if labels is None else [same_form(name) for name in labels]
+        return None if names is None else ClassNumbering(names, str(weights))
     path = Path(weights).parent / RECORD_NAME
     if not path.is_file():
         return None

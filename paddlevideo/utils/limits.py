@@ -40,6 +40,7 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "archive_bytes": 256e6,  # a .npz or .pt unpacked; 10 times the file's own size, if that is more
     "download_bytes": 512e6,  # one downloaded file: the largest released one has 72 MB
     "tflite_bytes": 512e6,  # a .tflite file
+    "program_bytes": 32e6,  # a .json program of Paddle, whose weights are wanted
     "golden_values": 20e6,  # numbers of an input that a golden describes by a seed
     "pickle_steps": 1e6,  # operations of a .pdparams or .pt file, and the values that it holds
     "pickle_depth": 100,  # nesting of containers in a .pdparams or .pt file

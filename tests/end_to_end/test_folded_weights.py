@@ -1,11 +1,16 @@
-"""Training that starts from a folded network: a `.tflite` file given as weights."""
+"""Training that starts from a folded network: a `.tflite` file or a bundle given as weights."""
+
+import json
 
 import numpy as np
 import pytest
 from convert.tflite.movinet_file import tflite_bytes
 from modeling.conftest import randomise
+from runtime.conftest import PIPELINE
 
 from end_to_end.conftest import NAME, launch, write_config
+from paddlevideo.cli.main import main as command_line
+from paddlevideo.export import export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.weights import read_weights
 
@@ -64,3 +69,34 @@ def test_options_and_classes(main_here, config, weights):
     assert "MODEL.backbone.se_type: 2plus3d (the model has none)" in done.error()
     done = main_here("--test", "-c", config, "-w", weights)
     assert "MODEL.head.num_classes: 5 (the model has 3)" in done.error()
+
+
+@pytest.fixture
+def bundle(tmp_path):
+    model = randomise(build_recognizer(model_section("movinet_t0_stream", num_classes=3)))
+    return export_model(model, PIPELINE, tmp_path / "bundle", "m", ["blue", "green", "red"])
+
+
+def test_from_a_bundle(main_here, tiny, config, bundle, tmp_path):
+    """One step; and the bundle's names of classes number the folders of a test."""
+    done = main_here("-c", config, "-o", f"weights={bundle.folder}", "-o", "epochs=1")
+    assert done.code == 0 and done.stderr.count(SAID) == 1, done.stderr
+    found = variances(tmp_path / "output" / NAME / f"{NAME}_epoch_00001.pdparams")
+    assert all(not np.allclose(array, 1.0) for array in found.values())
+    content = tiny.config("FolderDataset")
+    content["MODEL"] = {"preset": "movinet_t0_stream", "head": {"num_classes": 3}}
+    content["DATASET"]["train"]["root"] = "nowhere"
+    path = write_config(tmp_path / "test.yaml", content)
+    done = main_here("--test", "-c", path, "-w", bundle.folder)
+    assert done.code == 0 and "nothing tells whether" not in done.stderr, done.stderr
+
+
+def test_a_bundle_is_converted(bundle, tmp_path, capsys):
+    output = tmp_path / "out" / "w.pdparams"
+    arguments = ["convert", "--source", "bundle", "--input", bundle.folder, "--output", output]
+    command_line([str(argument) for argument in arguments])
+    said = capsys.readouterr().out
+    assert "movinet_t0_stream" in said and "left over   nothing" in said
+    assert read_weights(output)["head.classifier.bias"].shape == (3,)
+    names = json.loads((output.parent / "class_names.json").read_text())
+    assert names == {"class_names": ["blue", "green", "red"]}

@@ -82,7 +82,7 @@ def make_config(
         "output_dir": str(run),
         "epochs": plan.epochs,
         "val_interval": plan.val_interval,
-        "save_interval": max(1, plan.epochs // 5),
+        "save_interval": max(plan.val_interval, plan.epochs // 20),
         "patience": _patience(plan),
         "log_interval": 5,
         "seed": seed,

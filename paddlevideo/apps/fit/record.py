@@ -10,8 +10,8 @@ from paddlevideo.utils.files import write_json
 from paddlevideo.utils.text_files import read_json
 
 RECORD = "fit.json"
-CHECKED, PLANNED, TRAINED, EXPORTED, DONE = "checked", "planned", "trained", "exported", "done"
-_ORDER = (CHECKED, PLANNED, TRAINED, EXPORTED, DONE)
+CHECKED, PLANNED, TRAINED, DONE = "checked", "planned", "trained", "done"
+_ORDER = (CHECKED, PLANNED, TRAINED, DONE)
 
 
 @dataclass
@@ -54,7 +54,9 @@ def open_record(folder: Path, asked: dict[str, Any]) -> FitRecord:
         if folder.is_dir() and any(folder.iterdir()):
             raise ConfigError(f"{folder} is not empty and holds no fit; give another --output")
         folder.mkdir(parents=True, exist_ok=True)
-        return FitRecord(folder, asked)
+        record = FitRecord(folder, asked)
+        record.reach("")  # so that the folder is a fit's, whatever ends it
+        return record
     found = read_json(path, f"the record {path}")
     if not isinstance(found, dict) or not isinstance(found.get("asked"), dict):
         raise ConfigError(f"{path} is not the record of a fit; give another --output")

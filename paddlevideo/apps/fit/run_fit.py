@@ -21,7 +21,6 @@ from paddlevideo.apps.fit.recipe import Choices, make_config, reading_pipeline
 from paddlevideo.apps.fit.record import (
     CHECKED,
     DONE,
-    EXPORTED,
     PLANNED,
     TRAINED,
     FitRecord,
@@ -65,12 +64,21 @@ def fit(options: FitOptions, say: Callable[[str], None], is_shown: bool = True) 
 
     Raises:
         PaddleVideoError: the videos, the weights or the training; nothing is lost that was done.
+        KeyboardInterrupt: before there is a model, or while it is exported; what is left is said.
     """
     record = open_record(options.output, options.as_dict())
     guess = {_CHECK: 20.0, _TRIALS: 20.0, _TRAIN: options.minutes * 45, _FINISH: _FINISH_SECONDS}
     stages = Stages(guess, say, is_shown)
     try:
         return _Fit(options, record, stages).run()
+    except KeyboardInterrupt:
+        what = (
+            "Interrupted while testing and exporting"
+            if record.has(TRAINED)
+            else "Interrupted before there was a model: nothing of the training is kept"
+        )
+        stages.say(f"{what}. The same command goes on.")
+        raise
     finally:
         stages.close()
 
@@ -95,12 +103,11 @@ class _Fit:
         interrupted = False if self.record.has(TRAINED) else self._train()
         with self.stages.stage(_FINISH) as share:
             result = finish(self.run_folder, self._recipe_file(), self.record.facts, share)
-            self.record.reach(EXPORTED if interrupted else DONE, result=result.as_dict())
+            self.record.reach(PLANNED if interrupted else DONE, result=result.as_dict())
         if interrupted:
             self.stages.say(
                 "Interrupted: this is the best so far. The same command goes on with the training."
             )
-            self.record.reach(PLANNED)
         return result
 
     def _recipe_file(self) -> Path:
@@ -205,10 +212,11 @@ class _Fit:
     def _train(self) -> bool:
         """Train; return whether it was interrupted after a first result."""
         facts = self.record.facts
-        weights = facts["weights"]
-        resumed = (self.run_folder / "metrics.jsonl").exists()
-        if weights is not None and not resumed:
-            weights = self._better_beginning(weights)
+        if "beginning" not in facts:
+            weights = facts["weights"]
+            better = None if weights is None else self._better_beginning(weights)
+            self.record.reach(PLANNED, beginning=better)
+        weights = facts["beginning"]
         try:
             with self.stages.stage(_TRAIN) as share:
                 self._launch(self._recipe_file(), weights, self.run_folder, share)

@@ -38,7 +38,8 @@ class Progress:
 
 def command_of(config: Path, weights: str | None, processes: int, log: Path) -> list[str]:
     """The command that trains by a config on so many processes of this machine."""
-    script = [str(SCRIPT), "-c", str(config), *(["-w", weights] if weights else [])]
+    script = [str(SCRIPT), "-c", str(config), "--parent", str(os.getpid())]
+    script += ["-w", weights] if weights else []
     if processes == 1:
         return [sys.executable, *script]
     launch = ["-m", "paddle.distributed.launch", "--nproc_per_node", str(processes)]

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from paddlevideo.apps.fit.options import NO_WEIGHTS, FitOptions
-from paddlevideo.convert.import_tflite import TFLITE, import_tflite
 from paddlevideo.convert.published_section import pretrained_section
 from paddlevideo.convert.resolve import fetch
+from paddlevideo.convert.self_describing import import_self_describing
 from paddlevideo.modeling import model_section
 from paddlevideo.utils.errors import DownloadError, WeightsError
 from paddlevideo.weights.published import PRETRAINED, find_entry, is_pretrained
@@ -83,18 +83,25 @@ def _by_name(options: FitOptions, name: str, num_classes: int) -> Start:
 def _by_file(options: FitOptions, file: str, num_classes: int) -> Start:
     path = Path(file)
     sentence = f"The network starts from the weights in {path.name}."
-    if path.suffix.lower() != TFLITE:
-        if not path.is_file():
-            raise WeightsError(
-                f"--weights {file}: no such file, and no released weights of that name; "
-                "paddlevideo download --list has the names"
-            )
+    if not path.exists():
+        raise WeightsError(
+            f"--weights {file}: no such file, and no released weights of that name; "
+            "paddlevideo download --list has the names"
+        )
+    found = import_self_describing(path)
+    if found is None:
         section = model_section(options.model, num_classes=num_classes)
         return Start(str(path.resolve()), section, sentence)
-    found = import_tflite(path)
-    if found.model is not None and found.model != options.model:
+    if found.model != options.model:
         raise WeightsError(
             f"--weights {file} is a {found.model}, not {options.model}; give --model {found.model}"
         )
+    if found.scaling == {"scale": 1.0}:
+        raise WeightsError(
+            f"--weights {file}: the values of its pixels are scaled by its pipeline, and fit "
+            "trains networks that scale them; take the weights file that it was exported from"
+        )
     section = model_section(options.model, **{**found.options, "num_classes": num_classes})
+    if found.scaling is not None:
+        section["scaling"] = found.scaling
     return Start(str(path.resolve()), section, sentence)
