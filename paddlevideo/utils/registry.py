@@ -6,8 +6,9 @@ the wrong type is one message with the YAML path, the bad key and the nearest go
 """
 
 import inspect
+from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Generic, TypeVar, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, get_type_hints
 
 import pydantic
 
@@ -24,10 +25,18 @@ _PLAIN = (bool, float)
 
 
 class Registry(Generic[Component]):
-    """Names to classes (or functions) of one kind, such as ``BACKBONES`` or ``TRANSFORMS``."""
+    """Names to classes (or functions) of one kind, such as ``BACKBONES`` or ``TRANSFORMS``.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: what the components are, for messages.
+        interface: base class or protocol. A component is held against it when it is registered: it
+            must be (or, as a function, be annotated to return) a subclass of a base class without
+            abstract methods left, or have every method and property of a protocol.
+    """
+
+    def __init__(self, kind: str, interface: type | None = None) -> None:
         self.kind = kind
+        self.interface = interface
         self._components: dict[str, Callable[..., Any]] = {}
 
     def __contains__(self, name: object) -> bool:
@@ -41,9 +50,16 @@ class Registry(Generic[Component]):
         return self.register_as(component.__name__)(component)
 
     def register_as(self, *names: str) -> Callable[[Registrable], Registrable]:
-        """Decorator factory: register under the given names (the first is the canonical one)."""
+        """Decorator factory: register under the given names (the first is the canonical one).
+
+        Raises:
+            TypeError: the component does not keep the interface; names the methods it lacks.
+            ValueError: a name is taken.
+        """
 
         def add(component: Registrable) -> Registrable:
+            if self.interface is not None:
+                _check_interface(component, self.interface, self.kind)
             for name in names:
                 if self._components.get(name, component) is not component:
                     raise ValueError(f"{self.kind} {name!r} is registered twice")
@@ -99,6 +115,49 @@ class Registry(Generic[Component]):
             if _is_ours(component) and not isinstance(error, ArgumentError):
                 raise
             raise ConfigError(f"{where} ({node['name']}): {error}") from error
+
+
+def _check_interface(component: Callable[..., Any], interface: type, kind: str) -> None:
+    name = component.__name__
+    made = component if inspect.isclass(component) else get_type_hints(component).get("return")
+    if not inspect.isclass(made):
+        raise TypeError(f"{kind} {name}: its annotation must say which class it returns")
+    missing = _abstract_methods(made)
+    if _is_protocol(interface):
+        missing &= _members(interface)
+        missing |= {member for member in _members(interface) if not _has(made, member)}
+    elif not issubclass(made, interface):
+        raise TypeError(f"{kind} {name} is no subclass of {interface.__name__}")
+    if missing:
+        lacking = ", ".join(sorted(missing))
+        raise TypeError(f"{kind} {name} lacks {lacking} of the interface {interface.__name__}")
+
+
+def _abstract_methods(made: type) -> frozenset[str]:
+    return made.__abstractmethods__ if isinstance(made, ABCMeta) else frozenset()
+
+
+def _is_protocol(interface: type) -> bool:
+    return Protocol in interface.__bases__
+
+
+def _members(protocol: type) -> set[str]:
+    """Methods and properties that a protocol and the protocols it extends ask for.
+
+    An attribute that is only annotated may be set by ``__init__``, and is not asked for here.
+    """
+    protocols = (base for base in protocol.__mro__ if _is_protocol(base))
+    return {
+        name
+        for base in protocols
+        for name, value in vars(base).items()
+        if (inspect.isroutine(value) or isinstance(value, property))
+        and (name == "__call__" or not name.startswith("_"))
+    }
+
+
+def _has(made: type, name: str) -> bool:
+    return any(name in vars(base) for base in made.__mro__ if base is not object)
 
 
 def _is_ours(component: Callable[..., Any]) -> bool:

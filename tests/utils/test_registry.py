@@ -1,5 +1,8 @@
 """Registry: a node becomes an object, or one message with path, bad key and nearest good one."""
 
+from abc import ABC, abstractmethod
+from typing import Protocol
+
 import paddle
 import pytest
 
@@ -149,3 +152,91 @@ def test_nearest_hint():
     assert nearest_hint("SCALE", ["Scale", "Crop"]) == 'did you mean "Scale"? known: Crop, Scale'
     assert nearest_hint("zzz", ["b", "a"]) == "known: a, b"
     assert nearest_hint("zzz", []) == "known: (none)"
+
+
+class Area(ABC):
+    @property
+    @abstractmethod
+    def unit(self) -> str: ...
+
+    @abstractmethod
+    def area(self) -> float: ...
+
+    def doubled(self) -> float:
+        return 2 * self.area()
+
+
+class Named(Protocol):
+    title: str
+
+    def name(self) -> str: ...
+
+
+class Drawn(Named, Protocol):
+    def __call__(self, size: int) -> str: ...
+
+
+class Square(Area):
+    unit = "m2"
+
+    def area(self) -> float:
+        return 1.0
+
+
+class Circle:
+    def name(self) -> str:
+        return "circle"
+
+    def __call__(self, size: int) -> str:
+        return "o" * size
+
+
+def square() -> Square:
+    return Square()
+
+
+def test_components_that_keep_the_interface_are_registered():
+    areas: Registry[Area] = Registry("area", Area)
+    areas.register(Square)
+    areas.register(square)
+    assert areas.build({"name": "square"}, "here").doubled() == 2.0
+    drawn: Registry[Drawn] = Registry("drawing", Drawn)
+    assert drawn.register(Circle) is Circle
+
+
+class HalfSquare(Area):
+    def doubled(self) -> float:
+        return 0.0
+
+
+class HalfCircle:
+    def __call__(self, size: int) -> str:
+        return ""
+
+
+class InheritsAbstract(Drawn, Protocol):
+    @abstractmethod
+    def name(self) -> str: ...
+
+
+class StillAbstract(InheritsAbstract):
+    def __call__(self, size: int) -> str:
+        return ""
+
+
+@pytest.mark.parametrize(
+    ("interface", "component", "message"),
+    [
+        (Area, HalfSquare, "^shape HalfSquare lacks area, unit of the interface Area$"),
+        (Area, Circle, "^shape Circle is no subclass of Area$"),
+        (Area, lambda: Square(), "^shape <lambda>: its annotation must say which class it returns"),
+        (Drawn, HalfCircle, "^shape HalfCircle lacks name of the interface Drawn$"),
+        (Drawn, Square, "^shape Square lacks __call__, name of the interface Drawn$"),
+        (InheritsAbstract, StillAbstract, "lacks name of the interface InheritsAbstract$"),
+    ],
+)
+def test_what_lacks_a_method_is_refused_when_it_is_registered(interface, component, message):
+    registry: Registry = Registry("shape", interface)
+    with pytest.raises(TypeError, match=message):
+        registry.register(component)
+    assert not list(registry)
