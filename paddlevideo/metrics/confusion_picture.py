@@ -137,11 +137,11 @@ def _paste(
     if layout.cell < 12:
         return
     draw = ImageDraw.Draw(image)
-    for place in range(1, layout.num_classes):
-        y = layout.top + place * layout.cell
+    for position in range(1, layout.num_classes):
+        y = layout.top + position * layout.cell
         draw.line((left, y, left + width - 1, y), _PAPER)
-    for place in range(1, tint.shape[1]):
-        x = left + place * layout.cell
+    for position in range(1, tint.shape[1]):
+        x = left + position * layout.cell
         draw.line((x, layout.top, x, layout.top + layout.side - 1), _PAPER)
 
 
@@ -151,12 +151,12 @@ def _draw_counts(draw: ImageDraw.ImageDraw, matrix: ConfusionMatrix, layout: _La
     most = max(int(matrix.counts_NN.max()), int(matrix.unreadable_N.max()))
     font = TextFont(max(9, min(20, int(layout.cell * 1.3 / max(2, len(str(most)))))))
     for i, j in np.argwhere(matrix.counts_NN):
-        place = (layout.left + j * layout.cell + middle, layout.top + i * layout.cell + middle)
+        position = (layout.left + j * layout.cell + middle, layout.top + i * layout.cell + middle)
         ink = _PAPER if _tint(share_NN[i, j]) > 0.7 else _INK
-        draw.text(place, str(matrix.counts_NN[i, j]), ink, font.pillow, anchor="mm")
+        draw.text(position, str(matrix.counts_NN[i, j]), ink, font.pillow, anchor="mm")
     for i in np.flatnonzero(matrix.unreadable_N):
-        place = (layout.unreadable_left + middle, layout.top + i * layout.cell + middle)
-        draw.text(place, str(matrix.unreadable_N[i]), _INK, font.pillow, anchor="mm")
+        position = (layout.unreadable_left + middle, layout.top + i * layout.cell + middle)
+        draw.text(position, str(matrix.unreadable_N[i]), _INK, font.pillow, anchor="mm")
 
 
 def _draw_axes(
@@ -166,11 +166,11 @@ def _draw_axes(
     bottom = layout.top + layout.side
     if names is None:
         step = 50 if layout.num_classes > 200 else 25
-        marks = [(place, str(place)) for place in range(0, layout.num_classes, step)]
+        marks = [(position, str(position)) for position in range(0, layout.num_classes, step)]
     else:
         marks = list(enumerate(names))
-    for place, text in marks:
-        middle = (place + 0.5) * layout.cell
+    for position, text in marks:
+        middle = (position + 0.5) * layout.cell
         draw.text((layout.left - _GAP, layout.top + middle), text, _INK, font.pillow, anchor="rm")
         if names is None:
             draw.text((layout.left + middle, bottom + _GAP), text, _INK, font.pillow, anchor="ma")

@@ -22,7 +22,7 @@ class Schedule(Protocol):
         ...
 
 
-SCHEDULES: Registry[Schedule] = Registry("learning-rate schedule")
+SCHEDULES: Registry[Schedule] = Registry("learning-rate schedule", Schedule)
 
 
 @SCHEDULES.register_as("Constant")

@@ -38,13 +38,9 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str
     collector = PredictionCollector(loader.num_samples, model.num_classes)
     result = evaluate(model, loader, metric, "test", collector)
     predictions = collector.gathered()
-    logger.info("[TEST] finished, %s", metric.summary(result))
-    logger.info(
-        "[TEST] %d videos, %d unreadable, loss %.5f",
-        result["samples"],
-        result["unreadable"],
-        result["loss"],
-    )
+    finished, *rest = metric.summary(result)
+    for line in (f"finished, {finished}", *rest):
+        logger.info("[TEST] %s", line)
     folder = make_run_folder(recipe)
     save_test_record(recipe)
     titles = titles_of(names, model.num_classes)

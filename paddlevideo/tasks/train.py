@@ -201,20 +201,11 @@ class Trainer:
         self.metrics_log.write("valid", epoch=done, headline=name, **result)
         shown = " ".join(f"{key}: {value:.5g}" for key, value in result.items())
         logger.info("END epoch:%-4d valid %s", done, shown)
-        if self._is_better(result):
+        if self.metric.is_better(result, self.best):
             if is_main():
                 self.checkpoints.save_best(self.model)
             self.best = {**result, "epoch": done}
             logger.info("Already save the best model (%s acc)%.4f", name, result[name])
-
-    def _is_better(self, result: dict[str, float]) -> bool:
-        """By the headline; of two equal ones the lower loss decides: few videos tie often."""
-        name = self.metric.headline
-        if name not in self.best:
-            return True
-        if result[name] == self.best[name] and "loss" in self.best:
-            return result["loss"] < self.best["loss"]
-        return self.metric.is_better(result[name], self.best[name])
 
     def _save(self, done: int) -> None:
         if is_main():

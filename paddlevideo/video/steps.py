@@ -88,8 +88,8 @@ class Transform(ABC):
         return size
 
 
-SAMPLERS: Registry[FrameSampler] = Registry("sampler")
-TRANSFORMS: Registry[Transform] = Registry("transform")
+SAMPLERS: Registry[FrameSampler] = Registry("sampler", FrameSampler)
+TRANSFORMS: Registry[Transform] = Registry("transform", Transform)
 
 
 def check_positive(**values: int) -> None:

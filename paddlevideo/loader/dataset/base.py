@@ -191,4 +191,4 @@ class ClipDataset:
             logger.warning("%s: another sample takes its place: %s", record.where, failure)
 
 
-DATASETS: Registry[ClipDataset] = Registry("dataset format")
+DATASETS: Registry[ClipDataset] = Registry("dataset format", ClipDataset)

@@ -121,7 +121,7 @@ class Decoder(ABC):
         """
 
 
-DECODERS: Registry[Decoder] = Registry("decoder")
+DECODERS: Registry[Decoder] = Registry("decoder", Decoder)
 
 
 def check_is_file(path: str) -> None:
