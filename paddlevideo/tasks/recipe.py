@@ -14,6 +14,7 @@ from paddlevideo.loader import check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.tasks.hooks import HOOKS
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
@@ -98,6 +99,8 @@ class Recipe(_Section):
     PIPELINE: PipelineSection = PipelineSection()
     OPTIMIZER: Node | None = None
     METRIC: Node = {"name": "TopKAccuracy"}
+    # More hooks of the training loop, of those that are registered.
+    HOOKS: list[Node] = []
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
@@ -177,6 +180,8 @@ def _check_nodes(recipe: Recipe) -> None:
     if recipe.INFERENCE is not None:
         Pipeline.check(recipe.INFERENCE, "INFERENCE")
     METRICS.check(recipe.METRIC, "METRIC")
+    for number, node in enumerate(recipe.HOOKS):
+        HOOKS.check(node, f"HOOKS[{number}]")
     if recipe.OPTIMIZER is not None:
         fill_length(recipe.OPTIMIZER.get("learning_rate"), recipe.epochs)
         check_optimizer(recipe.OPTIMIZER, "OPTIMIZER")
