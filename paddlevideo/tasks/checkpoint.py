@@ -123,8 +123,9 @@ class Checkpoints:
                 part.check_state(states[name], self._source_of(name, epoch))
         except (NonFiniteError, WeightsError) as error:
             raise WeightsError(f"cannot resume after epoch {epoch}: {error}") from None
-        for name in parts.keys() - known.keys():
-            logger.info("the checkpoint has no state of %s, which begins anew", name)
+        anew = [name for name in parts if name not in known]
+        if anew:
+            logger.info("the checkpoint has no state of %s: begun anew", ", ".join(anew))
         for name, part in known.items():
             part.load_state_dict(states[name], self._source_of(name, epoch))
 

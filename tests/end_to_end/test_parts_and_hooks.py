@@ -152,7 +152,7 @@ def test_a_listed_hook(config, tmp_path, caplog):
     listed = "[{name: Average, decay: 0.5}]"
     with caplog.at_level(logging.INFO, "paddlevideo"):
         trainer = train(config, tmp_path / "run", HOOKS=listed, resume_epoch=1)
-    assert "the checkpoint has no state of Average, which begins anew" in caplog.text
+    assert "the checkpoint has no state of Average: begun anew" in caplog.text
     assert trainer.parts["Average"].decay == 0.5 and trainer.parts["Average"].updates == 3
     with pytest.raises(ConfigError, match=r'HOOKS\[0\]: unknown argument "dekay"'):
         train(config, tmp_path / "run", HOOKS="[{name: Average, dekay: 0.5}]")
