@@ -30,8 +30,8 @@ def build_split(
         ConfigError: the recipe has no such split.
         DataError: the list or folder cannot be used.
     """
-    node = getattr(recipe.DATASET, split) if recipe.DATASET else None
-    description = getattr(recipe.PIPELINE, split)
+    node = recipe.DATASET.of(split) if recipe.DATASET else None
+    description = recipe.PIPELINE.of(split)
     if node is None or description is None:
         section = "DATASET" if node is None else "PIPELINE"
         raise ConfigError(f"{section}.{split} is missing in the config")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from paddlevideo.loader.dataset.build import class_folders_root
 from paddlevideo.loader.dataset.class_folders import (
     check_named,
     check_same_numbers,
@@ -26,7 +27,6 @@ from paddlevideo.utils.files import write_json
 logger = logging.getLogger(__name__)
 
 RECORD_NAME = "class_names.json"
-_FOLDERS = "FolderDataset"
 _STATED = "DATASET.class_names"
 
 
@@ -67,8 +67,8 @@ def numbering_of_split(recipe: Recipe, split: str, weights: Any = None) -> Class
     Raises:
         DataError: as `class_numbering`.
     """
-    node = getattr(recipe.DATASET, split) if recipe.DATASET else None
-    if node is None or node.get("format") != _FOLDERS:
+    node = recipe.DATASET.of(split) if recipe.DATASET else None
+    if class_folders_root(node) is None:
         return None
     found = class_numbering(recipe, weights)
     if found is None and split != "train":
@@ -121,11 +121,8 @@ def check_record(recipe: Recipe) -> None:
 
 def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
     """The numbering of ``DATASET.train``, if it is a folder of classes that is there."""
-    node = section.train
-    if node is None or node.get("format") != _FOLDERS:
-        return None
-    root = Path(node["root"])
-    if not root.is_dir():
+    root = class_folders_root(section.train)
+    if root is None or not root.is_dir():
         return None
     names, in_file = class_names_of(root), stated_class_names(root)
     source = f"DATASET.train ({root if in_file is None else in_file[1]})"
@@ -142,10 +139,9 @@ def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
 def _of_any_folder(section: DatasetSection) -> ClassNumbering | None:
     """The numbering of the first split that is a folder of classes and is there."""
     for split in SPLITS:
-        node = getattr(section, split)
-        if node is None or node.get("format") != _FOLDERS:
+        root = class_folders_root(section.of(split))
+        if root is None:
             continue
-        root = Path(node["root"])
         if root.is_dir():
             return ClassNumbering(class_names_of(root), f"DATASET.{split} ({root})")
         logger.warning("class names are not known: %s: no such folder of videos", root)
@@ -181,6 +177,6 @@ def _stated(section: DatasetSection) -> ClassNumbering | None:
         raise DataError(f"{_STATED}: {value[:100]} cannot be read: {error}") from None
     names = [line.strip() for line in lines if line.strip()]
     numbered = [name.split(maxsplit=1) for name in names]
-    if all(first[0] == str(place) for place, first in enumerate(numbered)) and names:
+    if all(first[0] == str(index) for index, first in enumerate(numbered)) and names:
         names = [rest[-1].strip() if len(rest) > 1 else "" for rest in numbered]
     return ClassNumbering([same_form(name) for name in names], value)

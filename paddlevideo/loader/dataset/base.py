@@ -7,10 +7,10 @@
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
@@ -97,17 +97,22 @@ class ClipDataset:
         self.num_retries = num_retries
         self._bad_samples = BadSampleLog(context.bad_samples_path)
 
+    @classmethod
+    def class_folders(cls, node: Mapping[str, Any]) -> Path | None:
+        """The folder of class folders that a checked node names; None: labels are listed."""
+        return None
+
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, place: tuple[int, int]) -> Sample:
-        """Return the processed sample ``index`` of ``epoch``; ``place`` is (epoch, index).
+    def __getitem__(self, position: tuple[int, int]) -> Sample:
+        """Return the processed sample ``index`` of ``epoch``; ``position`` is (epoch, index).
 
         Raises:
             DataError: it cannot be read; in training, neither it nor any of the ``num_retries``
                 samples tried in its place.
         """
-        epoch, index = place
+        epoch, index = position
         try:
             return self._read(epoch, index, attempt=0)
         except DataError as error:
@@ -148,11 +153,11 @@ class ClipDataset:
 
     def _sample(self, epoch: int, index: int, attempt: int) -> Sample:
         record = self.records[index]
-        place = (epoch, index, attempt) if attempt else (epoch, index)
+        position = (epoch, index, attempt) if attempt else (epoch, index)
         return Sample(
             path=record.path,
             label=record.label,
-            rng=generator(self.context.seed, Stream.SAMPLE, *place),
+            rng=generator(self.context.seed, Stream.SAMPLE, *position),
             training=self.context.pipeline.training,
             where=record.where,
             index=index,
@@ -165,7 +170,7 @@ class ClipDataset:
         return self.context.pipeline(self._sample(epoch, index, attempt))
 
     def _replace(self, epoch: int, index: int, failure: DataError) -> Sample:
-        """Read another sample in place of ``index``; which one depends on the place alone."""
+        """Read another sample in place of ``index``; which one depends on its position alone."""
         tried = 1
         for attempt in range(1, self.num_retries + 1):
             choice = generator(self.context.seed, Stream.SAMPLE, epoch, index, attempt, 1)

@@ -54,6 +54,15 @@ def check_dataset(node: Mapping[str, Any], where: str = "DATASET") -> None:
     DATASETS.check(_registry_node(node, where), where, (_CONTEXT,))
 
 
+def class_folders_root(node: Mapping[str, Any] | None) -> Path | None:
+    """The folder whose class folders a checked node numbers; None of another kind of data set."""
+    if node is None:
+        return None
+    data_set: Any = DATASETS.get(node["format"])  # held against `ClipDataset` as it registered
+    root: Path | None = data_set.class_folders(node)
+    return root
+
+
 def _registry_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
     """Rename ``format`` to the registry's ``name``."""
     if not isinstance(node, Mapping) or not isinstance(node.get("format"), str):

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.class_folders import (
@@ -39,6 +40,11 @@ class FolderDataset(ClipDataset):
         DataError: no such folder, no videos, a class folder that is no known class, or a
             ``classes.txt`` that numbers the classes in another way.
     """
+
+    @classmethod
+    def class_folders(cls, node: Mapping[str, Any]) -> Path | None:
+        """The root."""
+        return Path(node["root"])
 
     def __init__(
         self,
