@@ -32,8 +32,7 @@ import paddle
 
 from paddlevideo.loader.batches import BatchReader
 from paddlevideo.loader.index_sampler import IndexSampler
-from paddlevideo.utils import errors
-from paddlevideo.utils.errors import DataError, PaddleVideoError
+from paddlevideo.utils.errors import ConfigError, DataError, PaddleVideoError, WeightsError
 from paddlevideo.utils.processes import GRACE_SECONDS, end_process
 
 logger = logging.getLogger(__name__)
@@ -42,6 +41,8 @@ _BATCHES_AHEAD = 2
 _PARENT_CHECK_SECONDS = 1.0
 _ALIGNMENT = 64
 _SLACK_BYTES = 4096
+# What a worker's error is raised as again; another one of ours as a DataError.
+_ERRORS = {error.__name__: error for error in (ConfigError, DataError, WeightsError)}
 
 
 @dataclass(frozen=True)
@@ -231,7 +232,7 @@ def _answer(
 def _raise(content: str) -> NoReturn:
     error = json.loads(content)
     if error["class"]:
-        raise getattr(errors, error["class"], DataError)(error["message"])
+        raise _ERRORS.get(error["class"], DataError)(error["message"])
     raise RuntimeError(f"in a worker process of the data loader:\n{error['message']}")
 
 

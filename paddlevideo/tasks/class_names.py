@@ -9,7 +9,6 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.loader.dataset.build import class_folders_root
 from paddlevideo.loader.dataset.class_folders import (
@@ -38,7 +37,7 @@ class ClassNumbering:
     source: str
 
 
-def class_numbering(recipe: Recipe, weights: Any = None) -> ClassNumbering | None:
+def class_numbering(recipe: Recipe, weights: object = None) -> ClassNumbering | None:
     """What numbers the class folders of every split; None where nothing says it.
 
     Args:
@@ -61,7 +60,7 @@ def class_numbering(recipe: Recipe, weights: Any = None) -> ClassNumbering | Non
     return found
 
 
-def numbering_of_split(recipe: Recipe, split: str, weights: Any = None) -> ClassNumbering | None:
+def numbering_of_split(recipe: Recipe, split: str, weights: object = None) -> ClassNumbering | None:
     """What numbers the class folders of ``split``; None for another kind of data set.
 
     Raises:
@@ -82,7 +81,7 @@ def numbering_of_split(recipe: Recipe, split: str, weights: Any = None) -> Class
     return found
 
 
-def class_names(recipe: Recipe, num_classes: int, weights: Any = None) -> list[str] | None:
+def class_names(recipe: Recipe, num_classes: int, weights: object = None) -> list[str] | None:
     """Names of the classes for people: ``DATASET.class_names``, or those of the class folders.
 
     Raises:
@@ -148,7 +147,7 @@ def _of_any_folder(section: DatasetSection) -> ClassNumbering | None:
     return None
 
 
-def _recorded(weights: Any) -> ClassNumbering | None:
+def _recorded(weights: object) -> ClassNumbering | None:
     """The record that a run left beside its weights."""
     if not isinstance(weights, (str, Path)):
         return None

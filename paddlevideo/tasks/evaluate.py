@@ -2,11 +2,10 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import paddle
-from paddle import nn
+from paddle import Tensor, nn
 
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import Metric
@@ -14,7 +13,7 @@ from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
-OnBatch = Callable[[np.ndarray, Mapping[str, Any]], None]
+OnBatch = Callable[[np.ndarray, Mapping[str, Tensor]], None]
 
 
 def evaluate(

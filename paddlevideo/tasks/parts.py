@@ -5,12 +5,12 @@ in the process.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import paddle
 import pydantic
 from paddle import Tensor, nn
+from paddle.optimizer import Optimizer
 
 from paddlevideo.tasks.stateful import State, Stateful, arrays_of, checked_state
 from paddlevideo.utils.damage import damage_of, shown
@@ -41,7 +41,7 @@ class ModelPart(Stateful):
 class OptimizerPart(Stateful):
     """Accumulators of an optimizer, ``{parameter/accumulator: array}``, and its class."""
 
-    def __init__(self, optimizer: Any, model: nn.Layer) -> None:
+    def __init__(self, optimizer: Optimizer, model: nn.Layer) -> None:
         self.optimizer = optimizer
         self.model = model
 
@@ -127,7 +127,7 @@ class RunPart(Stateful):
         self.check_state(state, source)
 
 
-def optimizer_arrays(optimizer: Any, model: nn.Layer) -> dict[str, np.ndarray]:
+def optimizer_arrays(optimizer: Optimizer, model: nn.Layer) -> dict[str, np.ndarray]:
     """The optimizer's accumulators as ``{parameter/accumulator: array}``, structural names."""
     structural = {parameter.name: name for name, parameter in model.named_parameters()}
     arrays = {}

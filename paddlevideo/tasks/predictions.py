@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paddle import Tensor
 
 from paddlevideo.metrics.confusion import UNREADABLE, ConfusionMatrix, confusion_matrix
 from paddlevideo.metrics.confusion_picture import draw_confusion
@@ -68,7 +69,7 @@ class PredictionCollector:
         shape = (num_samples, self._FIRST + 2 * self._num_kept)
         self._rows: np.ndarray = np.zeros(shape, np.float64)
 
-    def __call__(self, logits_BN: np.ndarray, batch: Mapping[str, Any]) -> None:
+    def __call__(self, logits_BN: np.ndarray, batch: Mapping[str, Tensor]) -> None:
         """Add one batch."""
         scores_BN = _softmax(logits_BN)
         top_BK = np.argsort(-scores_BN, axis=1, kind="stable")[:, : self._num_kept]

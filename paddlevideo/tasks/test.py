@@ -1,7 +1,6 @@
 """Test: every listed video counts."""
 
 import logging
-from typing import Any
 
 from paddle import nn
 
@@ -21,7 +20,7 @@ from paddlevideo.tasks.run_folder import MetricsLog, make_run_folder, save_test_
 logger = logging.getLogger(__name__)
 
 
-def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str, float]:
+def test_model(recipe: Recipe, model: nn.Layer, weights: object = None) -> dict[str, float]:
     """Evaluate ``model`` on the ``test`` split; log and return the result.
 
     What it answers for every video and class is left in the run's folder (`predictions`).

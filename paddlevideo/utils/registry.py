@@ -14,6 +14,8 @@ import pydantic
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
 
+Node = Mapping[str, Any]
+
 Component = TypeVar("Component")
 Registrable = TypeVar("Registrable", bound=Callable[..., Any])
 
@@ -76,9 +78,7 @@ class Registry(Generic[Component]):
             raise ConfigError(f'{at}unknown {self.kind} "{str(name)[:100]}"; {hint}')
         return self._components[name]
 
-    def check(
-        self, node: Mapping[str, Any], where: str, context: Collection[str] = ()
-    ) -> dict[str, Any]:
+    def check(self, node: Node, where: str, context: Collection[str] = ()) -> dict[str, Any]:
         """Check the node's name and arguments without building; return the converted arguments.
 
         Args:
@@ -97,7 +97,7 @@ class Registry(Generic[Component]):
         arguments = {key: value for key, value in node.items() if key != "name"}
         return bind_arguments(component, arguments, where, {*context, WHERE})
 
-    def build(self, node: Mapping[str, Any], where: str, **context: Any) -> Component:
+    def build(self, node: Node, where: str, **context: Any) -> Component:
         """Build the component that ``node`` describes.
 
         ``context`` is what the program adds; a component gets those of them (and ``where``)

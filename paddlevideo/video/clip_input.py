@@ -1,12 +1,12 @@
 """`ClipInput`: makes a clip of an open video, by a sampler and a list of transforms."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.utils.registry import Node
 from paddlevideo.video.description import transform_nodes
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
 
@@ -31,7 +31,7 @@ class ClipInput:
             cannot work; the message names the YAML path.
     """
 
-    def __init__(self, node: Mapping[str, Any], where: str) -> None:
+    def __init__(self, node: Node, where: str) -> None:
         self.sampler = SAMPLERS.build(node["sample"], f"{where}.sample")
         self.transforms: list[Transform] = []
         self.num_frames = self.sampler.num_frames

@@ -24,6 +24,7 @@ from typing import Any
 from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.config import unknown_key
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.registry import Node
 
 _INPUT_KEYS = ("sample", "transform")
 _SEVERAL = ("inputs", "views")  # the second is the older word
@@ -52,7 +53,7 @@ def check_keys(description: Any, where: str) -> None:
         _check_mapping(node, f"{where}.{key}.{name}", _INPUT_KEYS, required=["sample"])
 
 
-def _key_of_inputs(description: Mapping[str, Any]) -> str | None:
+def _key_of_inputs(description: Node) -> str | None:
     """The key under which several inputs are listed; None where there is one."""
     return next((key for key in _SEVERAL if description.get(key) is not None), None)
 
@@ -68,7 +69,7 @@ def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequenc
             raise ConfigError(f'{where}: "{key}" is missing')
 
 
-def described_inputs(description: Mapping[str, Any], where: str) -> dict[str, tuple[Any, str]]:
+def described_inputs(description: Node, where: str) -> dict[str, tuple[Any, str]]:
     """Return ``{clip name: (node, YAML path)}`` of a description whose keys were checked.
 
     The node holds ``sample`` and ``transform``: it is the description itself without ``inputs``.
@@ -80,7 +81,7 @@ def described_inputs(description: Mapping[str, Any], where: str) -> dict[str, tu
     return {clip_name(name): (node, f"{where}.{key}.{name}") for name, node in nodes}
 
 
-def transform_nodes(description: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], str]]:
+def transform_nodes(description: Node, where: str) -> list[tuple[dict[str, Any], str]]:
     """Return each transform as a node ``{name: ..., argument: ...}`` with its YAML path."""
     entries = description.get("transform")
     entries = [] if entries is None else entries
@@ -101,7 +102,7 @@ def _node(entry: Any, where: str) -> tuple[dict[str, Any], str]:
     return {**(arguments or {}), "name": str(name)}, at
 
 
-def plain_copy(description: Mapping[str, Any]) -> dict[str, Any]:
+def plain_copy(description: Node) -> dict[str, Any]:
     """Return the description as nested plain dicts and lists, independent of the original."""
 
     def plain(value: Any) -> Any:
@@ -114,7 +115,7 @@ def plain_copy(description: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plain(description[key]) for key in _KEYS if key in description}
 
 
-def for_video_files(description: Mapping[str, Any]) -> dict[str, Any]:
+def for_video_files(description: Node) -> dict[str, Any]:
     """Return the description for video files: a FrameDecoder becomes a VideoDecoder.
 
     Prediction takes video files also where training read folders of frames. The backend is cv2,

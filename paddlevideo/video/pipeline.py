@@ -1,12 +1,12 @@
 """The pipeline: decode, sample, transform, from one description, for every use of a clip."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.utils.registry import Node
 from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.decoders.base import DECODERS, FrameSource
 from paddlevideo.video.description import (
@@ -39,9 +39,7 @@ class Pipeline:
             that cannot work; the message names the YAML path.
     """
 
-    def __init__(
-        self, description: Mapping[str, Any], where: str = "PIPELINE", training: bool = False
-    ) -> None:
+    def __init__(self, description: Node, where: str = "PIPELINE", training: bool = False) -> None:
         check_keys(description, where)
         self.description = plain_copy(description)
         self.training = training
@@ -70,7 +68,7 @@ class Pipeline:
         return next(iter(self.inputs))
 
     @staticmethod
-    def check(description: Mapping[str, Any], where: str = "PIPELINE") -> None:
+    def check(description: Node, where: str = "PIPELINE") -> None:
         """Check names, arguments and the order of the steps; no file is touched.
 
         Raises:

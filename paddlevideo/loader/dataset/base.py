@@ -7,15 +7,15 @@
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.utils.randomness import Stream, generator
-from paddlevideo.utils.registry import Registry
+from paddlevideo.utils.registry import Node, Registry
 from paddlevideo.video.decoders.base import Kind
 from paddlevideo.video.pipeline import Pipeline
 from paddlevideo.video.sample import Record, Sample
@@ -98,7 +98,7 @@ class ClipDataset:
         self._bad_samples = BadSampleLog(context.bad_samples_path)
 
     @classmethod
-    def class_folders(cls, node: Mapping[str, Any]) -> Path | None:
+    def class_folders(cls, node: Node) -> Path | None:
         """The folder of class folders that a checked node names; None: labels are listed."""
         return None
 

@@ -4,7 +4,6 @@ import logging
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.class_folders import (
@@ -15,6 +14,7 @@ from paddlevideo.loader.dataset.class_folders import (
     stated_class_names,
 )
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.registry import Node
 from paddlevideo.video.sample import Record
 from paddlevideo.video.video_files import VIDEO_EXTENSIONS, files_under, is_hidden
 
@@ -42,7 +42,7 @@ class FolderDataset(ClipDataset):
     """
 
     @classmethod
-    def class_folders(cls, node: Mapping[str, Any]) -> Path | None:
+    def class_folders(cls, node: Node) -> Path | None:
         """The root."""
         return Path(node["root"])
 
