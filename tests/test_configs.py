@@ -73,7 +73,7 @@ def check_clips(pipeline, model):
     frames = np.random.default_rng(0).integers(0, 256, (2, 240, 320, 3)).astype(np.uint8)
     clips = []
     for name, spec in model.input_specs().items():
-        view = pipeline.views[name]
+        view = pipeline.inputs[name]
         clips.append(view.transform(frames))
         assert clips[-1].dtype == view.output_dtype == spec.dtype
         assert clips[-1].shape == (2, 3, *view.output_size)
@@ -128,14 +128,14 @@ def test_its_pipeline_gives_the_native_clip(published):
     for name, spec in model.input_specs().items():
         variant = name.partition("_")[2] or letter
         for pipeline in others:
-            view = pipeline.views[name]
+            view = pipeline.inputs[name]
             # TensorFlow's own evaluation of A5 stream took 115 frames: its memory was short.
             num_frames = 115 if stem == "movinet_a5_stream_k600" else spec.num_frames
             assert view.num_frames == num_frames
             assert view.output_size == (spec.height, spec.width)
             assert (view.sampler.stride, view.sampler.stride_fps) == (spec.stride_frames, 25)
             assert view.transforms[0].short_size == SPECS[variant.upper()].short_side
-        view = train.views[name]
+        view = train.inputs[name]
         assert view.num_frames == TRAINED_FRAMES.get(variant, spec.num_frames)
         assert view.output_size == (spec.height, spec.width)
         assert (view.sampler.stride, view.sampler.stride_fps) == (spec.stride_frames, 25)
@@ -165,7 +165,7 @@ def test_the_configs_are_there():
 )
 def test_a_stream_is_exported_at_the_rate_of_training(path):
     """Of every causal model: stated by the samplers of training and test alike."""
-    train, *others = (pipeline.view.sampler for pipeline in pipelines(open_recipe(path)))
+    train, *others = (pipeline.input.sampler for pipeline in pipelines(open_recipe(path)))
     lowest, highest = train.trained_rates
     assert all(lowest <= sampler.frame_rate <= highest for sampler in others)
 
@@ -182,7 +182,7 @@ HANDWASH7 = ROOT / "configs/recognition/movinet/movinet_a0_stream_handwash7.yaml
 
 def test_handwash7_is_tested_on_the_frames_that_a_stream_takes():
     """So accuracy on clips and on streams of the same files is one figure, not two."""
-    test = Pipeline(open_recipe(HANDWASH7).PIPELINE.test, training=False).views["clip"]
+    test = Pipeline(open_recipe(HANDWASH7).PIPELINE.test, training=False).inputs["clip"]
     rng = np.random.default_rng(0)
     of_clip = test.sampler.indices(64, rng, False, "video", np.arange(64) / 30)
     clock = FrameClock(test.sampler.stride_fps / test.sampler.stride)

@@ -31,7 +31,7 @@ def summary(folder: Path) -> list[tuple[str, str]]:
     if valid:
         best = valid[0]
         for line in valid[1:]:
-            if metric.is_better(line[metric.headline], best[metric.headline]):
+            if metric.is_better(line, best):
                 best = line
         value = best[metric.headline]
         text = f"{metric.headline} {value:.4f} (best, epoch {best['epoch']})"

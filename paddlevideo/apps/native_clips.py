@@ -52,7 +52,7 @@ def native_clips(spec: InputSpec, paths: Sequence[Path]) -> Iterator[Tensor]:
     num_read = 0
     for path in track(paths, len(paths), "clips"):
         try:
-            clip_TCHW = pipeline.load_views(str(path))[CLIP]
+            clip_TCHW = pipeline.load_clips(str(path))[CLIP]
         except DataError as error:
             logger.warning("left out: %s", error)
             continue

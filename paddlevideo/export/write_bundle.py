@@ -30,7 +30,7 @@ from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import made_folder
 from paddlevideo.utils.ranges import check_file_name
-from paddlevideo.video import ClipView, Pipeline
+from paddlevideo.video import ClipInput, Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -85,12 +85,12 @@ def export_model(
 ) -> Bundle:
     """Write ``model`` as a bundle that takes clips [B, T, 3, H, W], and frames if it is causal.
 
-    A model of several views takes a clip for each, ``clip_<view>``.
+    A model of several inputs takes a clip for each, ``clip_<input>``.
 
     Args:
         model: a recognizer with its weights.
         pipeline: description of the pipeline for single video files; it fixes T, H and W, and has
-            a view for each of the model's inputs.
+            an input for each of the model's inputs.
         folder: made if missing; an older bundle of the same name in it is replaced.
         name: of the files, ``<name>.json`` and ``<name>.pdiparams``; ``<name>_step`` of the
             program of one frame.
@@ -107,8 +107,8 @@ def export_model(
     """
     check_file_name(name, "the name of the bundle's files")
     folder, options = Path(folder), options or ExportOptions()
-    views = Pipeline(pipeline, "INFERENCE").views
-    inputs = _inputs(model, views, options.batch_size or _ANY)
+    clip_inputs = Pipeline(pipeline, "INFERENCE").inputs
+    inputs = _inputs(model, clip_inputs, options.batch_size or _ANY)
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")
     exporters = {name: exporter(name) for name in (_FIRST_FORMAT, *options.formats)}
@@ -117,7 +117,7 @@ def export_model(
     network = _step_network(model, inputs, options.mode)
     frame_rate = _SOURCE_FPS
     if network is not None:
-        frame_rate = _frame_rate(model, views[CLIP], training, options)
+        frame_rate = _frame_rate(model, clip_inputs[CLIP], training, options)
     elif options.frame_rate is not None:
         raise ConfigError("--frame_rate is that of a stream, but only a clip program is exported")
     try:
@@ -213,48 +213,55 @@ def _logits(model: Recognizer, batch: int) -> TensorSpec:
 
 
 def _frame_rate(
-    model: Recognizer, view: ClipView, training: Mapping[str, Any] | None, options: ExportOptions
+    model: Recognizer,
+    clip_input: ClipInput,
+    training: Mapping[str, Any] | None,
+    options: ExportOptions,
 ) -> float:
     """Frames a second of the stream; see `stream_frame_rate`."""
     trained = None
     if training is not None:
-        trained = Pipeline(training, "PIPELINE.train").views.get(CLIP)
+        trained = Pipeline(training, "PIPELINE.train").inputs.get(CLIP)
     sources = RateSources(
         stated=options.frame_rate,
-        inference=view.sampler,
+        inference=clip_input.sampler,
         training=None if trained is None else trained.sampler,
         native=_SOURCE_FPS / model.input_specs()[CLIP].stride_frames,
     )
     return stream_frame_rate(sources)
 
 
-def _inputs(model: Recognizer, views: Mapping[str, ClipView], batch: int) -> tuple[TensorSpec, ...]:
+def _inputs(
+    model: Recognizer, clip_inputs: Mapping[str, ClipInput], batch: int
+) -> tuple[TensorSpec, ...]:
     """What the program takes, in the order of the model's `forward`."""
     wanted = model.input_specs()
-    if set(wanted) != set(views):
+    if set(wanted) != set(clip_inputs):
         raise ConfigError(
-            f"INFERENCE: the pipeline gives {', '.join(views)}, the model takes "
-            f"{', '.join(wanted)}; clip_<view> is made by a view of that name"
+            f"INFERENCE: the pipeline gives {', '.join(clip_inputs)}, the model takes "
+            f"{', '.join(wanted)}; clip_<input> is made by an input of that name"
         )
-    return tuple(_input(name, views[name], spec.dtype, batch) for name, spec in wanted.items())
+    return tuple(
+        _input(name, clip_inputs[name], spec.dtype, batch) for name, spec in wanted.items()
+    )
 
 
-def _input(name: str, view: ClipView, dtype: str, batch: int) -> TensorSpec:
+def _input(name: str, clip_input: ClipInput, dtype: str, batch: int) -> TensorSpec:
     where = "INFERENCE" if name == CLIP else f"INFERENCE ({name})"
-    height, width = view.output_size
+    height, width = clip_input.output_size
     if height is None or width is None:
         raise ConfigError(
             f"{where}: the pipeline's clips have no fixed size; end it with a step that fixes "
             "it, such as CenterCrop"
         )
-    if view.output_layout != "TCHW":
+    if clip_input.output_layout != "TCHW":
         raise ConfigError(
-            f"{where}: the pipeline gives {view.output_layout} clips, the model takes TCHW; "
+            f"{where}: the pipeline gives {clip_input.output_layout} clips, the model takes TCHW; "
             "add the step Image2Array"
         )
-    if view.output_dtype != dtype:
+    if clip_input.output_dtype != dtype:
         raise ConfigError(
-            f"{where}: the pipeline gives {view.output_dtype}, the model takes {dtype}; "
+            f"{where}: the pipeline gives {clip_input.output_dtype}, the model takes {dtype}; "
             "values are scaled either by MODEL.scaling or by a Normalization step"
         )
-    return TensorSpec(name, (batch, view.num_frames, 3, height, width), dtype, "BTCHW")
+    return TensorSpec(name, (batch, clip_input.num_frames, 3, height, width), dtype, "BTCHW")

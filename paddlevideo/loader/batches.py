@@ -3,7 +3,7 @@
 A batch is a dict of arrays:
 
 - ``clip`` [B, T, C, H, W] in the pipeline's layout and dtype (uint8 stays uint8); of a pipeline
-  with several views, ``clip_<view>`` for each;
+  with several inputs, ``clip_<input>`` for each;
 - ``label`` int64 [B];
 - ``index`` int64 [B]: number of each sample in its data set;
 - ``readable`` bool [B]: False where the clip is only zeros and the answer counts as wrong;
@@ -18,7 +18,7 @@ import numpy as np
 
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video.clip_input import ClipView
+from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.sample import Sample
 
 logger = logging.getLogger(__name__)
@@ -39,17 +39,17 @@ class BatchReader:
         self.dataset = dataset
         self.on_unreadable = on_unreadable
 
-    def __getitem__(self, place: tuple[int, list[int]]) -> dict[str, np.ndarray]:
-        """Return the batch; ``place`` is (epoch, indices).
+    def __getitem__(self, position: tuple[int, list[int]]) -> dict[str, np.ndarray]:
+        """Return the batch; ``position`` is (epoch, indices).
 
         Raises:
             DataError: a sample cannot be read, or the clips differ in shape.
         """
-        epoch, indices = place
+        epoch, indices = position
         samples = [self._read(epoch, index) for index in indices]
-        views = self.dataset.context.pipeline.views
+        inputs = self.dataset.context.pipeline.inputs
         return {
-            **{name: _stack(name, view, samples) for name, view in views.items()},
+            **{name: _stack(name, clip_input, samples) for name, clip_input in inputs.items()},
             "label": np.array([sample.label for sample in samples], np.int64),
             "index": np.array([sample.index for sample in samples], np.int64),
             "readable": np.array([sample.readable for sample in samples], np.bool_),
@@ -69,10 +69,10 @@ class BatchReader:
             return self.dataset.unreadable(epoch, index)
 
 
-def _stack(name: str, view: ClipView, samples: list[Sample]) -> np.ndarray:
+def _stack(name: str, clip_input: ClipInput, samples: list[Sample]) -> np.ndarray:
     """The clips ``name`` of all samples; zeros for one that could not be read."""
     first: Sample | None = None
-    shape = view.clip_shape()  # of a batch in which nothing is readable
+    shape = clip_input.clip_shape()  # of a batch in which nothing is readable
     for sample in samples:
         if name not in sample.clips:
             continue
@@ -82,11 +82,11 @@ def _stack(name: str, view: ClipView, samples: list[Sample]) -> np.ndarray:
         elif found != shape:
             raise DataError(
                 f"clips of one batch differ in shape: {first.path} gives {list(shape)}, "
-                f"{sample.path} gives {list(found)} ({view.output_layout}). "
+                f"{sample.path} gives {list(found)} ({clip_input.output_layout}). "
                 "List a CenterCrop or Resize in this PIPELINE, or use a batch size of 1"
             )
-    clips: np.ndarray = np.zeros((len(samples), *shape), view.output_dtype)
-    for place, sample in enumerate(samples):
+    clips: np.ndarray = np.zeros((len(samples), *shape), clip_input.output_dtype)
+    for position, sample in enumerate(samples):
         if name in sample.clips:
-            clips[place] = sample.clips[name]
+            clips[position] = sample.clips[name]
     return clips

@@ -71,15 +71,15 @@ class ClipLoader:
         """Samples of the data set, over all ranks."""
         return len(self.dataset)
 
-    def epoch(self, epoch: int, start_step: int = 0) -> Iterator[dict[str, paddle.Tensor]]:
-        """Yield the batches of one epoch, from batch ``start_step`` on (to resume inside it).
+    def epoch(self, epoch: int) -> Iterator[dict[str, paddle.Tensor]]:
+        """Yield the batches of one epoch.
 
         Leaving the loop early ends the worker processes.
 
         Raises:
             DataError: a sample cannot be read, clips differ in shape, or a worker died.
         """
-        yield from self._read(Plan(self.index_sampler, epoch, epoch + 1, start_step))
+        yield from self._read(Plan(self.index_sampler, epoch, epoch + 1))
 
     def epochs(
         self, first: int, last: int, start_step: int = 0
@@ -97,6 +97,6 @@ class ClipLoader:
         if self.num_workers and workers_are_possible():
             yield from read_with_workers(self._reader, plan, self.num_workers)
             return
-        for place in plan:
-            batch = self._reader[place]
+        for position in plan:
+            batch = self._reader[position]
             yield {name: paddle.to_tensor(array) for name, array in batch.items()}

@@ -32,8 +32,7 @@ import paddle
 
 from paddlevideo.loader.batches import BatchReader
 from paddlevideo.loader.index_sampler import IndexSampler
-from paddlevideo.utils import errors
-from paddlevideo.utils.errors import DataError, PaddleVideoError
+from paddlevideo.utils.errors import ConfigError, DataError, PaddleVideoError, WeightsError
 from paddlevideo.utils.processes import GRACE_SECONDS, end_process
 
 logger = logging.getLogger(__name__)
@@ -42,6 +41,8 @@ _BATCHES_AHEAD = 2
 _PARENT_CHECK_SECONDS = 1.0
 _ALIGNMENT = 64
 _SLACK_BYTES = 4096
+# What a worker's error is raised as again; another one of ours as a DataError.
+_ERRORS = {error.__name__: error for error in (ConfigError, DataError, WeightsError)}
 
 
 @dataclass(frozen=True)
@@ -84,15 +85,15 @@ def read_with_workers(
             stack.enter_context(contextlib.closing(_Worker(reader, slot_bytes)))
             for _ in range(min(num_workers, len(plan)))
         ]
-        places = iter(plan)
+        positions = iter(plan)
         under_way: deque[_Worker] = deque()
-        for worker, place in zip(workers * _BATCHES_AHEAD, places, strict=False):
-            worker.ask(place)
+        for worker, position in zip(workers * _BATCHES_AHEAD, positions, strict=False):
+            worker.ask(position)
             under_way.append(worker)
         while under_way:
             worker = under_way.popleft()
             batch = worker.answer()
-            for following in itertools.islice(places, 1):
+            for following in itertools.islice(positions, 1):
                 worker.ask(following)
                 under_way.append(worker)
             yield batch
@@ -113,12 +114,12 @@ class _Worker:
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
-    def ask(self, place: tuple[int, list[int]]) -> None:
+    def ask(self, position: tuple[int, list[int]]) -> None:
         """Have the process read the batch (epoch, indices) into a free slot."""
         slot = self._free.popleft()
         self._filled.append(slot)
         try:
-            self._pipe.send((slot, place))
+            self._pipe.send((slot, position))
         except OSError:
             self._died()
 
@@ -172,10 +173,10 @@ class _InSlot:
 
 def _slot_bytes(reader: BatchReader, plan: Plan) -> int:
     """Bytes for one batch; a larger one, of videos of unknown size, goes through the pipe."""
-    views = reader.dataset.context.pipeline.views.values()
+    inputs = reader.dataset.context.pipeline.inputs.values()
     clip_bytes = sum(
-        int(np.prod(view.clip_shape())) * np.dtype(view.output_dtype).itemsize + _ALIGNMENT
-        for view in views
+        int(np.prod(each.clip_shape())) * np.dtype(each.output_dtype).itemsize + _ALIGNMENT
+        for each in inputs
     )
     return plan.sampler.batch_size * clip_bytes + _SLACK_BYTES
 
@@ -212,13 +213,15 @@ def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None
     threading.Thread(target=_exit_after_parent, daemon=True).start()
     with contextlib.suppress(EOFError, OSError):  # the trainer has gone
         while True:
-            slot, place = pipe.recv()
-            pipe.send(_answer(reader, place, slots[slot]))
+            slot, position = pipe.recv()
+            pipe.send(_answer(reader, position, slots[slot]))
 
 
-def _answer(reader: BatchReader, place: tuple[int, list[int]], slot: mmap.mmap) -> dict[str, Any]:
+def _answer(
+    reader: BatchReader, position: tuple[int, list[int]], slot: mmap.mmap
+) -> dict[str, Any]:
     try:
-        return _into_slot(reader[place], slot)
+        return _into_slot(reader[position], slot)
     except PaddleVideoError as error:
         content = {"class": type(error).__name__, "message": str(error)}
     except Exception:  # noqa: BLE001 - a defect of ours; raised again in the main process
@@ -229,7 +232,7 @@ def _answer(reader: BatchReader, place: tuple[int, list[int]], slot: mmap.mmap) 
 def _raise(content: str) -> NoReturn:
     error = json.loads(content)
     if error["class"]:
-        raise getattr(errors, error["class"], DataError)(error["message"])
+        raise _ERRORS.get(error["class"], DataError)(error["message"])
     raise RuntimeError(f"in a worker process of the data loader:\n{error['message']}")
 
 

@@ -7,7 +7,8 @@ from paddlevideo.metrics.confusion import (
     ConfusionMatrix,
     confusion_matrix,
 )
-from paddlevideo.metrics.top_k import METRICS, TopKAccuracy
+from paddlevideo.metrics.metric import METRICS, Metric
+from paddlevideo.metrics.top_k import TopKAccuracy
 
 __all__ = [
     "METRICS",
@@ -15,6 +16,7 @@ __all__ = [
     "ClassFigures",
     "Confusion",
     "ConfusionMatrix",
+    "Metric",
     "TopKAccuracy",
     "confusion_matrix",
 ]

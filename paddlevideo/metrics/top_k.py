@@ -1,21 +1,18 @@
 """Top-k accuracy and mean cross entropy as sums over samples."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import paddle
 from paddle import Tensor
 
+from paddlevideo.metrics.metric import METRICS, Metric
 from paddlevideo.modeling.distributed import all_reduce_sum
 from paddlevideo.utils.errors import ArgumentError, ConfigError
-from paddlevideo.utils.registry import Registry
-
-METRICS: Registry[Any] = Registry("metric")
 
 
 @METRICS.register_as("TopKAccuracy", "CenterCropMetric")
-class TopKAccuracy:
+class TopKAccuracy(Metric):
     """Share of samples whose label is among the k largest logits.
 
     ``loss`` is the mean cross entropy of the readable samples. All are sums over samples, so
@@ -25,11 +22,7 @@ class TopKAccuracy:
     every readable sample.
 
     Args:
-        topk: the values of k.
-
-    Attributes:
-        headline: the key of the result by which models are compared, more being better: that of
-            the smallest k.
+        topk: the values of k; the smallest is the headline.
     """
 
     def __init__(self, topk: tuple[int, ...] = (1, 5)) -> None:
@@ -38,13 +31,18 @@ class TopKAccuracy:
         if len(set(topk)) < len(topk):
             raise ArgumentError(f"topk is {topk}, which names a k twice")
         self.topk = topk
-        self.headline = f"top{min(topk)}"
         self.reset()
 
-    @staticmethod
-    def is_better(value: float, best: float) -> bool:
-        """Whether one headline value is better than another."""
-        return value > best
+    @property
+    def headline(self) -> str:
+        """``top<k>`` of the smallest k."""
+        return f"top{min(self.topk)}"
+
+    def is_better(self, result: Mapping[str, float], best: Mapping[str, float]) -> bool:
+        """By the headline; of two equal ones the lower loss decides: few videos tie often."""
+        if result[self.headline] == best.get(self.headline) and "loss" in best:
+            return result["loss"] < best["loss"]
+        return super().is_better(result, best)
 
     def check_classes(self, num_classes: int) -> None:
         """Raise `ConfigError` if the headline would count every answer as right."""
@@ -62,9 +60,13 @@ class TopKAccuracy:
         finite_B = paddle.isfinite(logits_BN).all(axis=1)
         return {f"top{k}": ((rank_B < k) & finite_B).astype("float32").sum() for k in self.topk}
 
-    def summary(self, result: Mapping[str, float]) -> str:
-        """The accuracies of `compute`, as PaddleVideo's last line of a test has them."""
-        return ", ".join(f"avg_acc{k}= {result[f'top{k}']:.5f}" for k in self.topk)
+    def summary(self, result: Mapping[str, float]) -> Sequence[str]:
+        """Return the accuracies, as PaddleVideo's last line of a test has them, and the counts."""
+        return [
+            ", ".join(f"avg_acc{k}= {result[f'top{k}']:.5f}" for k in self.topk),
+            f"{result['samples']} videos, {result['unreadable']} unreadable, "
+            f"loss {result['loss']:.5f}",
+        ]
 
     def reset(self) -> None:
         """Forget all samples."""
@@ -74,16 +76,9 @@ class TopKAccuracy:
         self._samples = 0
 
     def update(
-        self,
-        logits_BN: np.ndarray,
-        label_B: np.ndarray,
-        readable_B: np.ndarray | None = None,
+        self, logits_BN: np.ndarray, label_B: np.ndarray, readable_B: np.ndarray | None = None
     ) -> None:
-        """Add one batch.
-
-        Args:
-            readable_B: False where the sample could not be read.
-        """
+        """Add one batch; see `Metric`."""
         readable: np.ndarray = (
             np.ones(len(label_B), bool) if readable_B is None else readable_B.astype(bool)
         )
@@ -91,13 +86,13 @@ class TopKAccuracy:
         own = np.take_along_axis(logits_BN, labels[:, None], axis=1)
         rank = (logits_BN >= own).sum(axis=1) - 1
         finite = np.isfinite(logits_BN).all(axis=1)
-        for place, k in enumerate(self.topk):
-            self._correct[place] += ((rank < k) & finite & readable).sum()
+        for position, k in enumerate(self.topk):
+            self._correct[position] += ((rank < k) & finite & readable).sum()
         self._samples += len(labels)
         self._readable += int(readable.sum())
         self._loss += _cross_entropy(logits_BN, own[:, 0])[readable].sum()
 
-    def compute(self) -> dict[str, float]:
+    def result(self) -> dict[str, float]:
         """Return ``top1`` ..., ``loss``, ``samples`` and ``unreadable``, over all processes."""
         local = [*self._correct, self._loss, self._readable, self._samples]
         *correct, loss, readable, samples = all_reduce_sum(np.asarray(local, np.float64))

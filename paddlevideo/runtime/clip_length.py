@@ -10,13 +10,13 @@ def with_frames(pipeline: Mapping[str, Any], num_frames: int) -> dict[str, Any]:
     """Return the description of a pipeline whose clips have ``num_frames`` frames.
 
     Raises:
-        ConfigError: it has several views, or a sampler of which no argument is that number.
+        ConfigError: it has several inputs, or a sampler of which no argument is that number.
     """
     sample = pipeline.get("sample")
     if not isinstance(sample, Mapping):
         raise ConfigError(
-            "--frames: the pipeline has several views, each with frames of its own; change "
-            "INFERENCE.views.<view>.sample"
+            "--frames: the pipeline has several inputs, each with frames of its own; change "
+            "INFERENCE.inputs.<input>.sample"
         )
     if "num_frames" in sample:
         key = "num_frames"

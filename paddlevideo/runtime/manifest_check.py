@@ -21,7 +21,7 @@ from paddlevideo.runtime.manifest import (
 )
 from paddlevideo.utils.errors import BundleError, shown
 from paddlevideo.utils.limits import how_to_raise, limit
-from paddlevideo.video import ClipView
+from paddlevideo.video import ClipInput
 
 _NAME_BYTES = 255  # of a file name on common file systems
 _MOST_TENSORS = 10_000  # inputs or outputs of one program
@@ -66,42 +66,48 @@ def check_manifest(manifest: BundleManifest, where: str) -> None:
         )
 
 
-def check_pipeline(specs: Sequence[TensorSpec], views: Mapping[str, ClipView], where: str) -> None:
+def check_pipeline(
+    specs: Sequence[TensorSpec], clip_inputs: Mapping[str, ClipInput], where: str
+) -> None:
     """Check that a pipeline's clips are those that the manifest states; -1 and None are any.
 
     Raises:
         BundleError: another number of frames, size or dtype.
     """
     by_name = {spec.name: spec for spec in specs}
-    if len(views) == len(specs) == 1:  # a single input may have any name
-        by_name = dict(zip(views, specs, strict=True))
-    for name, view in views.items():
+    if len(clip_inputs) == len(specs) == 1:  # a single input may have any name
+        by_name = dict(zip(clip_inputs, specs, strict=True))
+    for name, clip_input in clip_inputs.items():
         spec = by_name.get(name)
         # Names are compared with the program's; no manifest speaks of the files of PaddleVideo.
         if spec is None or not spec.shape:
             continue
-        given = (view.num_frames, 3, *view.output_size)
+        given = (clip_input.num_frames, 3, *clip_input.output_size)
         stated = spec.shape[1:]
         fits = all(a in (b, _ANY) or b is None for a, b in zip(stated, given, strict=True))
-        if not fits or view.output_layout != "TCHW" or view.output_dtype != spec.dtype:
+        if not fits or clip_input.output_layout != "TCHW" or clip_input.output_dtype != spec.dtype:
             raise BundleError(
                 f"{where}: inputs: {name} is {list(stated)} {spec.dtype}, but the pipeline gives "
-                f"{list(given)} {view.output_dtype} {view.output_layout}; export the model again"
+                f"{list(given)} {clip_input.output_dtype} {clip_input.output_layout}; "
+                "export the model again"
             )
 
 
-def check_step_size(step: StepProgram, view: ClipView, where: str) -> None:
+def check_step_size(step: StepProgram, clip_input: ClipInput, where: str) -> None:
     """Check that the pipeline's frames are those of the step program.
 
     Raises:
         BundleError: another size or dtype.
     """
     frame = step.inputs[0]
-    fits = all(a == b or b is None for a, b in zip(frame.shape[2:], view.output_size, strict=True))
-    if not fits or view.output_dtype != frame.dtype:
+    fits = all(
+        a == b or b is None for a, b in zip(frame.shape[2:], clip_input.output_size, strict=True)
+    )
+    if not fits or clip_input.output_dtype != frame.dtype:
         raise BundleError(
             f"{where}: step: the frame is {list(frame.shape[2:])} {frame.dtype}, but the pipeline "
-            f"gives {list(view.output_size)} {view.output_dtype}; export the model again"
+            f"gives {list(clip_input.output_size)} {clip_input.output_dtype}; "
+            "export the model again"
         )
 
 

@@ -51,7 +51,7 @@ class VideoPredictor:
     """Classify video files.
 
     Args:
-        pipeline: makes a clip from a file, or a clip for each of several views.
+        pipeline: makes a clip from a file, or a clip for each of several inputs.
         engine: runs the network.
         input_names: the program's name of the input for each of the pipeline's clips.
         labels: names of the classes, where they are known.
@@ -94,7 +94,7 @@ class VideoPredictor:
         """Classify what the pipeline has made of the files ``names``.
 
         Args:
-            batch: clips [B, T, 3, H, W] by the pipeline's name, ``clip`` if it has one view.
+            batch: clips [B, T, 3, H, W] by the pipeline's name, ``clip`` if it has one input.
         """
         if top_k < 1:
             raise DataError(f"top_k is {top_k}, expected at least 1")
@@ -169,21 +169,21 @@ def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     manifest = bundle.manifest
     where = str(bundle.folder / MANIFEST_NAME)
     pipeline = Pipeline(manifest.pipeline, f"{where}: pipeline")
-    check_pipeline(manifest.inputs, pipeline.views, where)
+    check_pipeline(manifest.inputs, pipeline.inputs, where)
     if manifest.step is None:
         engine: Engine = open_engine(bundle.clip_files, options)
         streams = None
     else:
-        check_step_size(manifest.step, pipeline.view, where)
+        check_step_size(manifest.step, pipeline.input, where)
         engine = LazyClipEngine(bundle, options)
-        streams = StreamOpener(bundle, options, pipeline.view)
+        streams = StreamOpener(bundle, options, pipeline.input)
     names = _input_names(bundle, pipeline, engine)
     return VideoPredictor(pipeline, engine, names, manifest.labels, streams)
 
 
 def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str, str]:
     """The program's name of the input for each clip; a single input may have any name."""
-    clips, inputs = list(pipeline.views), engine.input_names
+    clips, inputs = list(pipeline.inputs), engine.input_names
     if len(clips) == len(inputs) == 1:
         return {clips[0]: inputs[0]}
     if set(clips) != set(inputs):

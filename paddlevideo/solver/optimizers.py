@@ -5,11 +5,12 @@ the decay term, s = rho * s + (1 - rho) * g^2, m = momentum * m + lr * g / sqrt(
 w = w - m; epsilon is inside the root.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import paddle
 from paddle import nn
+from paddle.nn.clip import ClipGradBase
 
 from paddlevideo.solver.weight_decay import (
     DecayAndClip,
@@ -19,6 +20,7 @@ from paddlevideo.solver.weight_decay import (
     parse_weight_decay,
 )
 from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.registry import bind_arguments
 
 _CLIPS = {
@@ -35,7 +37,7 @@ _BY_DEFAULT = WeightDecay("L2", 0.0)
 _OWN_KEYS = ("name", "learning_rate", "weight_decay", "grad_clip", "no_weight_decay_name")
 
 
-def check_optimizer(node: Mapping[str, Any], where: str) -> None:
+def check_optimizer(node: ReadNode, where: str) -> None:
     """Check names and arguments of an OPTIMIZER section without building."""
     optimizer_class = _optimizer_class(node, where)
     _plain_arguments(node, where)
@@ -55,7 +57,7 @@ def check_optimizer(node: Mapping[str, Any], where: str) -> None:
     _grad_clip(node.get("grad_clip"), f"{where}.grad_clip")
 
 
-def build_optimizer(node: Mapping[str, Any], model: nn.Layer, where: str) -> Any:
+def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optimizer.Optimizer:
     """Build the optimizer of ``model``'s trainable parameters; the caller sets its rate.
 
     Keys of the section: ``name`` (a class of ``paddle.optimizer``) and its own arguments,
@@ -89,7 +91,7 @@ def build_optimizer(node: Mapping[str, Any], model: nn.Layer, where: str) -> Any
     )
 
 
-def _optimizer_class(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
+def _optimizer_class(node: ReadNode, where: str) -> Callable[..., Any]:
     none = (paddle.optimizer.Optimizer, paddle.optimizer.LBFGS)  # LBFGS repeats the forward pass
     known = {
         name: item
@@ -104,7 +106,7 @@ def _optimizer_class(node: Mapping[str, Any], where: str) -> Callable[..., Any]:
     return known[name]
 
 
-def _plain_arguments(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+def _plain_arguments(node: ReadNode, where: str) -> dict[str, Any]:
     """The arguments that go to the optimizer's constructor as they are."""
     arguments = {key: value for key, value in node.items() if key not in _OWN_KEYS}
     context = ("learning_rate", "parameters", "grad_clip", "weight_decay", "self")
@@ -114,7 +116,7 @@ def _plain_arguments(node: Mapping[str, Any], where: str) -> dict[str, Any]:
         raise ConfigError(f"{where}: {error}") from error
 
 
-def _grad_clip(node: Any, where: str) -> Any:
+def _grad_clip(node: Any, where: str) -> ClipGradBase | None:
     if node is None:
         return None
     if is_number(node):
@@ -126,7 +128,7 @@ def _grad_clip(node: Any, where: str) -> Any:
     )
 
 
-def _is_named_number(node: Any, names: Mapping[str, Any]) -> bool:
+def _is_named_number(node: object, names: Collection[str]) -> bool:
     """Whether ``node`` is ``{name: one of names, value: number}``."""
     return (
         isinstance(node, Mapping)

@@ -5,12 +5,13 @@ A schedule holds no counter of its own, so resuming needs nothing but the positi
 
 import math
 from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Protocol
 
 import paddle
 
 from paddlevideo.solver.weight_decay import is_number
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.registry import Registry, bind_arguments
 
 
@@ -22,7 +23,7 @@ class Schedule(Protocol):
         ...
 
 
-SCHEDULES: Registry[Schedule] = Registry("learning-rate schedule")
+SCHEDULES: Registry[Schedule] = Registry("learning-rate schedule", Schedule)
 
 
 @SCHEDULES.register_as("Constant")
@@ -85,7 +86,7 @@ class CustomWarmupCosineDecay:
 class PaddleSchedule:
     """Any class of ``paddle.optimizer.lr`` by name, stepped once per epoch or per step."""
 
-    def __init__(self, scheduler: Any, iter_step: bool) -> None:
+    def __init__(self, scheduler: paddle.optimizer.lr.LRScheduler, iter_step: bool) -> None:
         self.scheduler = scheduler
         self.iter_step = iter_step
 
@@ -97,7 +98,7 @@ class PaddleSchedule:
         return float(self.scheduler())
 
 
-def build_schedule(node: float | Mapping[str, Any], where: str) -> Schedule:
+def build_schedule(node: float | ReadNode, where: str) -> Schedule:
     """Build from a number or a node ``{name: ..., arguments}``.
 
     Raises:
@@ -118,7 +119,7 @@ def build_schedule(node: float | Mapping[str, Any], where: str) -> Schedule:
             f"{nearest_hint(name, [*SCHEDULES, *known])}"
         )
     arguments = {k: v for k, v in node.items() if k not in ("name", "iter_step")}
-    scheduler = getattr(paddle.optimizer.lr, name)
+    scheduler = vars(paddle.optimizer.lr)[name]
     try:
         built = scheduler(**bind_arguments(scheduler, arguments, where))
     except (TypeError, ValueError, AssertionError) as error:  # Paddle asserts on some values
@@ -126,7 +127,7 @@ def build_schedule(node: float | Mapping[str, Any], where: str) -> Schedule:
     return PaddleSchedule(built, bool(node.get("iter_step", False)))
 
 
-def _is_scheduler(name: str, component: Any) -> bool:
+def _is_scheduler(name: str, component: object) -> bool:
     base = paddle.optimizer.lr.LRScheduler
     takes_a_metric = name == "ReduceOnPlateau"  # needs a result, not a position
     return (

@@ -8,7 +8,7 @@ PaddleVideo, add the same term after the clip. Both are here; without a clip the
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import paddle
 from paddle import Tensor, nn
@@ -37,7 +37,7 @@ class WeightDecay:
     before_clip: bool = True
 
 
-def parse_weight_decay(node: Any, where: str) -> WeightDecay | None:
+def parse_weight_decay(node: object, where: str) -> WeightDecay | None:
     """Check a ``weight_decay`` node; None without one.
 
     Raises:
@@ -121,7 +121,8 @@ class DecayAndClip(ClipGradBase):
         return paddle.scale(direction, self.decay.value).add_(gradient)
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: object) -> bool:
     """Whether ``value`` is a finite number of YAML; true and false are none."""
-    is_plain = isinstance(value, (int, float)) and not isinstance(value, bool)
-    return is_plain and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return math.isfinite(value)

@@ -1,11 +1,10 @@
 """Build what a recipe describes: data sets and their loaders."""
 
 from pathlib import Path
-from typing import Any
 
 from paddle import nn
 
-from paddlevideo.loader import ClipLoader, build_dataset
+from paddlevideo.loader import ClipDataset, ClipLoader, build_dataset
 from paddlevideo.modeling.distributed import rank, world_size
 from paddlevideo.tasks.class_names import numbering_of_split
 from paddlevideo.tasks.recipe import Recipe
@@ -16,9 +15,9 @@ def build_split(
     recipe: Recipe,
     split: str,
     bad_samples: Path | None = None,
-    weights: Any = None,
+    weights: object = None,
     training: bool | None = None,
-) -> Any:
+) -> ClipDataset:
     """Build the data set of ``train``, ``valid`` or ``test`` with its pipeline.
 
     Args:
@@ -30,8 +29,8 @@ def build_split(
         ConfigError: the recipe has no such split.
         DataError: the list or folder cannot be used.
     """
-    node = getattr(recipe.DATASET, split) if recipe.DATASET else None
-    description = getattr(recipe.PIPELINE, split)
+    node = recipe.DATASET.of(split) if recipe.DATASET else None
+    description = recipe.PIPELINE.of(split)
     if node is None or description is None:
         section = "DATASET" if node is None else "PIPELINE"
         raise ConfigError(f"{section}.{split} is missing in the config")
@@ -49,7 +48,7 @@ def build_split(
     )
 
 
-def build_loader(recipe: Recipe, split: str, dataset: Any, num_classes: int) -> ClipLoader:
+def build_loader(recipe: Recipe, split: str, dataset: ClipDataset, num_classes: int) -> ClipLoader:
     """Build the loader of a split; every label is checked against the model's classes first."""
     dataset.check_labels(num_classes)
     section = recipe.DATASET

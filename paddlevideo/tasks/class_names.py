@@ -9,8 +9,8 @@ import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from paddlevideo.loader.dataset.build import class_folders_root
 from paddlevideo.loader.dataset.class_folders import (
     check_named,
     check_same_numbers,
@@ -27,7 +27,6 @@ from paddlevideo.utils.files import write_json
 logger = logging.getLogger(__name__)
 
 RECORD_NAME = "class_names.json"
-_FOLDERS = "FolderDataset"
 _STATED = "DATASET.class_names"
 
 
@@ -39,7 +38,7 @@ class ClassNumbering:
     source: str
 
 
-def class_numbering(recipe: Recipe, weights: Any = None) -> ClassNumbering | None:
+def class_numbering(recipe: Recipe, weights: object = None) -> ClassNumbering | None:
     """What numbers the class folders of every split; None where nothing says it.
 
     Args:
@@ -62,14 +61,14 @@ def class_numbering(recipe: Recipe, weights: Any = None) -> ClassNumbering | Non
     return found
 
 
-def numbering_of_split(recipe: Recipe, split: str, weights: Any = None) -> ClassNumbering | None:
+def numbering_of_split(recipe: Recipe, split: str, weights: object = None) -> ClassNumbering | None:
     """What numbers the class folders of ``split``; None for another kind of data set.
 
     Raises:
         DataError: as `class_numbering`.
     """
-    node = getattr(recipe.DATASET, split) if recipe.DATASET else None
-    if node is None or node.get("format") != _FOLDERS:
+    node = recipe.DATASET.of(split) if recipe.DATASET else None
+    if class_folders_root(node) is None:
         return None
     found = class_numbering(recipe, weights)
     if found is None and split != "train":
@@ -83,7 +82,7 @@ def numbering_of_split(recipe: Recipe, split: str, weights: Any = None) -> Class
     return found
 
 
-def class_names(recipe: Recipe, num_classes: int, weights: Any = None) -> list[str] | None:
+def class_names(recipe: Recipe, num_classes: int, weights: object = None) -> list[str] | None:
     """Names of the classes for people: ``DATASET.class_names``, or those of the class folders.
 
     Raises:
@@ -122,11 +121,8 @@ def check_record(recipe: Recipe) -> None:
 
 def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
     """The numbering of ``DATASET.train``, if it is a folder of classes that is there."""
-    node = section.train
-    if node is None or node.get("format") != _FOLDERS:
-        return None
-    root = Path(node["root"])
-    if not root.is_dir():
+    root = class_folders_root(section.train)
+    if root is None or not root.is_dir():
         return None
     names, in_file = class_names_of(root), stated_class_names(root)
     source = f"DATASET.train ({root if in_file is None else in_file[1]})"
@@ -143,17 +139,16 @@ def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
 def _of_any_folder(section: DatasetSection) -> ClassNumbering | None:
     """The numbering of the first split that is a folder of classes and is there."""
     for split in SPLITS:
-        node = getattr(section, split)
-        if node is None or node.get("format") != _FOLDERS:
+        root = class_folders_root(section.of(split))
+        if root is None:
             continue
-        root = Path(node["root"])
         if root.is_dir():
             return ClassNumbering(class_names_of(root), f"DATASET.{split} ({root})")
         logger.warning("class names are not known: %s: no such folder of videos", root)
     return None
 
 
-def _recorded(weights: Any) -> ClassNumbering | None:
+def _recorded(weights: object) -> ClassNumbering | None:
     """The record that a run left beside its weights; of a bundle its own names."""
     if not isinstance(weights, (str, Path)):
         return None
@@ -186,6 +181,6 @@ def _stated(section: DatasetSection) -> ClassNumbering | None:
         raise DataError(f"{_STATED}: {value[:100]} cannot be read: {error}") from None
     names = [line.strip() for line in lines if line.strip()]
     numbered = [name.split(maxsplit=1) for name in names]
-    if all(first[0] == str(place) for place, first in enumerate(numbered)) and names:
+    if all(first[0] == str(index) for index, first in enumerate(numbered)) and names:
         names = [rest[-1].strip() if len(rest) > 1 else "" for rest in numbered]
     return ClassNumbering([same_form(name) for name in names], value)

@@ -2,22 +2,22 @@
 
 import math
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import paddle
-from paddle import nn
+from paddle import Tensor, nn
 
 from paddlevideo.loader import ClipLoader
+from paddlevideo.metrics import Metric
 from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
-OnBatch = Callable[[np.ndarray, Mapping[str, Any]], None]
+OnBatch = Callable[[np.ndarray, Mapping[str, Tensor]], None]
 
 
 def evaluate(
-    model: nn.Layer, loader: ClipLoader, metric: Any, label: str, on_batch: OnBatch | None = None
+    model: nn.Layer, loader: ClipLoader, metric: Metric, label: str, on_batch: OnBatch | None = None
 ) -> dict[str, float]:
     """Return the metric's result over every sample of the split, all processes together.
 
@@ -45,12 +45,12 @@ def evaluate(
             num_bad += int((~np.isfinite(logits_BN).all(axis=1) & readable_B).sum())
     if was_training:
         model.train()
-    result: dict[str, float] = metric.compute()
+    result = metric.result()
     num_bad_anywhere = int(all_reduce_sum(np.array([num_bad], np.float64))[0])
     if num_bad_anywhere:
         raise NonFiniteError(
             f"{label}: the model's logits are not finite for {num_bad_anywhere} of "
-            f"{result['samples']} samples; its weights are of no use"
+            f"{loader.num_samples} samples; its weights are of no use"
         )
     for name, value in result.items():
         if not math.isfinite(value):

@@ -11,9 +11,6 @@ from paddle import Tensor, nn
 
 from paddlevideo.utils.errors import ConfigError, nearest_hint
 
-# Paddle keeps batch norm's running statistics among the parameters, without a gradient.
-_STATISTICS = ("_mean", "_variance")
-
 
 def frozen_layers(model: nn.Layer, freeze: str | None) -> list[nn.Layer]:
     """Return the layers that ``freeze`` names; none without it.
@@ -49,6 +46,8 @@ class FrozenStages:
 
     def __init__(self, model: nn.Layer, freeze: str | None) -> None:
         self.model = model
+        # Paddle keeps running statistics among the parameters, without a gradient.
+        self._statistics = [tensor for tensor in model.parameters() if tensor.stop_gradient]
         self.layers = frozen_layers(model, freeze)
         for layer in self.layers:
             for parameter in layer.parameters():
@@ -65,8 +64,6 @@ class FrozenStages:
             layer.eval()
 
     def moving_statistics(self) -> Iterator[Tensor]:
-        """The running statistics that training changes: those of batch norms not frozen."""
+        """The running statistics that training changes: those of layers not frozen."""
         frozen = {id(p) for layer in self.layers for p in layer.parameters()}
-        for name, tensor in self.model.named_parameters():
-            if name.endswith(_STATISTICS) and id(tensor) not in frozen:
-                yield tensor
+        return (tensor for tensor in self._statistics if id(tensor) not in frozen)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from paddle import Tensor
 
 from paddlevideo.metrics.confusion import UNREADABLE, ConfusionMatrix, confusion_matrix
 from paddlevideo.metrics.confusion_plot import confusion_png
@@ -72,7 +73,7 @@ class PredictionCollector:
         shape = (num_samples, self._FIRST + 2 * self._num_kept)
         self._rows: np.ndarray = np.zeros(shape, np.float64)
 
-    def __call__(self, logits_BN: np.ndarray, batch: Mapping[str, Any]) -> None:
+    def __call__(self, logits_BN: np.ndarray, batch: Mapping[str, Tensor]) -> None:
         """Add one batch."""
         scores_BN = _softmax(logits_BN)
         top_BK = np.argsort(-scores_BN, axis=1, kind="stable")[:, : self._num_kept]
@@ -140,8 +141,8 @@ def write_predictions(
     matrix = confusion_matrix(labels, predictions.predicted_S, len(titles))
     if is_main():
         lines = (
-            _json(_line_of(record, predictions, place, titles))
-            for place, record in enumerate(records)
+            _json(_line_of(record, predictions, index, titles))
+            for index, record in enumerate(records)
         )
         write_text(folder / PREDICTIONS_NAME, "".join(f"{line}\n" for line in lines))
         write_text(folder / CONFUSION_NAME, _confusion_csv(matrix, titles))
@@ -153,18 +154,18 @@ def write_predictions(
 
 
 def _line_of(
-    record: Record, predictions: Predictions, place: int, titles: Sequence[str]
+    record: Record, predictions: Predictions, index: int, titles: Sequence[str]
 ) -> dict[str, Any]:
-    readable = bool(predictions.readable_S[place])
-    top = zip(predictions.top_SK[place], predictions.score_SK[place], strict=True)
+    readable = bool(predictions.readable_S[index])
+    top = zip(predictions.top_SK[index], predictions.score_SK[index], strict=True)
     return {
         "path": record.path,
         "label": record.label,
         "label_name": titles[record.label],
-        "label_score": round(float(predictions.label_score_S[place]), 6) if readable else None,
+        "label_score": round(float(predictions.label_score_S[index]), 6) if readable else None,
         "readable": readable,
-        "frames_read": int(predictions.frames_read_S[place]),
-        "frames_lost": int(predictions.frames_lost_S[place]),
+        "frames_read": int(predictions.frames_read_S[index]),
+        "frames_lost": int(predictions.frames_lost_S[index]),
         "top": [
             {"index": int(index), "label": titles[index], "score": round(float(score), 6)}
             for index, score in (top if readable else ())

@@ -14,6 +14,7 @@ from paddlevideo.loader import check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.tasks.hooks import HOOKS
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
@@ -26,7 +27,7 @@ from paddlevideo.utils.ranges import (
     ThreadCount,
     WorkerCount,
 )
-from paddlevideo.video import Pipeline, described_views, for_video_files
+from paddlevideo.video import Pipeline, for_video_files
 
 Node = dict[str, Any]
 SPLITS = ("train", "valid", "test")
@@ -74,6 +75,10 @@ class DatasetSection(_Section):
         own = {"valid": self.valid_num_workers, "test": self.test_num_workers}.get(split)
         return self.num_workers if own is None else own
 
+    def of(self, split: str) -> Node | None:
+        """The node of a split."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}[split]
+
 
 class PipelineSection(_Section):
     """PIPELINE: decode, sample and transform of each split."""
@@ -81,6 +86,10 @@ class PipelineSection(_Section):
     train: Node | None = None
     valid: Node | None = None
     test: Node | None = None
+
+    def of(self, split: str) -> Node | None:
+        """The node of a split."""
+        return {"train": self.train, "valid": self.valid, "test": self.test}[split]
 
 
 class AccumulationSection(_Section):
@@ -98,6 +107,8 @@ class Recipe(_Section):
     PIPELINE: PipelineSection = PipelineSection()
     OPTIMIZER: Node | None = None
     METRIC: Node = {"name": "TopKAccuracy"}
+    # More hooks of the training loop, of those that are registered.
+    HOOKS: list[Node] = []
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
@@ -162,55 +173,44 @@ def parse_recipe(config: Mapping[str, Any]) -> Recipe:
         raise _config_error(error) from None
     recipe.MODEL = resolve_model_section(recipe.MODEL, "MODEL")
     _check_nodes(recipe)
-    _check_inputs(recipe)
     return recipe
 
 
 def _check_nodes(recipe: Recipe) -> None:
+    pipelines = {f"PIPELINE.{split}": recipe.PIPELINE.of(split) for split in SPLITS}
+    _check_inputs(recipe.MODEL, {**pipelines, "INFERENCE": recipe.INFERENCE})
     for split in SPLITS:
-        description = getattr(recipe.PIPELINE, split)
-        if description is not None:
-            Pipeline.check(description, f"PIPELINE.{split}")
-        node = getattr(recipe.DATASET, split) if recipe.DATASET else None
+        node = recipe.DATASET.of(split) if recipe.DATASET else None
         if node is not None:
             check_dataset(node, f"DATASET.{split}")
-    if recipe.INFERENCE is not None:
-        Pipeline.check(recipe.INFERENCE, "INFERENCE")
     METRICS.check(recipe.METRIC, "METRIC")
+    for number, node in enumerate(recipe.HOOKS):
+        HOOKS.check(node, f"HOOKS[{number}]")
     if recipe.OPTIMIZER is not None:
         fill_length(recipe.OPTIMIZER.get("learning_rate"), recipe.epochs)
         check_optimizer(recipe.OPTIMIZER, "OPTIMIZER")
         build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
 
 
-def _check_inputs(recipe: Recipe) -> None:
+def _check_inputs(model: Node, descriptions: Mapping[str, Node | None]) -> None:
     """Every pipeline gives the clips that the model takes, and values are scaled once."""
-    recognizer = RECOGNIZERS.get(recipe.MODEL["framework"])
-    inputs = recognizer.inputs_of_node(recipe.MODEL)
-    for where, description in (
-        *((f"PIPELINE.{split}", getattr(recipe.PIPELINE, split)) for split in SPLITS),
-        ("INFERENCE", recipe.INFERENCE),
-    ):
+    wanted = RECOGNIZERS.get(model["framework"]).inputs_of_node(model)
+    for where, description in descriptions.items():
         if description is None:
             continue
-        views = described_views(description, where)
-        if set(views) != set(inputs):
+        given = Pipeline(description, where).inputs
+        if set(given) != set(wanted):
             raise ConfigError(
-                f"{where} gives {', '.join(views)}, but the model takes {', '.join(inputs)}; "
-                "clip_<view> is made by a view of that name, clip by a pipeline without views"
+                f"{where} gives {', '.join(given)}, but the model takes {', '.join(wanted)}; "
+                "clip_<input> is made by an input of that name, clip by a pipeline without inputs"
             )
-        for name, (node, at) in views.items():
-            _check_scaling(node, at, model_scales=inputs[name])
-
-
-def _check_scaling(node: Mapping[str, Any], where: str, model_scales: bool) -> None:
-    """Values are scaled by the model, or by a Normalization step."""
-    pipeline_scales = any("Normalization" in step for step in node.get("transform") or ())
-    if pipeline_scales and model_scales:
-        raise ConfigError(
-            f"{where} lists Normalization, and the model scales its input too; remove the "
-            "step (MODEL.scaling takes mean and std) or set MODEL.scaling: {scale: 1.0}"
-        )
+        for name, each in given.items():
+            if each.scaled_by and wanted[name]:
+                raise ConfigError(
+                    f"{each.where} lists {each.scaled_by}, and the model scales its input too; "
+                    "remove the step (MODEL.scaling takes mean and std) or set MODEL.scaling: "
+                    "{scale: 1.0}"
+                )
 
 
 def _config_error(error: pydantic.ValidationError) -> ConfigError:

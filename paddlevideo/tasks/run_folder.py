@@ -6,7 +6,6 @@ import os
 import platform
 import time
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paddle
@@ -52,7 +51,7 @@ def save_test_record(recipe: Recipe) -> None:
         write_text(recipe.run_folder / TEST_CONFIG_NAME, recipe.to_yaml())
 
 
-def environment() -> dict[str, Any]:
+def environment() -> dict[str, object]:
     """Versions and hardware that a result depends on."""
     return {
         "python": platform.python_version(),
@@ -70,7 +69,7 @@ class MetricsLog:
     def __init__(self, folder: Path) -> None:
         self.path = folder / METRICS_NAME
 
-    def write(self, kind: str, **values: Any) -> None:
+    def write(self, kind: str, **values: object) -> None:
         """Add a line ``{"kind", "time", ...}``."""
         if is_main():
             finite = {name: _json_number(value) for name, value in values.items()}
@@ -79,6 +78,6 @@ class MetricsLog:
                 file.write(json.dumps(line) + "\n")
 
 
-def _json_number(value: Any) -> Any:
+def _json_number(value: object) -> object:
     """JSON has no infinity and no NaN; such a value is written as null."""
     return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -19,7 +19,7 @@ def read_metrics(folder: Path) -> list[Line]:
     """
     path = folder / METRICS_NAME
     lines = read_lines(path, "has the run been trained or tested?")
-    starts = [place for place, line in enumerate(lines) if line.get("kind") == "start"]
+    starts = [index for index, line in enumerate(lines) if line.get("kind") == "start"]
     return lines[starts[-1] if starts else 0 :]
 
 

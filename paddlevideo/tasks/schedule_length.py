@@ -4,9 +4,11 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeGuard
 
+from paddlevideo.utils.nodes import ReadNode
+
 logger = logging.getLogger(__name__)
 
-NODE = "OPTIMIZER.learning_rate"
+_PATH = "OPTIMIZER.learning_rate"
 # Schedules that end, and the argument that says after how many epochs (without iter_step, where
 # Paddle's count updates).
 _LENGTH_KEYS = {
@@ -18,9 +20,7 @@ _OWN = "CustomWarmupCosineDecay"
 _WARM_UP = "warmup_epochs"
 
 
-def follow_the_run(
-    config: Mapping[str, Any], in_file: Mapping[str, Any], overrides: Sequence[str]
-) -> None:
+def follow_the_run(config: ReadNode, in_file: ReadNode, overrides: Sequence[str]) -> None:
     """Let the schedule end with the run where ``-o`` changed ``epochs`` alone.
 
     A length that equals the file's ``epochs`` is that of the run; another one was set on purpose,
@@ -38,7 +38,7 @@ def follow_the_run(
     if epochs == epochs_in_file:
         return
     key = length_key(node)
-    if key is None or _is_overridden(overrides, f"{NODE}.{key}"):
+    if key is None or _is_overridden(overrides, f"{_PATH}.{key}"):
         return
     if key in node and node[key] != epochs_in_file:
         return
@@ -48,13 +48,13 @@ def follow_the_run(
         node.get("name") == _OWN
         and epochs < epochs_in_file
         and isinstance(warm_up, (int, float))
-        and not _is_overridden(overrides, f"{NODE}.{_WARM_UP}")
+        and not _is_overridden(overrides, f"{_PATH}.{_WARM_UP}")
     ):
         changes[_WARM_UP] = warm_up * epochs / epochs_in_file
     node.update(changes)
     logger.info(
         "%s follows epochs: %g in place of %g: %s",
-        NODE,
+        _PATH,
         epochs,
         epochs_in_file,
         ", ".join(f"{name} {value:g}" for name, value in changes.items()),
@@ -77,14 +77,14 @@ def warn_of_another_length(node: Any, epochs: int) -> None:
         "epochs is %d, but %s.%s is %g: the learning rate %s; set both alike, or keep them if that "
         "is meant",
         epochs,
-        NODE,
+        _PATH,
         key,
         length,
         "does not fall to its end" if length > epochs else "has fallen before the run ends",
     )
 
 
-def length_key(node: Mapping[str, Any]) -> str | None:
+def length_key(node: ReadNode) -> str | None:
     """The argument that is the schedule's length in epochs; None of one that has none."""
     name = node.get("name")
     if name != _OWN and node.get("iter_step"):
@@ -92,13 +92,13 @@ def length_key(node: Mapping[str, Any]) -> str | None:
     return _LENGTH_KEYS.get(str(name))
 
 
-def _node(config: Mapping[str, Any]) -> dict[str, Any] | None:
+def _node(config: ReadNode) -> dict[str, Any] | None:
     optimizer = config.get("OPTIMIZER")
     node = optimizer.get("learning_rate") if isinstance(optimizer, Mapping) else None
     return node if isinstance(node, dict) else None
 
 
-def _is_count(value: Any) -> TypeGuard[int]:
+def _is_count(value: object) -> TypeGuard[int]:
     return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 

@@ -3,13 +3,15 @@
 import contextlib
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import paddle
 from paddle import Tensor, nn
+from paddle.optimizer import Optimizer
 
 from paddlevideo.modeling.distributed import all_reduce_sum, world_size
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
@@ -57,7 +59,7 @@ class TrainStep:
         optimizer: built on the model's parameters; its rate is set by every call.
     """
 
-    def __init__(self, model: nn.Layer, optimizer: Any, precision: Precision) -> None:
+    def __init__(self, model: nn.Layer, optimizer: Optimizer, precision: Precision) -> None:
         self.optimizer = optimizer
         self.precision = precision
         if precision.enabled and precision.level == "O2":
@@ -70,8 +72,12 @@ class TrainStep:
             logger.warning(
                 "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
             )
-        module: Any = _LossOf(model)
-        self.module = paddle.DataParallel(module) if world_size() > 1 else module
+        module = _LossOf(model)
+        self.module = module
+        self._unshared: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
+        if world_size() > 1:
+            self.module = paddle.DataParallel(module)
+            self._unshared = self.module.no_sync
         self.scaler = paddle.amp.GradScaler(
             enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16
         )
@@ -101,7 +107,8 @@ class TrainStep:
     def _run(
         self, batch: Mapping[str, Tensor], learning_rate: float, group_size: int, update: bool
     ) -> dict[str, Tensor]:
-        with contextlib.nullcontext() if update else self._without_exchange():
+        # Inside a group gradients stay local; they are averaged over processes at its end.
+        with contextlib.nullcontext() if update else self._unshared():
             with paddle.amp.auto_cast(
                 enable=self.precision.enabled,
                 level=self.precision.level,
@@ -137,11 +144,6 @@ class TrainStep:
                 "the loss, the model's logits or their gradients are not finite"
                 + (f", {self._bad_in_a_row} steps in a row" if allowed else "")
             )
-
-    def _without_exchange(self) -> Any:
-        """Inside a group, gradients stay local; they are averaged over processes at its end."""
-        no_sync = getattr(self.module, "no_sync", None)
-        return no_sync() if no_sync is not None else contextlib.nullcontext()
 
 
 def group_of(step: int, steps_per_epoch: int, group_size: int) -> tuple[int, bool]:

@@ -1,7 +1,6 @@
 """Test: every listed video counts."""
 
 import logging
-from typing import Any
 
 from paddle import nn
 
@@ -22,7 +21,7 @@ from paddlevideo.tasks.run_folder import MetricsLog, make_run_folder, save_test_
 logger = logging.getLogger(__name__)
 
 
-def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str, float]:
+def test_model(recipe: Recipe, model: nn.Layer, weights: object = None) -> dict[str, float]:
     """Evaluate ``model`` on the ``test`` split; log and return the result.
 
     What it answers for every video and class is left in the run's folder (`predictions`).
@@ -40,13 +39,9 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: Any = None) -> dict[str
     collector = PredictionCollector(loader.num_samples, model.num_classes)
     result = evaluate(model, loader, metric, "test", collector)
     predictions = collector.gathered()
-    logger.info("[TEST] finished, %s", metric.summary(result))
-    logger.info(
-        "[TEST] %d videos, %d unreadable, loss %.5f",
-        result["samples"],
-        result["unreadable"],
-        result["loss"],
-    )
+    finished, *rest = metric.summary(result)
+    for line in (f"finished, {finished}", *rest):
+        logger.info("[TEST] %s", line)
     folder = make_run_folder(recipe)
     save_test_record(recipe)
     titles = titles_of(names, model.num_classes)

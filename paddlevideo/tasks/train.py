@@ -1,45 +1,46 @@
-"""The training loop. It knows recipes, recognizers and loaders, and no model's name."""
+"""The training loop. It knows recipes, recognizers, parts and hooks, and no model's name."""
 
 import contextlib
 import logging
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
-from typing import Any
 
 import paddle
 from paddle import Tensor, nn
-from tqdm import tqdm
 
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
 from paddlevideo.solver import build_optimizer, build_schedule
+from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
-from paddlevideo.tasks.checkpoint import Checkpoints
+from paddlevideo.tasks.checkpoint import MODEL, OPTIMIZER, Checkpoints
 from paddlevideo.tasks.class_names import check_record, class_names, record_class_names
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
+from paddlevideo.tasks.parts import ModelPart, OptimizerPart, RunPart, ScalerPart
+from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
-from paddlevideo.tasks.run_folder import (
-    BAD_SAMPLES_NAME,
-    MetricsLog,
-    make_run_folder,
-    save_training_record,
-)
+from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
 from paddlevideo.tasks.schedule_length import warn_of_another_length
+from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
 from paddlevideo.tasks.train_meter import TrainMeter
+from paddlevideo.tasks.writers import LogLines, MetricsWriter, ProgressBar
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
 from paddlevideo.utils.randomness import device_seed
 
 logger = logging.getLogger(__name__)
 
+Batches = Iterator[dict[str, Tensor]]
+
 
 class Trainer:
-    """Train the recognizer of a recipe.
+    """Train the recognizer of a recipe; what hooks may use of it is `Training`.
 
     Args:
         recipe: a checked recipe.
@@ -47,6 +48,7 @@ class Trainer:
         validate: evaluate the ``valid`` split every ``val_interval`` epochs and keep the best.
         precision: mixed precision.
         max_iters: stop after this many steps in total.
+        hooks: more of them, beside those that the recipe lists.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Trainer:
         validate: bool = False,
         precision: Precision | None = None,
         max_iters: int | None = None,
+        hooks: Sequence[Hook] = (),
     ) -> None:
         if recipe.OPTIMIZER is None:
             raise ConfigError("the section OPTIMIZER is missing")
@@ -76,17 +79,58 @@ class Trainer:
         self.step = TrainStep(model, optimizer, precision or Precision())
         self.group_size = _group_size(recipe)
         self.checkpoints = Checkpoints(self.folder, recipe.model_name)
-        self.metrics_log = MetricsLog(self.folder)
-        self.best: dict[str, float] = {}
-        self.iterations = 0
-        self.first_step = 0  # of the first epoch, where a run was stopped inside it
-        self.resumed = False
-        self._part: int | None = None  # steps done of an epoch that --max_iters cut
-        self._step, self._rate = 0, 0.0
+        self.position = Position(len(self.train_loader))
+        self.last_step = len(self.train_loader)
+        self.meter = TrainMeter(recipe.log_interval, self.metric)
+        self.best = BestResult()
+        added = [*_listed_hooks(recipe), *hooks]
+        self.hooks = [*self._own_hooks(), *added]
+        self.parts: Mapping[str, Stateful] = {**self._own_parts(), **_parts_among(added)}
+        self.resumed = self._save_wanted = False
+        self._stop_reason: str | None = None
+        self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
+
+    def _own_hooks(self) -> list[Hook]:
+        hooks = [
+            MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best
+        ]  # fmt: skip
+        if self.recipe.patience is not None:
+            hooks.append(EarlyStop(self.best, self.recipe.patience))
+        return hooks
+
+    def _own_parts(self) -> dict[str, Stateful]:
+        return {
+            MODEL: ModelPart(self.model),
+            OPTIMIZER: OptimizerPart(self.step.optimizer, self.model),
+            "scaler": ScalerPart(self.step.scaler),
+            "position": self.position,
+            "meters": self.meter,
+            "best": self.best,
+            "run": RunPart(self.recipe.seed, self.recipe.freeze),
+        }
+
+    def emit(self, event: Event) -> None:
+        """Give an event to every hook."""
+        for hook in self.hooks:
+            hook.on_event(event)
+
+    def ask_to_save(self) -> None:
+        """Have the state saved as soon as it is whole; in every process alike."""
+        self._save_wanted = True
+
+    def stop(self, reason: str) -> None:
+        """Have the training saved and ended; in every process alike."""
+        self._stop_reason = reason
+        self._save_wanted = True
+
+    def save_best(self) -> None:
+        """Save the weights as the best ones."""
+        if is_main():
+            self.checkpoints.save_best(self.model)
 
     def run(self) -> dict[str, float]:
         """Train to the end; return the best validation result (empty without validation)."""
-        first = self._resume()
+        self._resume()
         if self.resumed:
             check_record(self.recipe)
         else:
@@ -94,171 +138,183 @@ class Trainer:
         save_training_record(self.recipe)
         if is_main():
             record_class_names(self.recipe)
-        self.metrics_log.write(
-            "resume" if self.resumed else "start",
-            epoch=first,
-            epochs=self.recipe.epochs,
-            steps_per_epoch=len(self.train_loader),
-            samples=self.train_loader.num_samples,
-        )
-        logger.info(
-            "train %s on %d clips", describe_model(self.model), self.train_loader.num_samples
-        )
+        self._emit_start()
+        first = self.position.epoch
+        batches = self.train_loader.epochs(first, self.recipe.epochs, self.position.step)
+        with contextlib.closing(batches), contextlib.ExitStack() as ends:
+            for hook in self.hooks:
+                ends.callback(hook.on_train_end, self)
+                hook.on_train_start(self)
+            self._run_epochs(batches)
+        logger.info("training finished: %s", self.folder)
+        return self.best.result
+
+    def _emit_start(self) -> None:
+        num_samples = self.train_loader.num_samples
+        values = {
+            "epoch": self.position.epoch,
+            "epochs": self.recipe.epochs,
+            "steps_per_epoch": len(self.train_loader),
+            "samples": num_samples,
+        }
+        self.emit(Event("resume" if self.resumed else "start", values))
+        logger.info("train %s on %d clips", describe_model(self.model), num_samples)
         if self.frozen.layers:
             logger.info("freeze: everything up to %s stays as it is", self.recipe.freeze)
-        batches = self.train_loader.epochs(first, self.recipe.epochs, self.first_step)
-        with contextlib.closing(batches):
-            self._run_epochs(first, batches)
-        logger.info("training finished: %s", self.folder)
-        return self.best
 
-    def _run_epochs(self, first: int, batches: Iterator[Any]) -> None:
-        for epoch in range(first, self.recipe.epochs):
-            if self._steps_left() == 0:
-                break
-            with self._told_where(epoch):
-                self._train_epoch(epoch, batches)
-                self._end_epoch(epoch + 1)
-            if self._is_stale(epoch + 1):
-                logger.info(
-                    "no better result in %d validations (patience): training ends after epoch %d",
-                    self.recipe.patience, epoch + 1,
-                )  # fmt: skip
-                break
+    def _run_epochs(self, batches: Batches) -> None:
+        position = self.position
+        while (
+            position.epoch < self.recipe.epochs
+            and self._steps_left() > 0
+            and self._stop_reason is None
+        ):
+            with self._located():
+                if self._train_epoch(batches):
+                    self._end_epoch()
+                else:
+                    self._share_and_check()
+                    self._save()
+        if self._stop_reason is not None:
+            logger.info("%s", self._stop_reason)
+        if position.step:
+            logger.info(
+                "stopped after step %d of %d of epoch %d; a resumed run goes on there",
+                position.step, position.steps_per_epoch, position.epoch + 1,
+            )  # fmt: skip
 
-    def _is_stale(self, done: int) -> bool:
-        """Whether the best result is as many validations ago as ``patience`` allows."""
-        patience = self.recipe.patience
-        if patience is None or not self.best or self.valid_loader is None:
-            return False
-        return done - self.best["epoch"] >= patience * self.recipe.val_interval
+    def _train_epoch(self, batches: Batches) -> bool:
+        """Take the steps of an epoch; return False if the training was stopped inside it."""
+        position, num_steps = self.position, self.position.steps_per_epoch
+        first, epoch = position.step, position.epoch
+        self.frozen.train_rest()
+        paddle.seed(device_seed(self.recipe.seed, epoch, 0, rank()))
+        self.last_step = min(num_steps, first + self._steps_left())
+        self.meter.begin()
+        for hook in self.hooks:
+            hook.on_epoch_start(self)
+        timed = self.meter.timed(islice(batches, self.last_step - first))
+        for step, batch in enumerate(timed, start=first):
+            updated = self._take_step(epoch, step, batch)
+            if self._save_wanted and updated and step + 1 < self.last_step:
+                if self._stop_reason is not None:
+                    return False
+                self._share_and_check()
+                self._save()
+        return True
 
-    def _end_epoch(self, done: int) -> None:
+    def _take_step(self, epoch: int, step: int, batch: dict[str, Tensor]) -> bool:
+        """Take one step; return whether the weights moved."""
+        num_steps = self.position.steps_per_epoch
+        rate = self.schedule.rate(epoch, step, num_steps)
+        self._at = (epoch, step, rate)
+        group_size, update = group_of(step, self.last_step, self.group_size)
+        result = self.step(batch, rate, group_size, update)
+        self.position.advance()
+        self.meter.add(result, batch["label"], rate)
+        if self.meter.due(step, num_steps):
+            values = {"epoch": epoch + 1, "step": step, **self.meter.read()}
+            self._emit_train("train", values)
+        end = StepEnd(batch, result, rate, update)
+        for hook in self.hooks:
+            hook.on_step_end(self, end)
+        return update
+
+    def _emit_train(self, kind: str, values: dict[str, float]) -> None:
+        if not math.isfinite(values["loss"]):
+            raise NonFiniteError(f"the loss is {values['loss']}")
+        epochs, num_steps = self.recipe.epochs - self._at[0], self.position.steps_per_epoch
+        self.emit(Event(kind, values, self.meter.pace(epochs * num_steps)))
+
+    def _end_epoch(self) -> None:
         """Validate and save, where it is time."""
+        done = self.position.epochs_begun
+        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary()})
+        if self.position.step == 0:
+            self.meter.reset()
+        for hook in self.hooks:
+            hook.on_epoch_end(self)
         last = done == self.recipe.epochs or self._steps_left() == 0
         validate = self.valid_loader is not None and (last or done % self.recipe.val_interval == 0)
-        save = last or done % self.recipe.save_interval == 0
-        if validate or save:
-            self._share_statistics()
-            # In every process, so that none waits for one that has stopped.
-            self.checkpoints.check_finite(self.model, self.step.optimizer)
+        if last or done % self.recipe.save_interval == 0:
+            self.ask_to_save()
+        if validate or self._save_wanted:
+            self._share_and_check()
         if validate:
             self._validate(done)
-        if save or self._is_stale(done):
-            self._save(done)
+        if self._save_wanted:
+            self._save()
+
+    def _share_and_check(self) -> None:
+        """Give every process the mean of all running statistics; raise unless all is finite.
+
+        In every process, so that none waits for one that has stopped.
+        """
+        average_in_place(self.frozen.moving_statistics())
+        self.checkpoints.check_finite(self.parts)
+
+    def _validate(self, done: int) -> None:
+        if self.valid_loader is None:
+            return
+        result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
+        self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
+        for hook in self.hooks:
+            hook.on_validation_end(self, result)
+
+    def _save(self) -> None:
+        self._save_wanted = False
+        if is_main():
+            self.checkpoints.save(self.position.epochs_begun, self.parts)
+        barrier()
 
     @contextlib.contextmanager
-    def _told_where(self, epoch: int) -> Iterator[None]:
+    def _located(self) -> Iterator[None]:
         """Add to a divergence where it was, what to do, and what is left."""
         try:
             yield
         except NonFiniteError as error:
             good = self.checkpoints.last_good()
             left = f"the last good weights are {good}" if good else "no weights were saved"
+            epoch, step, rate = self._at
             raise NonFiniteError(
-                f"{error}: epoch {epoch + 1}, step {max(self._step, 0)}, learning rate "
-                f"{self._rate:.3g}. Lower the learning rate or warm up longer; {left}"
+                f"{error}: epoch {epoch + 1}, step {step}, learning rate {rate:.3g}. Lower the "
+                f"learning rate or warm up longer; {left}"
             ) from None
 
-    def _train_epoch(self, epoch: int, batches: Iterator[Any]) -> None:
-        self.frozen.train_rest()
-        paddle.seed(device_seed(self.recipe.seed, epoch, 0, rank()))
-        num_steps = len(self.train_loader)
-        meter = TrainMeter(
-            epoch, self.recipe.epochs, num_steps, self.recipe.log_interval, self.metric
-        )
-        first, self.first_step = self.first_step, 0
-        end = min(num_steps, first + self._steps_left())
-        self._part = end if end < num_steps else None
-        timed = meter.timed(islice(batches, end - first))
-        for step, batch in enumerate(_with_bar(timed, end - first, epoch), start=first):
-            rate = self.schedule.rate(epoch, step, num_steps)
-            self._step, self._rate = step, rate
-            group_size, update = group_of(step, end, self.group_size)
-            self.iterations += 1
-            result = self.step(batch, rate, group_size, update)
-            meter.add(result, batch["label"], rate)
-            if meter.due(step):
-                self._record(epoch, step, meter.read())
-        self._record(epoch, None, meter.summary())
-
-    def _record(self, epoch: int, step: int | None, values: dict[str, float]) -> None:
-        if not math.isfinite(values["loss"]):
-            raise NonFiniteError(f"the loss is {values['loss']}")
-        kind = "train_epoch" if step is None else "train"
-        place = {} if step is None else {"step": step}
-        self.metrics_log.write(kind, epoch=epoch + 1, **place, **values)
-
-    def _share_statistics(self) -> None:
-        """Give every process the mean of all processes' running statistics."""
-        average_in_place(self.frozen.moving_statistics())
-
-    def _validate(self, done: int) -> None:
-        if self.valid_loader is None:
-            return
-        result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
-        name = self.metric.headline
-        self.metrics_log.write("valid", epoch=done, headline=name, **result)
-        shown = " ".join(f"{key}: {value:.5g}" for key, value in result.items())
-        logger.info("END epoch:%-4d valid %s", done, shown)
-        if self._is_better(result):
-            if is_main():
-                self.checkpoints.save_best(self.model)
-            self.best = {**result, "epoch": done}
-            logger.info("Already save the best model (%s acc)%.4f", name, result[name])
-
-    def _is_better(self, result: dict[str, float]) -> bool:
-        """By the headline; of two equal ones the lower loss decides: few videos tie often."""
-        name = self.metric.headline
-        if name not in self.best:
-            return True
-        if result[name] == self.best[name] and "loss" in self.best:
-            return result["loss"] < self.best["loss"]
-        return self.metric.is_better(result[name], self.best[name])
-
-    def _save(self, done: int) -> None:
-        if is_main():
-            state = {
-                "best": self.best,
-                "next_step": self._part or 0,
-                "iterations": self.iterations,
-                "seed": self.recipe.seed,
-                "freeze": self.recipe.freeze,
-            }
-            self.checkpoints.save(done, self.model, self.step.optimizer, state)
-        if self._part is not None:
-            logger.info(
-                "stopped after step %d of %d of epoch %d; a resumed run goes on there",
-                self._part, len(self.train_loader), done,
-            )  # fmt: skip
-        barrier()
-
-    def _resume(self) -> int:
-        """Restore the checkpoint that the recipe names; return the epoch to go on with."""
+    def _resume(self) -> None:
+        """Restore the checkpoint that the recipe names."""
         epoch = self.recipe.resume_epoch
         if epoch == "latest":
             epoch = self.checkpoints.newest_valid()
         if not epoch:
-            return 0
-        state = self.checkpoints.load(epoch, self.model, self.step.optimizer, self.recipe.freeze)
+            return
+        self.checkpoints.load(epoch, self.parts)
         self.resumed = True
-        self.best, self.iterations = state.best, state.iterations
-        self.first_step = state.next_step
-        if self.first_step >= len(self.train_loader):
-            raise ConfigError(
-                f"cannot resume in epoch {epoch}, before step {self.first_step}: an epoch has "
-                f"{len(self.train_loader)} steps now; give the data and the batch size of the run"
-            )
-        if self.first_step:
-            logger.info("resumed in epoch %d, before step %d", epoch, self.first_step)
-            return int(epoch) - 1
-        logger.info("resumed after epoch %d", epoch)
-        return int(epoch)
+        if self.position.step:
+            logger.info("resumed in epoch %d, before step %d", epoch, self.position.step)
+        else:
+            logger.info("resumed after epoch %d", epoch)
 
     def _steps_left(self) -> int:
         """Steps until ``max_iters``; without it, more than there are."""
         most = sys.maxsize if self.max_iters is None else self.max_iters
-        return max(0, most - self.iterations)
+        return max(0, most - self.position.iterations)
+
+
+def _listed_hooks(recipe: Recipe) -> list[Hook]:
+    return [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
+
+
+def _parts_among(hooks: Sequence[Hook]) -> dict[str, Stateful]:
+    """Those hooks that have a state, by the name of their class."""
+    parts: dict[str, Stateful] = {}
+    for hook in hooks:
+        name = type(hook).__name__
+        if name in parts:
+            raise ConfigError(f"HOOKS: {name} is listed twice, and it has a state")
+        if isinstance(hook, Stateful):
+            parts[name] = hook
+    return parts
 
 
 def _validation_loader(recipe: Recipe, num_classes: int) -> ClipLoader:
@@ -281,16 +337,3 @@ def _group_size(recipe: Recipe) -> int:
             f"batch_size x processes = {per_step}"
         )
     return wanted // per_step
-
-
-def _with_bar(batches: Iterator[Any], total: int, epoch: int) -> Iterator[dict[str, Tensor]]:
-    """Show a bar on a terminal; log lines serve elsewhere."""
-    hidden = not (is_main() and sys.stderr.isatty())
-    yield from tqdm(
-        batches,
-        total=total,
-        desc=f"epoch {epoch + 1}",
-        leave=False,
-        disable=hidden,
-        dynamic_ncols=True,
-    )

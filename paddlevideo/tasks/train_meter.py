@@ -1,51 +1,75 @@
-"""Loss, accuracy and speed of a running epoch, in PaddleVideo's log lines."""
+"""Loss, accuracy and speed of a running epoch."""
 
-import logging
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Annotated, TypeVar
 
+import numpy as np
 import paddle
+import pydantic
 from paddle import Tensor
 
-logger = logging.getLogger(__name__)
+from paddlevideo.metrics import Metric
+from paddlevideo.tasks.stateful import State, Stateful, arrays_of, checked_state, values_of
+from paddlevideo.utils.errors import WeightsError
+
+Batch = TypeVar("Batch")
+
+_PENDING = "pending"  # what waits on the device, one row a step
 
 
-class TrainMeter:
-    """Add up an epoch on the device; read, log and reset only every ``log_interval`` steps.
+class _Counts(pydantic.BaseModel):
+    """Steps, samples and seconds of waiting for data, and seconds in all."""
+
+    model_config = pydantic.ConfigDict(allow_inf_nan=False)
+
+    steps: Annotated[int, pydantic.Field(ge=0, le=2**62)] = 0
+    samples: Annotated[int, pydantic.Field(ge=0, le=2**62)] = 0
+    reader_seconds: float = 0.0
+    seconds: float = 0.0
+
+
+class _MeterState(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(allow_inf_nan=False)
+
+    done: _Counts = pydantic.Field(default_factory=_Counts)
+    read: _Counts = pydantic.Field(default_factory=_Counts)
+    names: list[str] = []
+    totals: dict[str, float] = {}
+    rate: float = 0.0
+
+
+class TrainMeter(Stateful):
+    """Adds up an epoch on the device; what was added is read only every ``log_interval`` steps.
 
     Values are of this process's share of the batches.
     """
 
-    def __init__(
-        self,
-        epoch: int,
-        epochs: int,
-        num_steps: int,
-        log_interval: int,
-        metric: Any,
-    ) -> None:
-        self.metric = metric
-        self._names: tuple[str, ...] = ("loss",)
-        self.epoch, self.epochs = epoch, epochs
-        self.num_steps = num_steps
-        self.log_interval = log_interval
-        self._totals: dict[str, float] = {}
-        self._pending: list[Tensor] = []
-        self._steps = 0
-        self._samples = 0
-        self._rate = 0.0
-        self._reader_seconds = 0.0
-        self._start = self._interval_start = time.monotonic()
-        self._interval = (0, 0, 0.0)
+    may_begin_anew = True
 
-    def timed(self, batches: Iterable[Any]) -> Iterator[Any]:
+    def __init__(self, log_interval: int, metric: Metric) -> None:
+        self.log_interval = log_interval
+        self.metric = metric
+        self.reset()
+
+    def reset(self) -> None:
+        """Begin another epoch."""
+        self._pending: list[Tensor] = []
+        self._state = _MeterState()
+        self._start = time.monotonic()
+        self._speed = 0.0
+
+    def begin(self) -> None:
+        """Let time run, for an epoch or what is left of one."""
+        self._start = time.monotonic() - self._state.done.seconds
+
+    def timed(self, batches: Iterable[Batch]) -> Iterator[Batch]:
         """Yield ``batches``, measuring how long each was waited for."""
         iterator = iter(batches)
         while True:
             start = time.monotonic()
             batch = next(iterator, None)
-            self._reader_seconds += time.monotonic() - start
+            self._state.done.reader_seconds += time.monotonic() - start
             if batch is None:
                 return
             yield batch
@@ -53,79 +77,91 @@ class TrainMeter:
     def add(self, result: Mapping[str, Tensor], label_B: Tensor, rate: float) -> None:
         """Add one batch without waiting for the device."""
         right = self.metric.batch_sums(result["logits"], label_B)
-        self._names = ("loss", *right)
+        self._state.names = ["loss", *right]
         count = label_B.shape[0]
         loss = result["loss"].astype("float32").reshape([]) * count
         self._pending.append(paddle.stack([loss, *right.values()]))
-        self._steps += 1
-        self._samples += count
-        self._rate = rate
+        self._state.done.steps += 1
+        self._state.done.samples += count
+        self._state.rate = rate
 
-    def due(self, step: int) -> bool:
+    def due(self, step: int, steps_per_epoch: int) -> bool:
         """Whether to read after ``step``."""
-        return step % self.log_interval == 0 and step + 1 < self.num_steps
+        return step % self.log_interval == 0 and step + 1 < steps_per_epoch
 
     def read(self) -> dict[str, float]:
-        """Log the steps since the last reading; return their means."""
-        steps, samples, reader = self._interval
-        values = self._drain(self._samples - samples)
-        seconds = time.monotonic() - self._interval_start
-        num_steps = self._steps - steps
-        values["lr"] = self._rate
-        values["batch_seconds"] = seconds / num_steps
-        values["reader_seconds"] = (self._reader_seconds - reader) / num_steps
-        speed = (self._samples - samples) / max(seconds, 1e-9)
-        logger.info(
-            "epoch:[%3d/%-3d] train step:%-4d loss: %.5f lr: %.6f %s "
-            "batch_cost: %.5f sec, reader_cost: %.5f sec, ips: %.5f instance/sec, eta: %s",
-            self.epoch + 1,
-            self.epochs,
-            self._steps - 1,
-            values["loss"],
-            self._rate,
-            self._shown(values),
-            values["batch_seconds"],
-            values["reader_seconds"],
-            speed,
-            self._eta(),
-        )
-        self._interval = (self._steps, self._samples, self._reader_seconds)
-        self._interval_start = time.monotonic()
+        """Return the means over the steps since the last reading."""
+        done, before = self._now(), self._state.read
+        steps, samples = done.steps - before.steps, done.samples - before.samples
+        values = {name: total / max(samples, 1) for name, total in self._drain().items()}
+        self._state.read = done = self._now()
+        self._speed = samples / max(done.seconds - before.seconds, 1e-9)
+        values["lr"] = self._state.rate
+        values["batch_seconds"] = (done.seconds - before.seconds) / steps
+        values["reader_seconds"] = (done.reader_seconds - before.reader_seconds) / steps
         return values
 
     def summary(self) -> dict[str, float]:
-        """Log and return the means of the whole epoch."""
+        """Return the means over the whole epoch."""
         if self._pending:
-            self._drain(1)
-        seconds = time.monotonic() - self._start
-        samples = max(self._samples, 1)
-        values = {key: total / samples for key, total in self._totals.items()}
-        values.update(lr=self._rate, seconds=seconds, samples_per_second=samples / seconds)
-        logger.info(
-            "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec",
-            self.epoch + 1,
-            values["loss"],
-            self._shown(values),
-            seconds,
-            values["samples_per_second"],
-        )
-        return values
+            self._drain()
+        done = self._now()
+        samples = max(done.samples, 1)
+        values = {key: total / samples for key, total in self._state.totals.items()}
+        return {
+            **values,
+            "lr": self._state.rate,
+            "seconds": done.seconds,
+            "samples_per_second": samples / done.seconds,
+        }
 
-    def _drain(self, num_samples: int) -> dict[str, float]:
-        """Fetch what waits on the device, add it to the totals, return its means."""
+    def pace(self, steps: int) -> dict[str, float]:
+        """Samples a second at the last reading, and the time that is left at this epoch's pace.
+
+        Args:
+            steps: from the beginning of this epoch to the end of the training.
+        """
+        done = self._now()
+        left = done.seconds / max(done.steps, 1) * (steps - done.steps)
+        return {"samples_per_second": self._speed, "seconds_left": left}
+
+    def state_dict(self) -> State:
+        """Return the sums, and what was not yet added to them, as it is: sums keep their bits."""
+        if not self._state.done.steps:
+            return {}
+        self._now()
+        pending = {_PENDING: paddle.stack(self._pending).numpy()} if self._pending else {}
+        return {**self._state.model_dump(), **pending}
+
+    def check_state(self, state: State, source: str) -> None:
+        """Raise `WeightsError` unless these are the sums of a meter."""
+        self._checked(state, source)
+
+    def load_state_dict(self, state: State, source: str) -> None:
+        """Go on within the epoch."""
+        self._state, rows = self._checked(state, source)
+        self._pending = [paddle.to_tensor(row) for row in rows]
+
+    @staticmethod
+    def _checked(state: State, source: str) -> tuple[_MeterState, np.ndarray]:
+        checked = checked_state(_MeterState, values_of(state), source)
+        width = len(checked.names)
+        rows = arrays_of(state).get(_PENDING, np.zeros((0, width), np.float32))
+        if rows.dtype.kind != "f" or rows.shape[1:] != (width,):
+            raise WeightsError(f"{source} cannot be read as the sums of an epoch")
+        return checked, rows
+
+    def _now(self) -> _Counts:
+        """What was done so far, its seconds up to now."""
+        self._state.done.seconds = time.monotonic() - self._start
+        return self._state.done.model_copy()
+
+    def _drain(self) -> dict[str, float]:
+        """Fetch what waits on the device, add it to the totals, return its sums."""
         sums = paddle.stack(self._pending).sum(axis=0).numpy()
         self._pending = []
-        interval = dict(zip(self._names, map(float, sums), strict=True))
+        interval = dict(zip(self._state.names, map(float, sums), strict=True))
+        totals = self._state.totals
         for key, value in interval.items():
-            self._totals[key] = self._totals.get(key, 0.0) + value
-        return {key: value / max(num_samples, 1) for key, value in interval.items()}
-
-    def _shown(self, values: Mapping[str, float]) -> str:
-        return " ".join(f"{name}: {values[name]:.5f}" for name in self._names[1:])
-
-    def _eta(self) -> str:
-        """Time to the end of training at this epoch's pace."""
-        pace = (time.monotonic() - self._start) / self._steps
-        left = (self.epochs - self.epoch) * self.num_steps - self._steps
-        seconds = int(pace * left)
-        return f"{seconds // 3600:d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
+            totals[key] = totals.get(key, 0.0) + value
+        return interval

@@ -8,11 +8,12 @@ the wrong type is one message with the YAML path, the bad key and the nearest go
 import inspect
 from abc import ABCMeta
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Generic, TypeVar, cast, get_type_hints
+from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 
 import pydantic
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
+from paddlevideo.utils.nodes import ReadNode
 
 Component = TypeVar("Component")
 Registrable = TypeVar("Registrable", bound=Callable[..., Any])
@@ -25,11 +26,19 @@ _PLAIN = (bool, float)
 
 
 class Registry(Generic[Component]):
-    """Names to classes (or functions) of one kind, such as ``BACKBONES`` or ``TRANSFORMS``."""
+    """Names to classes (or functions) of one kind, such as ``BACKBONES`` or ``TRANSFORMS``.
 
-    def __init__(self, kind: str) -> None:
+    Args:
+        kind: what the components are, for messages.
+        interface: base class or protocol. A component is held against it when it is registered: it
+            must be (or, as a function, be annotated to return) a subclass of a base class without
+            abstract methods left, or have every method and property of a protocol.
+    """
+
+    def __init__(self, kind: str, interface: type | None = None) -> None:
         self.kind = kind
-        self._components: dict[str, Callable[..., Component]] = {}
+        self.interface = interface
+        self._components: dict[str, Callable[..., Any]] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._components
@@ -42,10 +51,16 @@ class Registry(Generic[Component]):
         return self.register_as(component.__name__)(component)
 
     def register_as(self, *names: str) -> Callable[[Registrable], Registrable]:
-        """Decorator factory: register under the given names (the first is the canonical one)."""
+        """Decorator factory: register under the given names (the first is the canonical one).
+
+        Raises:
+            TypeError: the component does not keep the interface; names the methods it lacks.
+            ValueError: a name is taken.
+        """
 
         def add(component: Registrable) -> Registrable:
-            self._check_component(component)
+            if self.interface is not None:
+                _check_interface(component, self.interface, self.kind)
             for name in names:
                 if self._components.get(name, component) is not component:
                     raise ValueError(f"{self.kind} {name!r} is registered twice")
@@ -53,9 +68,6 @@ class Registry(Generic[Component]):
             return component
 
         return add
-
-    def _check_component(self, component: Callable[..., Any]) -> None:
-        """Raise `TypeError` for a component that this registry cannot hold."""
 
     def get(self, name: str, where: str = "") -> Callable[..., Component]:
         """Return the component registered as ``name``; raise `ConfigError` naming ``where``."""
@@ -65,9 +77,7 @@ class Registry(Generic[Component]):
             raise ConfigError(f'{at}unknown {self.kind} "{str(name)[:100]}"; {hint}')
         return self._components[name]
 
-    def check(
-        self, node: Mapping[str, Any], where: str, context: Collection[str] = ()
-    ) -> dict[str, Any]:
+    def check(self, node: ReadNode, where: str, context: Collection[str] = ()) -> dict[str, Any]:
         """Check the node's name and arguments without building; return the converted arguments.
 
         Args:
@@ -86,7 +96,7 @@ class Registry(Generic[Component]):
         arguments = {key: value for key, value in node.items() if key != "name"}
         return bind_arguments(component, arguments, where, {*context, WHERE})
 
-    def build(self, node: Mapping[str, Any], where: str, **context: Any) -> Component:
+    def build(self, node: ReadNode, where: str, **context: Any) -> Component:
         """Build the component that ``node`` describes.
 
         ``context`` is what the program adds; a component gets those of them (and ``where``)
@@ -107,27 +117,54 @@ class Registry(Generic[Component]):
 
 
 class ClassRegistry(Registry[Component]):
-    """A registry of classes that keep to an interface, which is checked when one is registered.
-
-    Args:
-        interface: what they derive from; those of its methods that are abstract they must have.
-    """
-
-    def __init__(self, kind: str, interface: type) -> None:
-        super().__init__(kind)
-        self.interface = interface
-
-    def _check_component(self, component: Callable[..., Any]) -> None:
-        name, interface = component.__name__, self.interface.__name__
-        if not inspect.isclass(component) or not issubclass(component, self.interface):
-            raise TypeError(f"{name} is no {self.kind}: it does not derive from {interface}")
-        if isinstance(component, ABCMeta) and component.__abstractmethods__:
-            lacking = ", ".join(sorted(component.__abstractmethods__))
-            raise TypeError(f"{name} is no {self.kind}: it lacks {lacking} of {interface}")
+    """A registry of classes alone: `get` gives a class, which may have class methods."""
 
     def get(self, name: str, where: str = "") -> type[Component]:
-        """As in `Registry`: here a class."""
+        """As in `Registry`."""
         return cast(type[Component], super().get(name, where))
+
+
+def _check_interface(component: Callable[..., Any], interface: type, kind: str) -> None:
+    name = component.__name__
+    made = component if inspect.isclass(component) else get_type_hints(component).get("return")
+    if not inspect.isclass(made):
+        raise TypeError(f"{kind} {name}: its annotation must say which class it returns")
+    missing = _abstract_methods(made)
+    if _is_protocol(interface):
+        missing &= _members(interface)
+        missing |= {member for member in _members(interface) if not _has(made, member)}
+    elif not issubclass(made, interface):
+        raise TypeError(f"{kind} {name} is no subclass of {interface.__name__}")
+    if missing:
+        lacking = ", ".join(sorted(missing))
+        raise TypeError(f"{kind} {name} lacks {lacking} of the interface {interface.__name__}")
+
+
+def _abstract_methods(made: type) -> frozenset[str]:
+    return made.__abstractmethods__ if isinstance(made, ABCMeta) else frozenset()
+
+
+def _is_protocol(interface: type) -> bool:
+    return Protocol in interface.__bases__
+
+
+def _members(protocol: type) -> set[str]:
+    """Methods and properties that a protocol and the protocols it extends ask for.
+
+    An attribute that is only annotated may be set by ``__init__``, and is not asked for here.
+    """
+    protocols = (base for base in protocol.__mro__ if _is_protocol(base))
+    return {
+        name
+        for base in protocols
+        for name, value in vars(base).items()
+        if (inspect.isroutine(value) or isinstance(value, property))
+        and (name == "__call__" or not name.startswith("_"))
+    }
+
+
+def _has(made: type, name: str) -> bool:
+    return any(name in vars(base) for base in made.__mro__ if base is not object)
 
 
 def _is_ours(component: Callable[..., Any]) -> bool:

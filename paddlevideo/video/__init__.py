@@ -1,8 +1,8 @@
 """The steps from a video to a clip, built from one YAML description."""
 
-from paddlevideo.video.clip_input import ClipView
+from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.decoders import DECODERS, FrameSource
-from paddlevideo.video.description import described_views, for_video_files
+from paddlevideo.video.description import described_inputs, for_video_files
 from paddlevideo.video.pipeline import Pipeline
 from paddlevideo.video.sample import Record, Sample
 from paddlevideo.video.samplers.segments import Sampler
@@ -24,7 +24,7 @@ __all__ = [
     "SAMPLERS",
     "TRANSFORMS",
     "CenterCrop",
-    "ClipView",
+    "ClipInput",
     "ColorJitter",
     "FrameSampler",
     "FrameSource",
@@ -45,6 +45,6 @@ __all__ = [
     "StridedSampler",
     "Transform",
     "UniformSampler",
-    "described_views",
+    "described_inputs",
     "for_video_files",
 ]

@@ -1,17 +1,17 @@
-"""`ClipView`: one way to make a clip of an open video, by a sampler and a list of transforms."""
+"""`ClipInput`: makes a clip of an open video, by a sampler and a list of transforms."""
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.description import transform_nodes
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
 
 
-class ClipView:
+class ClipInput:
     """Chooses frames and transforms them.
 
     Args:
@@ -22,21 +22,24 @@ class ClipView:
         sampler: chooses the frames.
         num_frames: frames of a clip (T).
         output_layout: axes of a clip: ``TCHW``, ``CTHW`` or ``THWC``.
-        output_dtype: ``uint8``, or ``float32`` when a Normalization step is listed.
+        output_dtype: ``uint8``, or ``float32`` where a step scales values.
         output_size: (height, width) of a clip; None where it depends on the video.
+        scaled_by: the step that scales values; None where that is left to the model.
 
     Raises:
         ConfigError: an unknown component or argument, a wrong value, or steps in an order that
             cannot work; the message names the YAML path.
     """
 
-    def __init__(self, node: Mapping[str, Any], where: str) -> None:
+    def __init__(self, node: ReadNode, where: str) -> None:
         self.sampler = SAMPLERS.build(node["sample"], f"{where}.sample")
         self.transforms: list[Transform] = []
         self.num_frames = self.sampler.num_frames
         self.output_layout = "THWC"
         self.output_dtype = "uint8"
         self.output_size: Size = (None, None)
+        self.scaled_by: str | None = None
+        self.where = where
         for step_node, at in transform_nodes(node, where):
             self._append(step_node, at)
 
@@ -45,7 +48,7 @@ class ClipView:
         step = TRANSFORMS.build(node, where)
         if step.layout_in != self.output_layout:
             raise ConfigError(
-                f"{where}: takes a {step.layout_in} clip, but at this place in the list it is "
+                f"{where}: takes a {step.layout_in} clip, but at this position in the list it is "
                 f"{self.output_layout}; mind the order: pictures, then Image2Array, then "
                 "Normalization"
             )
@@ -54,6 +57,7 @@ class ClipView:
         self.transforms.append(step)
         self.output_layout = step.layout_out
         self.output_dtype = step.dtype_out or self.output_dtype
+        self.scaled_by = self.scaled_by or (node["name"] if step.scales_values else None)
         self.output_size = step.output_size(self.output_size)
 
     def transform(

@@ -8,10 +8,10 @@
       - Scale: {short_size: 192}
       - RandomFlip: null        # no arguments; "- RandomFlip" says the same
 
-or, for a model that takes a video at several sizes, several views of it::
+or, for a model that takes a video at several sizes, several inputs::
 
     decode: {name: VideoDecoder}
-    views:
+    inputs:        # "views" in older files
       small: {sample: ..., transform: [...]}
       large: {sample: ..., transform: [...]}
 """
@@ -24,32 +24,38 @@ from typing import Any
 from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.config import unknown_key
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import ReadNode
 
-_VIEW_KEYS = ("sample", "transform")
-_KEYS = ("decode", *_VIEW_KEYS, "views")
-_VIEW_NAME = re.compile(r"[A-Za-z0-9_]+")
+_INPUT_KEYS = ("sample", "transform")
+_SEVERAL = ("inputs", "views")  # the second is the older word
+_KEYS = ("decode", *_INPUT_KEYS, *_SEVERAL)
+_INPUT_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 def check_keys(description: Any, where: str) -> None:
     """Raise `ConfigError` unless ``description`` is a mapping of just the keys above."""
     _check_mapping(description, where, _KEYS, required=["decode"])
-    views = description.get("views")
-    if views is None:
+    key = _key_of_inputs(description)
+    if key is None:
         _check_mapping(description, where, _KEYS, required=["sample"])
         return
-    for key in _VIEW_KEYS:
-        if key in description:
+    for other in (*_INPUT_KEYS, *_SEVERAL):
+        if other in description and other != key:
+            raise ConfigError(f"{where}.{other}: stands beside {key}; write it into each of them")
+    inputs = description[key]
+    if not isinstance(inputs, Mapping) or not inputs:
+        raise ConfigError(f"{where}.{key}: expected a mapping of inputs, got {inputs!r}")
+    for name, node in inputs.items():
+        if not isinstance(name, str) or not _INPUT_NAME.fullmatch(name):
             raise ConfigError(
-                f"{where}.{key}: stands beside views; write it into each of the views"
+                f"{where}.{key}: an input's name is letters, digits and underscores, got {name!r}"
             )
-    if not isinstance(views, Mapping) or not views:
-        raise ConfigError(f"{where}.views: expected a mapping of views, got {views!r}")
-    for name, view in views.items():
-        if not isinstance(name, str) or not _VIEW_NAME.fullmatch(name):
-            raise ConfigError(
-                f"{where}.views: a view's name is letters, digits and underscores, got {name!r}"
-            )
-        _check_mapping(view, f"{where}.views.{name}", _VIEW_KEYS, required=["sample"])
+        _check_mapping(node, f"{where}.{key}.{name}", _INPUT_KEYS, required=["sample"])
+
+
+def _key_of_inputs(description: ReadNode) -> str | None:
+    """The key under which several inputs are listed; None where there is one."""
+    return next((key for key in _SEVERAL if description.get(key) is not None), None)
 
 
 def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequence[str]) -> None:
@@ -63,18 +69,19 @@ def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequenc
             raise ConfigError(f'{where}: "{key}" is missing')
 
 
-def described_views(description: Mapping[str, Any], where: str) -> dict[str, tuple[Any, str]]:
+def described_inputs(description: ReadNode, where: str) -> dict[str, tuple[Any, str]]:
     """Return ``{clip name: (node, YAML path)}`` of a description whose keys were checked.
 
-    The node holds ``sample`` and ``transform``: it is the description itself without ``views``.
+    The node holds ``sample`` and ``transform``: it is the description itself without ``inputs``.
     """
-    views = description.get("views")
-    if views is None:
+    key = _key_of_inputs(description)
+    if key is None:
         return {CLIP: (description, where)}
-    return {clip_name(name): (node, f"{where}.views.{name}") for name, node in views.items()}
+    nodes = description[key].items()
+    return {clip_name(name): (node, f"{where}.{key}.{name}") for name, node in nodes}
 
 
-def transform_nodes(description: Mapping[str, Any], where: str) -> list[tuple[dict[str, Any], str]]:
+def transform_nodes(description: ReadNode, where: str) -> list[tuple[dict[str, Any], str]]:
     """Return each transform as a node ``{name: ..., argument: ...}`` with its YAML path."""
     entries = description.get("transform")
     entries = [] if entries is None else entries
@@ -95,7 +102,7 @@ def _node(entry: Any, where: str) -> tuple[dict[str, Any], str]:
     return {**(arguments or {}), "name": str(name)}, at
 
 
-def plain_copy(description: Mapping[str, Any]) -> dict[str, Any]:
+def plain_copy(description: ReadNode) -> dict[str, Any]:
     """Return the description as nested plain dicts and lists, independent of the original."""
 
     def plain(value: Any) -> Any:
@@ -108,7 +115,7 @@ def plain_copy(description: Mapping[str, Any]) -> dict[str, Any]:
     return {key: plain(description[key]) for key in _KEYS if key in description}
 
 
-def for_video_files(description: Mapping[str, Any]) -> dict[str, Any]:
+def for_video_files(description: ReadNode) -> dict[str, Any]:
     """Return the description for video files: a FrameDecoder becomes a VideoDecoder.
 
     Prediction takes video files also where training read folders of frames. The backend is cv2,

@@ -1,17 +1,17 @@
 """The pipeline: decode, sample, transform, from one description, for every use of a clip."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
-from paddlevideo.video.clip_input import ClipView
+from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.decoders.base import DECODERS, FrameSource
 from paddlevideo.video.description import (
     check_keys,
-    described_views,
+    described_inputs,
     for_video_files,
     plain_copy,
 )
@@ -19,20 +19,20 @@ from paddlevideo.video.sample import Sample
 
 
 class Pipeline:
-    """Turns a sample's path into a clip, or into one clip for each of several views.
+    """Turns a sample's path into a clip, or into one clip for each of several inputs of a model.
 
     Training, test, export, prediction and streaming all build this from the same description.
-    Whatever the number of views, the video is opened and decoded once.
+    Whatever the number of inputs, the video is opened and decoded once.
 
     Args:
-        description: ``{decode: ..., sample: ..., transform: [...]}``, or ``{decode: ..., views:
+        description: ``{decode: ..., sample: ..., transform: [...]}``, or ``{decode: ..., inputs:
             {name: {sample: ..., transform: [...]}}}``; see `description`.
         where: YAML path of the description, for messages.
         training: whether the steps draw at random.
 
     Attributes:
         description: the description as a plain dict, to be stored with an exported model.
-        views: what makes each clip, by the clip's name: ``clip``, or ``clip_<view>``.
+        inputs: what makes each clip, by the clip's name: ``clip``, or ``clip_<input>``.
 
     Raises:
         ConfigError: an unknown key, component or argument, a wrong value, or steps in an order
@@ -40,37 +40,37 @@ class Pipeline:
     """
 
     def __init__(
-        self, description: Mapping[str, Any], where: str = "PIPELINE", training: bool = False
+        self, description: ReadNode, where: str = "PIPELINE", training: bool = False
     ) -> None:
         check_keys(description, where)
         self.description = plain_copy(description)
         self.training = training
         self.decoder = DECODERS.build(description["decode"], f"{where}.decode")
-        self.views = {
-            name: ClipView(node, at)
-            for name, (node, at) in described_views(description, where).items()
+        self.inputs = {
+            name: ClipInput(node, at)
+            for name, (node, at) in described_inputs(description, where).items()
         }
         self._where = where
 
     @property
-    def view(self) -> ClipView:
-        """The view of a pipeline that has one.
+    def input(self) -> ClipInput:
+        """The input of a pipeline that has one.
 
         Raises:
             ConfigError: it has several.
         """
-        return self.views[self._only_name()]
+        return self.inputs[self._only_name()]
 
     def _only_name(self) -> str:
-        if len(self.views) > 1:
+        if len(self.inputs) > 1:
             raise ConfigError(
-                f"{self._where}: gives {', '.join(self.views)}, where a single clip is wanted; "
-                "write sample and transform without views"
+                f"{self._where}: gives {', '.join(self.inputs)}, where a single clip is wanted; "
+                "write sample and transform without inputs"
             )
-        return next(iter(self.views))
+        return next(iter(self.inputs))
 
     @staticmethod
-    def check(description: Mapping[str, Any], where: str = "PIPELINE") -> None:
+    def check(description: ReadNode, where: str = "PIPELINE") -> None:
         """Check names, arguments and the order of the steps; no file is touched.
 
         Raises:
@@ -100,27 +100,27 @@ class Pipeline:
         sample.frames = None
         try:
             sample.clips = {
-                name: view.transform(clips_THWC.pop(name), rngs[name])
-                for name, view in self.views.items()
+                name: each.transform(clips_THWC.pop(name), rngs[name])
+                for name, each in self.inputs.items()
             }
         except DataError as error:
             raise DataError(f"{sample.path}: {error}") from None
         return sample
 
     def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
-        """A generator for each view, so that what one draws does not depend on the others."""
-        if len(self.views) == 1:
-            return dict.fromkeys(self.views, rng)
-        return dict(zip(self.views, rng.spawn(len(self.views)), strict=True))
+        """A generator for each input, so that what one draws does not depend on the others."""
+        if len(self.inputs) == 1:
+            return dict.fromkeys(self.inputs, rng)
+        return dict(zip(self.inputs, rng.spawn(len(self.inputs)), strict=True))
 
     def _choose(
         self, frames: FrameSource, rngs: Mapping[str, np.random.Generator], training: bool
     ) -> dict[str, np.ndarray]:
         return {
-            name: view.sampler.indices(
+            name: each.sampler.indices(
                 frames.num_frames, rngs[name], training, frames.kind, frames.times_seconds
             )
-            for name, view in self.views.items()
+            for name, each in self.inputs.items()
         }
 
     def load_sample(self, path: str, seed: int = 0) -> Sample:
@@ -134,23 +134,23 @@ class Pipeline:
         rng = generator(seed, Stream.SAMPLE, 0, 0)
         return self(Sample(path=str(path), label=None, rng=rng, training=self.training))
 
-    def load_views(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
+    def load_clips(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
         """Return the clips of `load_sample` alone."""
         return self.load_sample(path, seed).clips
 
     def load(self, path: str, seed: int = 0) -> np.ndarray:
-        """Return the clip of one video file; as `load_views`, of a pipeline with one view.
+        """Return the clip of one video file; as `load_clips`, of a pipeline with one input.
 
         Raises:
-            ConfigError: the pipeline has several views.
+            ConfigError: the pipeline has several inputs.
             DataError: the file cannot be read; names it and says why.
         """
         name = self._only_name()
-        return self.load_views(path, seed)[name]
+        return self.load_clips(path, seed)[name]
 
 
 def _read_once(frames: FrameSource, indices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Read the frames of all views in one pass, whichever of them they share."""
+    """Read the frames of all inputs in one pass, whichever of them they share."""
     clip_THWC = frames.read(np.concatenate(list(indices.values())))
     ends = np.cumsum([len(numbers) for numbers in indices.values()])
     return dict(zip(indices, np.split(clip_THWC, ends[:-1]), strict=True))

@@ -2,8 +2,8 @@
 
 The vocabulary of the house. A *record* is what a list says (path, label). A *frame source* is an
 open video or folder of images that gives frames by number. A *clip* is the array of the chosen
-frames. A *view* is one way to choose and shape them; most pipelines have one. A sample carries all
-of them from one pipeline step to the next.
+frames. An *input* is one way to choose and shape them; most pipelines have one. A sample carries
+all of them from one pipeline step to the next.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Sample:
         frame_start_index: number of the first image of a frame folder.
         frames: the open frame source, between the decode and the sample step.
         frame_indices: 0-based numbers of the chosen frames, int64 [T], by name of the clip.
-        clips: the finished clips by name: ``clip``, or ``clip_<view>`` for each of several views.
+        clips: the finished clips by name: ``clip``, or ``clip_<input>`` for each of several.
         readable: False for a sample that could not be read and is to be counted as wrong; it has
             no clips.
     """
@@ -75,5 +75,5 @@ class Sample:
 
     @property
     def clip(self) -> np.ndarray | None:
-        """The clip of a pipeline with one view; None before it is made."""
+        """The clip of a pipeline with one input; None before it is made."""
         return self.clips.get(CLIP)

@@ -69,11 +69,13 @@ class Transform(ABC):
         layout_in: axes of the clip it takes.
         layout_out: axes of the clip it gives.
         dtype_out: dtype of the clip it gives; None where it leaves the dtype as it is.
+        scales_values: whether it does what is otherwise left to the model.
     """
 
     layout_in: str = "THWC"
     layout_out: str = "THWC"
     dtype_out: ClassVar[str | None] = None
+    scales_values: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -88,8 +90,8 @@ class Transform(ABC):
         return size
 
 
-SAMPLERS: Registry[FrameSampler] = Registry("sampler")
-TRANSFORMS: Registry[Transform] = Registry("transform")
+SAMPLERS: Registry[FrameSampler] = Registry("sampler", FrameSampler)
+TRANSFORMS: Registry[Transform] = Registry("transform", Transform)
 
 
 def check_positive(**values: int) -> None:

@@ -107,7 +107,7 @@ def clip_times(path) -> list[float]:
     with pipeline.decoder.open(sample) as source:
         times = source.times_seconds
         description["sample"]["num_frames"] = 2 * int(times[-1] * RATE) + 30  # from the start
-        sampler = Pipeline(description).view.sampler
+        sampler = Pipeline(description).input.sampler
         numbers = sampler.indices(
             source.num_frames, np.random.default_rng(0), False, "video", times
         )

@@ -93,7 +93,7 @@ def test_from_videos_to_a_prediction(main_here, config, member_files, tiny, tmp_
     assert done.code == 0, done.stderr
     lines = map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines())
     for video, line in zip(videos, lines, strict=True):
-        clips = Pipeline(views(training=False)).load_views(str(video))
+        clips = Pipeline(views(training=False)).load_clips(str(video))
         with paddle.no_grad():
             batch = {name: paddle.to_tensor(clip[None]) for name, clip in clips.items()}
             expected = model.predict(batch)[0].numpy()

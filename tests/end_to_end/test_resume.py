@@ -117,4 +117,4 @@ def test_max_iters(main_here, config, tmp_path):
     assert "END epoch:2    valid" in done.stderr and (folder / LAST).is_file()
     assert len(metrics(folder, "valid")) == 2
     state = folder / f"{NAME}_epoch_00002.state" / "state.json"
-    assert json.loads(state.read_text())["iterations"] == 4
+    assert json.loads(state.read_text())["parts"]["position"]["iterations"] == 4

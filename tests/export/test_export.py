@@ -292,7 +292,7 @@ def test_a_program_of_several_inputs(ensemble, tmp_path, video):
     inputs = [(spec.name, spec.shape) for spec in bundle.manifest.inputs]
     assert inputs == [("clip_v32", (-1, 4, 3, 32, 32)), ("clip_v24", (-1, 4, 3, 24, 24))]
     predictor = load_predictor(bundle.folder, device="cpu", cpu_threads=1)
-    clips = predictor.pipeline.load_views(str(video))
+    clips = predictor.pipeline.load_clips(str(video))
     with paddle.no_grad():
         batch = {name: paddle.to_tensor(clip[None]) for name, clip in clips.items()}
         expected = ensemble.predict(batch)[0].numpy()

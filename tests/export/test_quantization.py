@@ -189,7 +189,7 @@ def test_calibration_hands_the_states_on(whole, graph, layers, videos, measured)
 def test_calibration_sees_what_prediction_sees(whole, videos):
     (clip,) = CalibrationVideos(whole, videos[:1], 1).clips()
     predictor = load_predictor(whole.folder, device="cpu")
-    np.testing.assert_array_equal(clip, predictor.pipeline.load_views(str(videos[0]))["clip"])
+    np.testing.assert_array_equal(clip, predictor.pipeline.load_clips(str(videos[0]))["clip"])
 
 
 def test_videos_are_spread_over_the_list(whole):

@@ -91,7 +91,7 @@ def test_same_batches_with_any_number_of_workers(dataset):
         for num_workers in (1, 2):
             loader = ClipLoader(dataset, 2, training=True, seed=9, num_workers=num_workers)
             assert_same(arrays(loader.epoch(epoch)), expected)
-            assert_same(arrays(loader.epoch(epoch, start_step=2)), expected[2:])
+            assert_same(arrays(loader.epochs(epoch, epoch + 1, start_step=2)), expected[2:])
     other = arrays(ClipLoader(dataset, 2, training=True, seed=9).epoch(0))
     assert [b["index"].tolist() for b in other] != [b["index"].tolist() for b in expected]
 
@@ -173,7 +173,7 @@ def test_shapes_differ(tmp_path, num_workers):
 
 
 def test_a_defect_keeps_its_traceback(dataset, monkeypatch):
-    monkeypatch.setattr(dataset.context.pipeline.view, "transforms", [len])
+    monkeypatch.setattr(dataset.context.pipeline.input, "transforms", [len])
     with pytest.raises(RuntimeError, match=r"(?s)Traceback.*TypeError"):
         list(ClipLoader(dataset, 2, training=True, num_workers=1).epoch(0))
 

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 from tasks.test_checkpoint import OPTIMIZERS, Run, assert_same
 
-from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays
+from paddlevideo.tasks.best import BestResult
+from paddlevideo.tasks.checkpoint import Checkpoints
+from paddlevideo.tasks.parts import RunPart, optimizer_arrays
+from paddlevideo.tasks.position import Position
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import sha256_of
 from paddlevideo.weights import model_arrays
@@ -23,14 +26,22 @@ FILES = (WEIGHTS, *(f"{FOLDER}/{name}" for name in ("optimizer.safetensors", "st
 MANIFEST = f"{FOLDER}/manifest.json"
 
 
+def parts_of(run):
+    """Those of a training with five steps an epoch, after its second."""
+    position, best = Position(5), BestResult()
+    for _ in range(10):
+        position.advance()
+    best.result = {"top1": 0.5, "epoch": 1}
+    return {**run.parts, "position": position, "best": best, "run": RunPart(0, None)}
+
+
 @pytest.fixture
 def saved(tmp_path):
     """A folder with the checkpoint of two steps."""
     folder = tmp_path / "saved"
     folder.mkdir()
     run = Run(NODE).train(0, 2)
-    state = {"best": {"top1": 0.5, "epoch": 1}, "iterations": 2, "seed": 0, "freeze": None}
-    Checkpoints(folder, "Net").save(2, run.net, run.optimizer, state)
+    Checkpoints(folder, "Net").save(2, parts_of(run))
     return folder
 
 
@@ -53,16 +64,18 @@ def checker(saved, work):
         if not epoch:
             return "passed over"
         run, fresh = Run(NODE), Run(NODE)
+        parts = parts_of(run)
         try:
-            state = checkpoints.load(epoch, run.net, run.optimizer)
+            checkpoints.load(epoch, parts)
         except WeightsError:
             assert_same(run, fresh)  # nothing of it was taken
             raise
         if not signed:
             original = Run(NODE)
-            Checkpoints(saved, "Net").load(2, original.net, original.optimizer)
+            Checkpoints(saved, "Net").load(2, original.parts)
             assert_same(run, original)
-        assert state.epoch == 2 and state.iterations >= 0 and state.next_step >= 0
+        position = parts["position"]
+        assert position.epoch >= 0 and position.iterations >= 0 and 0 <= position.step < 5
         run.train(2, 3)
         arrays = model_arrays(run.net) | optimizer_arrays(run.optimizer, run.net)
         if signed:

@@ -4,13 +4,13 @@ import threading
 
 import numpy as np
 
-from paddlevideo.video import ClipView
+from paddlevideo.video import ClipInput
 
 SIDE = 8
 FRAME_RATE = 5.0
 
 
-def view(**changes: object) -> ClipView:
+def view(**changes: object) -> ClipInput:
     node = {
         "sample": {"name": "UniformSampler", "num_frames": 4},
         "transform": [
@@ -19,7 +19,7 @@ def view(**changes: object) -> ClipView:
             "Image2Array",
         ],
     }
-    return ClipView({**node, **changes}, "INFERENCE")
+    return ClipInput({**node, **changes}, "INFERENCE")
 
 
 class FakeRunner:

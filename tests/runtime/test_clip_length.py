@@ -18,14 +18,14 @@ from runtime.conftest import PIPELINE
 )
 def test_frames(sample):
     pipeline = {**PIPELINE, "sample": sample}
-    assert Pipeline(with_frames(pipeline, 7), "INFERENCE").views["clip"].num_frames == 7
+    assert Pipeline(with_frames(pipeline, 7), "INFERENCE").inputs["clip"].num_frames == 7
     assert pipeline["sample"] == sample
 
 
 @pytest.mark.parametrize(
     ("pipeline", "message"),
     [
-        ({"views": {}}, "several views"),
+        ({"views": {}}, "several inputs"),
         (
             {"sample": {"name": "Sampler", "num_seg": 4, "seg_len": 2}},
             "sampler Sampler has neither",

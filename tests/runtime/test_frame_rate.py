@@ -37,7 +37,7 @@ def strided(stride, **more):
 def test_the_stream_has_the_rate_of_training(
     caplog, exported_by, trained_by, stated, rate, warning
 ):
-    view, trained = (Pipeline(node).view for node in (exported_by, trained_by or PIPELINE))
+    view, trained = (Pipeline(node).input for node in (exported_by, trained_by or PIPELINE))
     sources = RateSources(stated, view.sampler, trained.sampler if trained_by else None, 2.5)
     with caplog.at_level(logging.INFO):
         assert stream_frame_rate(sources) == rate

@@ -9,8 +9,9 @@ import pytest
 from paddle import nn
 
 from paddlevideo.solver import build_optimizer
-from paddlevideo.tasks.checkpoint import Checkpoints, optimizer_arrays, optimizer_state_of
-from paddlevideo.tasks.training_state import TrainingState
+from paddlevideo.tasks.checkpoint import Checkpoints
+from paddlevideo.tasks.parts import ModelPart, OptimizerPart, optimizer_arrays, optimizer_state_of
+from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.weights import model_arrays, read_weights
 
@@ -49,6 +50,10 @@ class Run:
                 parameter.set_value(rng.standard_normal(parameter.shape).astype("float32"))
         self.optimizer = build_optimizer({"learning_rate": 0.1, **node}, self.net, "OPTIMIZER")
 
+    @property
+    def parts(self) -> dict[str, Stateful]:
+        return {"model": ModelPart(self.net), "optimizer": OptimizerPart(self.optimizer, self.net)}
+
     def train(self, first: int, stop: int) -> "Run":
         for step in range(first, stop):
             rng = np.random.default_rng(step)
@@ -77,14 +82,12 @@ def checkpoints(tmp_path) -> Checkpoints:
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_goes_on_as_if_it_had_never_stopped(checkpoints, name):
     through = Run(OPTIMIZERS[name]).train(0, 3)
-    checkpoints.save(3, through.net, through.optimizer, {"best": {"top1": 0.5}})
+    checkpoints.save(3, through.parts)
     resumed = Run(OPTIMIZERS[name], layers_before=2)  # Paddle's generated names differ
     generated = [{p.name for p in run.net.parameters()} for run in (through, resumed)]
     assert not generated[0] & generated[1]
     resumed.train(7, 9)  # whatever was in it is replaced
-    state = checkpoints.load(3, resumed.net, resumed.optimizer)
-    kind = OPTIMIZERS[name]["name"]
-    assert state == TrainingState(epoch=3, optimizer=kind, best={"top1": 0.5})
+    checkpoints.load(3, resumed.parts)
     assert_same(resumed, through)
     through.train(3, 6)
     resumed.train(3, 6)
@@ -115,18 +118,18 @@ def test_state_of_an_unknown_parameter():
 
 def test_state_of_another_optimizer(checkpoints):
     run = Run(OPTIMIZERS["Momentum"]).train(0, 2)
-    checkpoints.save(1, run.net, run.optimizer, {})
+    checkpoints.save(1, run.parts)
     other = Run(OPTIMIZERS["AdamW"])
     before = model_arrays(other.net)
     with pytest.raises(WeightsError, match=r"another optimizer, Momentum, and OPTIMIZER is AdamW"):
-        checkpoints.load(1, other.net, other.optimizer)
+        checkpoints.load(1, other.parts)
     assert all(np.array_equal(before[k], a) for k, a in model_arrays(other.net).items())
 
 
 def test_what_is_written(checkpoints, tmp_path):
     run = Run(OPTIMIZERS["RMSProp"]).train(0, 1)
     for epoch in (1, 2, 3, 10):
-        checkpoints.save(epoch, run.net, run.optimizer, {})
+        checkpoints.save(epoch, run.parts)
     names = {path.name for path in tmp_path.iterdir()}
     weights = {f"Net_epoch_{epoch:05d}.pdparams" for epoch in (1, 2, 3, 10)}
     states = {f"Net_epoch_{epoch:05d}.state" for epoch in (3, 10)}  # older states are dropped
@@ -136,7 +139,7 @@ def test_what_is_written(checkpoints, tmp_path):
         assert files == {"optimizer.safetensors", "state.json", "manifest.json"}
     assert checkpoints.newest_valid() == 10
     with pytest.raises(WeightsError, match=r"cannot resume after epoch 1: .*manifest.json is miss"):
-        checkpoints.load(1, run.net, run.optimizer)
+        checkpoints.load(1, run.parts)
 
 
 def test_best(checkpoints):
@@ -151,12 +154,12 @@ def test_best(checkpoints):
 @pytest.mark.parametrize("name", ["Net", "a[1]", "x_epoch_7", "ümlaut *"])
 def test_names_of_models(tmp_path, name):
     run = Run(OPTIMIZERS["SGD"])
-    Checkpoints(tmp_path, "Other").save(9, run.net, run.optimizer, {})
+    Checkpoints(tmp_path, "Other").save(9, run.parts)
     checkpoints = Checkpoints(tmp_path, name)
     assert checkpoints.newest_valid() == 0
-    checkpoints.save(2, run.net, run.optimizer, {})
+    checkpoints.save(2, run.parts)
     assert checkpoints.newest_valid() == 2
-    assert checkpoints.load(2, run.net, run.optimizer).epoch == 2
+    checkpoints.load(2, run.parts)
 
 
 def flip_a_byte(path):
@@ -203,7 +206,7 @@ DAMAGE |= {
 def test_a_damaged_checkpoint_is_passed_over_and_refused(checkpoints, damage, caplog):
     run = Run(OPTIMIZERS["Momentum"]).train(0, 2)
     for epoch in (1, 2):
-        checkpoints.save(epoch, run.net, run.optimizer, {})
+        checkpoints.save(epoch, run.parts)
     name, act = DAMAGE[damage]
     act(checkpoints.weights_of(2) if name == "weights" else checkpoints.state_folder_of(2) / name)
     with caplog.at_level(logging.WARNING, "paddlevideo"):
@@ -213,26 +216,26 @@ def test_a_damaged_checkpoint_is_passed_over_and_refused(checkpoints, damage, ca
     other = Run(OPTIMIZERS["Momentum"])
     before = model_arrays(other.net)
     with pytest.raises(WeightsError, match="cannot resume after epoch 2: "):
-        checkpoints.load(2, other.net, other.optimizer)
+        checkpoints.load(2, other.parts)
     assert all(np.array_equal(before[k], a) for k, a in model_arrays(other.net).items())
-    checkpoints.load(1, other.net, other.optimizer)
+    checkpoints.load(1, other.parts)
 
 
 def test_an_interrupted_save_is_not_used(checkpoints, monkeypatch):
     run = Run(OPTIMIZERS["Momentum"]).train(0, 1)
-    checkpoints.save(1, run.net, run.optimizer, {})
+    checkpoints.save(1, run.parts)
 
     def stop(*_):
         raise KeyboardInterrupt
 
-    for function in ("write_json", "sha256_of", "optimizer_arrays"):
+    for function in ("write_json", "sha256_of", "write_weights"):
         with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
             patch.setattr(f"paddlevideo.tasks.checkpoint.{function}", stop)
-            checkpoints.save(2, run.net, run.optimizer, {})
+            checkpoints.save(2, run.parts)
         assert checkpoints.newest_valid() == 1
-    checkpoints.save(2, run.net, run.optimizer, {})
+    checkpoints.save(2, run.parts)
     assert checkpoints.newest_valid() == 2
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("paddlevideo.tasks.checkpoint.write_json", stop)
-        checkpoints.save(2, run.net, run.optimizer, {})  # the same epoch again
+        checkpoints.save(2, run.parts)  # the same epoch again
     assert checkpoints.newest_valid() == 1

@@ -114,7 +114,7 @@ def test_defaults(config):
         ("weights", 3, r"^weights: .*dictionary, got 3"),
         ("weights", {"a": 3}, r"^weights\.a: .*string, got 3"),
         ("my-key", 3, r'^my-key: unknown key "my-key"'),
-        ("PIPELINE.train.views", {"a": {}}, r"^PIPELINE.train.sample: stands beside views"),
+        ("PIPELINE.train.inputs", {"a": {}}, r"^PIPELINE.train.sample: stands beside inputs"),
         ("log_level", "LOUD", r"^log_level: .*'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
     ],
 )
@@ -149,10 +149,10 @@ def test_values_are_scaled_once(config, where):
     parse_recipe(config)
 
 
-def views(*names) -> dict:
-    """A pipeline with views of these names."""
+def inputs(*names) -> dict:
+    """A pipeline with inputs of these names."""
     node = {"sample": {"name": "UniformSampler", "num_frames": 4}, "transform": ["Image2Array"]}
-    return {"decode": {"name": "VideoDecoder"}, "views": {name: node for name in names}}
+    return {"decode": {"name": "VideoDecoder"}, "inputs": {name: node for name in names}}
 
 
 @pytest.mark.parametrize("where", ["PIPELINE.train", "INFERENCE"])
@@ -168,12 +168,12 @@ def test_a_pipeline_gives_the_clips_of_the_model(config, where):
     parse_recipe(with_pipeline(plain))
     message = f"^{where} gives clip_a, clip_b, but the model takes clip;"
     with pytest.raises(ConfigError, match=message):
-        parse_recipe(with_pipeline(views("a", "b")))
+        parse_recipe(with_pipeline(inputs("a", "b")))
     members = {name: config["MODEL"] for name in ("a", "b")}
     config["MODEL"] = {"framework": "EnsembleRecognizer", "members": members}
-    recipe = parse_recipe(with_pipeline(views("b", "a")))
+    recipe = parse_recipe(with_pipeline(inputs("b", "a")))
     assert parse_recipe(parse_yaml(recipe.to_yaml(), "again")) == recipe
-    for wrong in (plain, views("a"), views("a", "b", "c")):
+    for wrong in (plain, inputs("a"), inputs("a", "b", "c")):
         with pytest.raises(ConfigError, match=f"^{where} gives .*, but the model takes clip_a, c"):
             parse_recipe(with_pipeline(wrong))
 
@@ -182,14 +182,14 @@ def test_values_of_each_view_are_scaled_once(config):
     scaling = [{"scaling": {"scale": 1.0}}, {}]
     members = {n: {**config["MODEL"], **s} for n, s in zip("ab", scaling, strict=True)}
     config["MODEL"] = {"framework": "EnsembleRecognizer", "members": members}
-    config["PIPELINE"] = {"train": parse_yaml(to_yaml(views("a", "b")), "copy")}
-    nodes = config["PIPELINE"]["train"]["views"]
+    config["PIPELINE"] = {"train": parse_yaml(to_yaml(inputs("a", "b")), "copy")}
+    nodes = config["PIPELINE"]["train"]["inputs"]
     for node in nodes.values():
         node["transform"] = list(node["transform"])
     nodes["a"]["transform"].append(NORMALIZATION)
     parse_recipe(config)
     nodes["b"]["transform"].append(NORMALIZATION)
-    with pytest.raises(ConfigError, match=r"^PIPELINE\.train\.views\.b lists Normalization"):
+    with pytest.raises(ConfigError, match=r"^PIPELINE\.train\.inputs\.b lists Normalization"):
         parse_recipe(config)
 
 

@@ -1,12 +1,13 @@
 """Registry: a node becomes an object, or one message with path, bad key and nearest good one."""
 
 from abc import ABC, abstractmethod
+from typing import Protocol
 
 import paddle
 import pytest
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint
-from paddlevideo.utils.registry import ClassRegistry, Registry, bind_arguments
+from paddlevideo.utils.registry import Registry, bind_arguments
 
 
 class Shape:
@@ -153,36 +154,89 @@ def test_nearest_hint():
     assert nearest_hint("zzz", []) == "known: (none)"
 
 
-# --- interfaces
+class Area(ABC):
+    @property
+    @abstractmethod
+    def unit(self) -> str: ...
 
-
-class Figure(ABC):
     @abstractmethod
     def area(self) -> float: ...
 
+    def doubled(self) -> float:
+        return 2 * self.area()
+
+
+class Named(Protocol):
+    title: str
+
+    def name(self) -> str: ...
+
+
+class Drawn(Named, Protocol):
+    def __call__(self, size: int) -> str: ...
+
+
+class Square(Area):
+    unit = "m2"
+
+    def area(self) -> float:
+        return 1.0
+
+
+class Circle:
+    def name(self) -> str:
+        return "circle"
+
+    def __call__(self, size: int) -> str:
+        return "o" * size
+
+
+def square() -> Square:
+    return Square()
+
+
+def test_components_that_keep_the_interface_are_registered():
+    areas: Registry[Area] = Registry("area", Area)
+    areas.register(Square)
+    areas.register(square)
+    assert areas.build({"name": "square"}, "here").doubled() == 2.0
+    drawn: Registry[Drawn] = Registry("drawing", Drawn)
+    assert drawn.register(Circle) is Circle
+
+
+class HalfSquare(Area):
+    def doubled(self) -> float:
+        return 0.0
+
+
+class HalfCircle:
+    def __call__(self, size: int) -> str:
+        return ""
+
+
+class InheritsAbstract(Drawn, Protocol):
     @abstractmethod
     def name(self) -> str: ...
 
 
-class Square(Figure):
-    def area(self) -> float:
-        return 1.0
-
-    def name(self) -> str:
-        return "square"
+class StillAbstract(InheritsAbstract):
+    def __call__(self, size: int) -> str:
+        return ""
 
 
-class Half(Figure):
-    def name(self) -> str:
-        return "half"
-
-
-def test_a_component_is_held_against_its_interface_when_it_is_registered():
-    registry: ClassRegistry[Figure] = ClassRegistry("figure", Figure)
-    assert registry.register(Square) is Square and registry.get("Square") is Square
-    with pytest.raises(TypeError, match=r"^Half is no figure: it lacks area of Figure$"):
-        registry.register(Half)
-    for other in (Shape, lambda: Square()):
-        with pytest.raises(TypeError, match=r"is no figure: it does not derive from Figure$"):
-            registry.register(other)
-    assert list(registry) == ["Square"]
+@pytest.mark.parametrize(
+    ("interface", "component", "message"),
+    [
+        (Area, HalfSquare, "^shape HalfSquare lacks area, unit of the interface Area$"),
+        (Area, Circle, "^shape Circle is no subclass of Area$"),
+        (Area, lambda: Square(), "^shape <lambda>: its annotation must say which class it returns"),
+        (Drawn, HalfCircle, "^shape HalfCircle lacks name of the interface Drawn$"),
+        (Drawn, Square, "^shape Square lacks __call__, name of the interface Drawn$"),
+        (InheritsAbstract, StillAbstract, "lacks name of the interface InheritsAbstract$"),
+    ],
+)
+def test_what_lacks_a_method_is_refused_when_it_is_registered(interface, component, message):
+    registry: Registry = Registry("shape", interface)
+    with pytest.raises(TypeError, match=message):
+        registry.register(component)
+    assert not list(registry)

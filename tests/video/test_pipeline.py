@@ -43,13 +43,13 @@ def test_clip_shows_the_chosen_frames(tmp_path):
 
 
 def test_says_what_it_gives():
-    view = Pipeline(description()).view
+    view = Pipeline(description()).input
     assert (view.num_frames, view.output_layout) == (4, "TCHW")
     assert (view.output_dtype, view.output_size) == ("uint8", (32, 32))
     assert view.clip_shape() == (4, 3, 32, 32)
     steps = [{"Scale": {"short_size": 40}}, {"Image2Array": {"data_format": "cthw"}}]
     normalize = {"Normalization": {"mean": [0.5] * 3, "std": [1] * 3, "tensor_shape": [3, 1, 1, 1]}}
-    view = Pipeline(description(transform=[*steps, normalize])).view
+    view = Pipeline(description(transform=[*steps, normalize])).input
     assert (view.output_dtype, view.output_size) == ("float32", (None, None))
     assert view.clip_shape(unknown=50) == (3, 4, 50, 50)
 
@@ -75,7 +75,7 @@ def test_draws_come_from_the_samples_generator(tmp_path):
 
 def test_transform_takes_frames_that_are_here():
     frames = np.full((1, 50, 80, 3), 7, np.uint8)
-    clip = Pipeline(description()).view.transform(frames)
+    clip = Pipeline(description()).input.transform(frames)
     assert clip.shape == (1, 3, 32, 32) and (clip == 7).all()
 
 
@@ -152,7 +152,17 @@ def random_view(num_frames, size):
 
 
 def views(**nodes):
-    return {"decode": {"name": "VideoDecoder"}, "views": nodes}
+    return {"decode": {"name": "VideoDecoder"}, "views": nodes}  # the older word
+
+
+def test_views_are_inputs():
+    """Older files and bundles say "views"."""
+    older = views(a=view(4, 32), b=view(8, 24))
+    newer = {"inputs" if key == "views" else key: node for key, node in older.items()}
+    assert list(Pipeline(older).inputs) == list(Pipeline(newer).inputs) == ["clip_a", "clip_b"]
+    assert Pipeline(older).description == older and Pipeline(newer).description == newer
+    with pytest.raises(ConfigError, match=r"^P\.views: stands beside inputs"):
+        Pipeline({**older, **newer}, "P")
 
 
 @pytest.mark.parametrize("name", ["VideoDecoder", "FrameDecoder"])
@@ -161,7 +171,7 @@ def test_views_are_what_each_alone_would_be(tmp_path, name):
     path = write(tmp_path / "v.mp4", 16)
     nodes = {"a": view(4, 32), "b": view(8, 24)}
     decode = {"decode": {"name": name}}
-    clips = Pipeline({**views(**nodes), **decode}).load_views(path)
+    clips = Pipeline({**views(**nodes), **decode}).load_clips(path)
     assert list(clips) == ["clip_a", "clip_b"]
     for key, node in nodes.items():
         assert np.array_equal(clips[f"clip_{key}"], Pipeline({**node, **decode}).load(path))
@@ -190,8 +200,8 @@ def test_a_view_draws_for_itself(tmp_path):
         for first in (random_view(4, 32), view(3, 16))
     )
     for seed in (0, 1):
-        clips = plain.load_views(path, seed)
-        assert np.array_equal(clips["clip_b"], other.load_views(path, seed)["clip_b"])
+        clips = plain.load_clips(path, seed)
+        assert np.array_equal(clips["clip_b"], other.load_clips(path, seed)["clip_b"])
         assert not np.array_equal(clips["clip_a"], clips["clip_b"])
 
 
@@ -243,11 +253,11 @@ def test_the_rate_of_the_file_reaches_the_sampler(tmp_path):
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        (views(), r"P\.views: expected a mapping of views"),
+        (views(), r"P\.views: expected a mapping of inputs"),
         (views(a=3), r"P\.views\.a: expected a mapping of sample, transform, got 3"),
         (views(a={}), r'P\.views\.a: "sample" is missing'),
         (views(a={**view(4, 8), "decode": {}}), r'P\.views\.a\.decode: unknown key "decode"'),
-        (views(**{"a.b": view(4, 8)}), r"P\.views: a view's name is letters, digits and"),
+        (views(**{"a.b": view(4, 8)}), r"P\.views: an input's name is letters, digits and"),
         ({**views(a=view(4, 8)), "transform": []}, r"P\.transform: stands beside views"),
         ({"views": {"a": view(4, 8)}}, r'P: "decode" is missing'),
         (

@@ -10,7 +10,7 @@ from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.video import (
     TRANSFORMS,
     CenterCrop,
-    ClipView,
+    ClipInput,
     ColorJitter,
     FreezeFrame,
     Image2Array,
@@ -139,10 +139,10 @@ class TestScale:
     def test_states_its_size_behind_a_resize(self):
         steps = [{"Resize": {"height": 256, "width": 320}}, {"Scale": {"short_size": 128}}]
         node = {"sample": {"name": "UniformSampler", "num_frames": 1}, "transform": steps}
-        assert ClipView(node, "P").output_size == (128, 170)
+        assert ClipInput(node, "P").output_size == (128, 170)
         node["transform"][1]["Scale"]["fixed_ratio"] = False
-        assert ClipView(node, "P").output_size == (128, 160)
-        assert ClipView({**node, "transform": steps[1:]}, "P").output_size == (None, None)
+        assert ClipInput(node, "P").output_size == (128, 160)
+        assert ClipInput({**node, "transform": steps[1:]}, "P").output_size == (None, None)
 
     def test_pillow_pixels(self):
         clip = noise(2, 48, 70)

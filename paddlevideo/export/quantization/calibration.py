@@ -62,7 +62,7 @@ class CalibrationVideos:
         found = 0
         for path in (self.paths[place] for place in places):
             try:
-                clip_TCHW = self._pipeline.load_views(str(path))[CLIP]
+                clip_TCHW = self._pipeline.load_clips(str(path))[CLIP]
             except DataError as error:
                 if path not in self.unreadable:
                     logger.warning("left out of the calibration: %s", error)

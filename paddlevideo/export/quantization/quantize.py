@@ -254,7 +254,7 @@ def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
 
     Against the float32 answers nothing could be proved that is finer than the rounding to 8 bits.
     """
-    num_frames = Pipeline(bundle.manifest.pipeline, "pipeline").view.num_frames
+    num_frames = Pipeline(bundle.manifest.pipeline, "pipeline").input.num_frames
     asked = unanswered(bundle.manifest.inputs, num_frames)
     (clips_BTCHW,) = asked.clips().values()
     logits_TBN = run_clips(open_runner(bundle, graph, len(clips_BTCHW)), clips_BTCHW)

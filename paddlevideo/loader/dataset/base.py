@@ -14,6 +14,7 @@ from typing import ClassVar
 
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.base import Kind
@@ -97,17 +98,22 @@ class ClipDataset:
         self.num_retries = num_retries
         self._bad_samples = BadSampleLog(context.bad_samples_path)
 
+    @classmethod
+    def class_folders(cls, node: ReadNode) -> Path | None:
+        """The folder of class folders that a checked node names; None: labels are listed."""
+        return None
+
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, place: tuple[int, int]) -> Sample:
-        """Return the processed sample ``index`` of ``epoch``; ``place`` is (epoch, index).
+    def __getitem__(self, position: tuple[int, int]) -> Sample:
+        """Return the processed sample ``index`` of ``epoch``; ``position`` is (epoch, index).
 
         Raises:
             DataError: it cannot be read; in training, neither it nor any of the ``num_retries``
                 samples tried in its place.
         """
-        epoch, index = place
+        epoch, index = position
         try:
             return self._read(epoch, index, attempt=0)
         except DataError as error:
@@ -148,11 +154,11 @@ class ClipDataset:
 
     def _sample(self, epoch: int, index: int, attempt: int) -> Sample:
         record = self.records[index]
-        place = (epoch, index, attempt) if attempt else (epoch, index)
+        position = (epoch, index, attempt) if attempt else (epoch, index)
         return Sample(
             path=record.path,
             label=record.label,
-            rng=generator(self.context.seed, Stream.SAMPLE, *place),
+            rng=generator(self.context.seed, Stream.SAMPLE, *position),
             training=self.context.pipeline.training,
             where=record.where,
             index=index,
@@ -165,7 +171,7 @@ class ClipDataset:
         return self.context.pipeline(self._sample(epoch, index, attempt))
 
     def _replace(self, epoch: int, index: int, failure: DataError) -> Sample:
-        """Read another sample in place of ``index``; which one depends on the place alone."""
+        """Read another sample in place of ``index``; which one depends on its position alone."""
         tried = 1
         for attempt in range(1, self.num_retries + 1):
             choice = generator(self.context.seed, Stream.SAMPLE, epoch, index, attempt, 1)
@@ -191,4 +197,4 @@ class ClipDataset:
             logger.warning("%s: another sample takes its place: %s", record.where, failure)
 
 
-DATASETS: Registry[ClipDataset] = Registry("dataset format")
+DATASETS: Registry[ClipDataset] = Registry("dataset format", ClipDataset)

@@ -6,14 +6,15 @@ from typing import Any
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video.pipeline import Pipeline
 
 _CONTEXT = "context"
 
 
 def build_dataset(
-    node: Mapping[str, Any],
-    pipeline_description: Mapping[str, Any],
+    node: ReadNode,
+    pipeline_description: ReadNode,
     *,
     training: bool,
     seed: int = 0,
@@ -45,7 +46,7 @@ def build_dataset(
     return DATASETS.build(_registry_node(node, where), where, context=context)
 
 
-def check_dataset(node: Mapping[str, Any], where: str = "DATASET") -> None:
+def check_dataset(node: ReadNode, where: str = "DATASET") -> None:
     """Check the node's format and arguments; no file is touched.
 
     Raises:
@@ -54,7 +55,16 @@ def check_dataset(node: Mapping[str, Any], where: str = "DATASET") -> None:
     DATASETS.check(_registry_node(node, where), where, (_CONTEXT,))
 
 
-def _registry_node(node: Mapping[str, Any], where: str) -> dict[str, Any]:
+def class_folders_root(node: ReadNode | None) -> Path | None:
+    """The folder whose class folders a checked node numbers; None of another kind of data set."""
+    if node is None:
+        return None
+    data_set: Any = DATASETS.get(node["format"])  # held against `ClipDataset` as it registered
+    root: Path | None = data_set.class_folders(node)
+    return root
+
+
+def _registry_node(node: ReadNode, where: str) -> dict[str, Any]:
     """Rename ``format`` to the registry's ``name``."""
     if not isinstance(node, Mapping) or not isinstance(node.get("format"), str):
         known = nearest_hint(str(node), DATASETS)

@@ -116,7 +116,7 @@ def _read_names(file: Path) -> list[str]:
     except (OSError, UnicodeDecodeError) as error:
         raise DataError(f"{file} cannot be read: {error}") from None
     names = [same_form(line.strip()) for line in lines if line.strip()]
-    repeated = next((name for place, name in enumerate(names) if name in names[:place]), None)
+    repeated = next((name for position, name in enumerate(names) if name in names[:position]), None)
     if repeated is not None:
         raise DataError(f"{file} names a class twice: {repeated[:100]}")
     return names

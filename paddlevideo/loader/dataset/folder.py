@@ -14,6 +14,7 @@ from paddlevideo.loader.dataset.class_folders import (
     stated_class_names,
 )
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video.sample import Record
 from paddlevideo.video.video_files import VIDEO_EXTENSIONS, files_under, is_hidden
 
@@ -39,6 +40,11 @@ class FolderDataset(ClipDataset):
         DataError: no such folder, no videos, a class folder that is no known class, or a
             ``classes.txt`` that numbers the classes in another way.
     """
+
+    @classmethod
+    def class_folders(cls, node: ReadNode) -> Path | None:
+        """The root."""
+        return Path(node["root"])
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""The ensemble: several recognizers on clips of one video, and the mean of their logits."""
+"""The ensemble: recognizers on several inputs of one video, and the mean of their logits."""
 
 import re
 from collections import OrderedDict
@@ -26,7 +26,7 @@ class EnsembleRecognizer(Recognizer):
     """A clip [B, T, 3, H, W] for each member to logits [B, num_classes]: the plain mean of theirs.
 
     Every member has its own number of frames and size, so a batch holds ``clip_<member>`` for each
-    (a pipeline with a view of that name makes it). MoViNet-A6 is such a pair (docs/movinet.md).
+    (a pipeline with an input of that name makes it). MoViNet-A6 is such a pair (docs/movinet.md).
 
     Training is that of the members, each for itself: the loss is the sum of theirs, so that the
     gradient of a weight is what it would be with its member alone. Networks that learn from
@@ -125,7 +125,7 @@ class EnsembleRecognizer(Recognizer):
             if missing:
                 raise DataError(
                     f"the batch has no {', '.join(missing)}; this model takes {', '.join(names)}: "
-                    "views of those names in the PIPELINE make them"
+                    "inputs of those names in the PIPELINE make them"
                 )
             return [batch[name] for name in names]
         if len(clips) != len(names):

@@ -16,7 +16,7 @@ from paddlevideo.runtime.streams.session_options import StreamOptions
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
-from paddlevideo.video import ClipView
+from paddlevideo.video import ClipInput
 
 
 def stream_options(given: Mapping[str, Any]) -> StreamOptions:
@@ -38,13 +38,15 @@ class StreamOpener:
     Args:
         bundle: exported with mode ``stream``.
         engine_options: of the engine.
-        view: of the bundle's pipeline.
+        clip_input: of the bundle's pipeline.
     """
 
-    def __init__(self, bundle: Bundle, engine_options: EngineOptions, view: ClipView) -> None:
+    def __init__(
+        self, bundle: Bundle, engine_options: EngineOptions, clip_input: ClipInput
+    ) -> None:
         self._bundle = bundle
         self._engine_options = engine_options
-        self._view = view
+        self._clip_input = clip_input
         self._shared: dict[int | None, TensorEngine] = {}
 
     def _engine(self, cpu_threads: int | None) -> TensorEngine:
@@ -72,7 +74,7 @@ class StreamOpener:
 
     def session(self, options: StreamOptions) -> StreamSession:
         """One stream."""
-        return StreamSession(self.runner(), self._view, options)
+        return StreamSession(self.runner(), self._clip_input, options)
 
     def pool(self, max_streams: int, threads: int | None, options: StreamOptions) -> StreamPool:
         """Many streams; every runner of the pool computes on one core."""
@@ -85,7 +87,7 @@ class StreamOpener:
             engine = opened.pop() if opened else self._engine(1)
             return StepRunner(self._bundle, self._options(1), rows, engine)
 
-        return StreamPool(new_runner, self._view, max_streams, threads, options, together)
+        return StreamPool(new_runner, self._clip_input, max_streams, threads, options, together)
 
 
 class StepByStepEngine:

@@ -13,7 +13,7 @@ from paddlevideo.runtime.streams.session import FramePreparer, Stepper
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions, check_whole
 from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTrack
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video import ClipView
+from paddlevideo.video import ClipInput
 
 _CLOSED = "the stream is closed; open another one"
 
@@ -91,7 +91,7 @@ class StreamPool:
 
     Args:
         new_runner: makes a runner of so many rows.
-        view: of the bundle's pipeline.
+        clip_input: of the bundle's pipeline.
         max_streams: that can be open at a time.
         threads: batches computed at the same time.
         options: of every stream.
@@ -105,7 +105,7 @@ class StreamPool:
     def __init__(
         self,
         new_runner: Callable[[int], Stepper],
-        view: ClipView,
+        clip_input: ClipInput,
         max_streams: int,
         threads: int,
         options: StreamOptions,
@@ -117,7 +117,7 @@ class StreamPool:
         self._threads = min(threads, max_streams)
         self._rows = min(together, -(-max_streams // self._threads))
         self._new_runner = new_runner
-        self._view = view
+        self._clip_input = clip_input
         self._options = options
         self._batches: list[PoolBatch] = []
         self._streams: list[PoolStream] = []
@@ -150,7 +150,7 @@ class StreamPool:
             batch = self._batch_with_room()
             row = batch.take_row()
             runner = batch.runner
-            self._prepare = self._prepare or FramePreparer(self._view, runner.frame_shape)
+            self._prepare = self._prepare or FramePreparer(self._clip_input, runner.frame_shape)
             track = StreamTrack(runner.frame_rate, runner.labels, self._options, runner.num_classes)
             stream = PoolStream(self, batch, row, track)
             self._streams.append(stream)

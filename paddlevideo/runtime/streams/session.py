@@ -12,7 +12,7 @@ from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOpti
 from paddlevideo.runtime.streams.snapshot_check import check_states, snapshot_arrays
 from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTrack
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video import ClipView
+from paddlevideo.video import ClipInput
 
 _STATES = "states/"
 _TRACK = "stream/"
@@ -62,15 +62,15 @@ class FramePreparer:
     """The bundle's own transforms on one frame.
 
     Args:
-        view: of the bundle's pipeline.
+        clip_input: of the bundle's pipeline.
         frame_shape: (3, H, W) that the network takes.
     """
 
-    def __init__(self, view: ClipView, frame_shape: tuple[int, int, int]) -> None:
-        self._view = view
+    def __init__(self, clip_input: ClipInput, frame_shape: tuple[int, int, int]) -> None:
+        self._clip_input = clip_input
         self._frame_shape = tuple(frame_shape)
         # "TCHW" -> how to bring the clip there from the pipeline's layout
-        self._axes = tuple(view.output_layout.index(axis) for axis in "TCHW")
+        self._axes = tuple(clip_input.output_layout.index(axis) for axis in "TCHW")
 
     def __call__(self, frame_HWC: np.ndarray) -> np.ndarray:
         """uint8 RGB [H, W, 3] of any size to what the network takes, [3, H, W].
@@ -78,7 +78,7 @@ class FramePreparer:
         Raises:
             DataError: the pipeline does not make such a frame of this one.
         """
-        clip = self._view.transform(frame_HWC[None])
+        clip = self._clip_input.transform(frame_HWC[None])
         frame_CHW: np.ndarray = clip.transpose(self._axes)[0]
         if frame_CHW.shape != self._frame_shape:
             raise DataError(
@@ -98,15 +98,15 @@ class StreamSession:
 
     Args:
         runner: steps a batch of one.
-        view: of the bundle's pipeline: its transforms prepare the frames.
+        clip_input: of the bundle's pipeline: its transforms prepare the frames.
 
     Attributes:
         counts: what happened to the frames so far.
     """
 
-    def __init__(self, runner: Stepper, view: ClipView, options: StreamOptions) -> None:
+    def __init__(self, runner: Stepper, clip_input: ClipInput, options: StreamOptions) -> None:
         self._runner = runner
-        self._prepare = FramePreparer(view, runner.frame_shape)
+        self._prepare = FramePreparer(clip_input, runner.frame_shape)
         self._track = StreamTrack(runner.frame_rate, runner.labels, options, runner.num_classes)
         self._in_use = threading.Lock()
 

@@ -62,8 +62,8 @@ class FrameSource(ABC):
         indices = np.asarray(indices_T, dtype=np.int64).reshape(-1)
         if indices.size == 0 or indices.min() < 0 or indices.max() >= self.num_frames:
             raise IndexError(f"{self.path}: frames {indices} of 0..{self.num_frames - 1}")
-        wanted, place = np.unique(indices, return_inverse=True)
-        place = place.reshape(-1)
+        wanted, position = np.unique(indices, return_inverse=True)
+        position = position.reshape(-1)
         in_order = bool(np.array_equal(wanted, indices))
         clip_THWC: np.ndarray | None = None
         done = 0
@@ -78,7 +78,7 @@ class FrameSource(ABC):
                     raise DataError(
                         f"{self.path}: frame {wanted[done]} has another size than those before it"
                     )
-                clip_THWC[done if in_order else place == done] = image_HWC
+                clip_THWC[done if in_order else position == done] = image_HWC
                 done += 1
         if clip_THWC is None or done < len(wanted):
             raise DataError(f"{self.path}: decoded {done} of {len(wanted)} frames the second time")
@@ -121,7 +121,7 @@ class Decoder(ABC):
         """
 
 
-DECODERS: Registry[Decoder] = Registry("decoder")
+DECODERS: Registry[Decoder] = Registry("decoder", Decoder)
 
 
 def check_is_file(path: str) -> None:

@@ -86,7 +86,7 @@ class VideoFrames:
         container: open; it is left open.
         name: of the source, for messages.
         times: gives each frame its time.
-        reading_time: of a local file; told the seconds of decoding of each packet.
+        reading_time: of a local file; reported the seconds of decoding of each packet.
         ends: exceptions that end the reading and are raised, such as a lost connection's.
 
     Attributes:

@@ -53,6 +53,7 @@ class Normalization(Transform):
     """
 
     dtype_out: ClassVar[str | None] = "float32"
+    scales_values: ClassVar[bool] = True
 
     def __init__(
         self, mean: list[float], std: list[float], tensor_shape: list[int] | None = None

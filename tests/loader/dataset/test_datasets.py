@@ -286,7 +286,7 @@ class TestUnreadable:
 
     def test_other_errors_are_not_hidden(self, half_bad, monkeypatch):
         dataset = build(half_bad, training=True)
-        monkeypatch.setattr(dataset.context.pipeline.view, "transforms", [None])
+        monkeypatch.setattr(dataset.context.pipeline.input, "transforms", [None])
         with pytest.raises(TypeError):
             dataset[0, 0]
 

@@ -1,0 +1,69 @@
+"""The best validation result so far, and the end of a training that gets no better."""
+
+import logging
+from collections.abc import Mapping
+
+import pydantic
+
+from paddlevideo.tasks.hooks import Hook, Training
+from paddlevideo.tasks.stateful import State, Stateful, checked_state
+
+logger = logging.getLogger(__name__)
+
+
+class _BestState(pydantic.RootModel[dict[str, float]]):
+    model_config = pydantic.ConfigDict(allow_inf_nan=False)
+
+
+class BestResult(Hook, Stateful):
+    """Keeps the best result, by the metric's own rule, and has its weights saved.
+
+    Attributes:
+        result: with its ``epoch``; empty before the first validation.
+    """
+
+    def __init__(self) -> None:
+        self.result: dict[str, float] = {}
+
+    def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
+        """Save the weights if the result is better than any before."""
+        if training.metric.is_better(result, self.result):
+            training.save_best()
+            self.result = {**result, "epoch": training.position.epochs_begun}
+            name = training.metric.headline
+            logger.info("Already save the best model (%s acc)%.4f", name, result[name])
+
+    def state_dict(self) -> State:
+        """Return the result."""
+        return dict(self.result)
+
+    def check_state(self, state: State, source: str) -> None:
+        """Raise `WeightsError` unless it is a mapping to numbers."""
+        checked_state(_BestState, state, source)
+
+    def load_state_dict(self, state: State, source: str) -> None:
+        """Take the result."""
+        self.result = checked_state(_BestState, state, source).root
+
+
+class EarlyStop(Hook):
+    """Ends the training when the best result is too many validations ago.
+
+    Args:
+        best: knows the best result.
+        patience: validations in a row without a better one.
+    """
+
+    def __init__(self, best: BestResult, patience: int) -> None:
+        self.best = best
+        self.patience = patience
+
+    def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
+        """Count the epochs since the best result."""
+        done = training.position.epochs_begun
+        since = done - self.best.result.get("epoch", done)
+        if since >= self.patience * training.recipe.val_interval:
+            training.stop(
+                f"no better result in {self.patience} validations (patience): "
+                f"training ends after epoch {done}"
+            )

@@ -1,0 +1,122 @@
+"""What hangs on to the training loop: hooks, and the events that writers read.
+
+The loop knows none of them by name. A hook that is also `Stateful` is saved and restored with the
+training. ``HOOKS`` in a config lists more of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from paddle import Tensor, nn
+
+from paddlevideo.metrics import Metric
+from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.stateful import Stateful
+from paddlevideo.utils.registry import Registry
+
+if TYPE_CHECKING:
+    from paddlevideo.tasks.recipe import Recipe  # it checks the section HOOKS
+
+
+@dataclass(frozen=True)
+class Event:
+    """Something that happened, for those who write it down.
+
+    Attributes:
+        kind: ``start``, ``resume``, ``train`` (some steps), ``train_epoch``, ``valid``.
+        values: what is recorded, such as ``epoch`` (from 1), ``step`` (from 0), ``loss``, ``lr``.
+        extra: what is only shown, such as the time that is left in seconds.
+    """
+
+    kind: str
+    values: Mapping[str, Any]
+    extra: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StepEnd:
+    """One step that was taken.
+
+    Attributes:
+        batch: what it was given.
+        result: ``loss`` and ``logits``, detached.
+        learning_rate: of the update.
+        updated: whether the weights moved; False inside a group of accumulated batches.
+    """
+
+    batch: Mapping[str, Tensor]
+    result: Mapping[str, Tensor]
+    learning_rate: float
+    updated: bool
+
+
+class Training(Protocol):
+    """The training as a hook sees it.
+
+    Attributes:
+        recipe: its configuration.
+        folder: of the run.
+        model: the recognizer.
+        metric: of the validation.
+        position: the step that comes next.
+        last_step: step before which this epoch ends, steps_per_epoch unless it is cut.
+        parts: everything that is saved, by name.
+    """
+
+    recipe: Recipe
+    folder: Path
+    model: nn.Layer
+    metric: Metric
+    position: Position
+    last_step: int
+    parts: Mapping[str, Stateful]
+
+    def emit(self, event: Event) -> None:
+        """Give an event to every hook."""
+
+    def ask_to_save(self) -> None:
+        """Have the state saved as soon as it is whole.
+
+        That is after the update of this step or, at the end of an epoch, after its validation.
+        """
+
+    def stop(self, reason: str) -> None:
+        """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason."""
+
+    def save_best(self) -> None:
+        """Save the weights as the best ones."""
+
+
+class Hook:
+    """Called by the loop at its points, in every process; each does nothing by default.
+
+    An error that a hook raises ends the training.
+    """
+
+    def on_train_start(self, training: Training) -> None:
+        """Weights and state are loaded, the first step comes next."""
+
+    def on_epoch_start(self, training: Training) -> None:
+        """An epoch, or what is left of one, begins."""
+
+    def on_step_end(self, training: Training, step: StepEnd) -> None:
+        """A step was taken; the position is that of the next."""
+
+    def on_epoch_end(self, training: Training) -> None:
+        """The steps of an epoch are done; it is not validated or saved yet."""
+
+    def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
+        """The model was validated, with this result."""
+
+    def on_train_end(self, training: Training) -> None:
+        """The training has ended, be it by an error; what was opened can be closed."""
+
+    def on_event(self, event: Event) -> None:
+        """Write an event down."""
+
+
+HOOKS: Registry[Hook] = Registry("hook", Hook)

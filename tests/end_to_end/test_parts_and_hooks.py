@@ -1,0 +1,213 @@
+"""Parts and hooks that are added from outside train, are saved and go on; the loop is as it is."""
+
+import json
+import logging
+
+import numpy as np
+import paddle
+import pytest
+
+from end_to_end.conftest import NAME, metrics, write_config
+from end_to_end.test_resume import check_identical
+from paddlevideo.apps.recipes import open_model, open_recipe
+from paddlevideo.tasks.hooks import HOOKS, Hook
+from paddlevideo.tasks.stateful import Stateful, arrays_of
+from paddlevideo.tasks.train import Trainer
+from paddlevideo.utils.errors import ConfigError, WeightsError
+from paddlevideo.utils.files import sha256_of
+from paddlevideo.weights import model_arrays, read_weights
+
+
+class Average(Hook, Stateful):
+    """An exponential moving average of the weights."""
+
+    may_begin_anew = True
+
+    def __init__(self, decay: float = 0.9) -> None:
+        self.decay, self.updates = decay, 0
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def on_train_start(self, training):
+        if not self.arrays:
+            self.arrays = model_arrays(training.model)
+
+    def on_step_end(self, training, step):
+        if step.updated:
+            self.updates += 1
+            for name, array in model_arrays(training.model).items():
+                self.arrays[name] = self.decay * self.arrays[name] + (1 - self.decay) * array
+
+    def state_dict(self):
+        return {"updates": self.updates, **self.arrays}
+
+    def load_state_dict(self, state, source):
+        self.updates, self.arrays = state["updates"], arrays_of(state)
+
+
+class Writer(Hook):
+    """Remembers what was reported to it, and asks for things in the middle of an epoch."""
+
+    def __init__(self, save_at: int = 0, stop_at: int = 0) -> None:
+        self.save_at, self.stop_at = save_at, stop_at
+        self.calls, self.events = [], []
+
+    def on_train_start(self, training):
+        self.calls.append("train start")
+
+    def on_epoch_start(self, training):
+        self.calls.append("epoch start")
+
+    def on_step_end(self, training, step):
+        assert set(step.result) == {"loss", "logits"} and "label" in step.batch
+        self.calls.append((training.position.epoch, training.position.step))
+        if training.position.iterations == self.save_at:
+            training.ask_to_save()
+        if training.position.iterations == self.stop_at:
+            training.stop("enough")
+
+    def on_epoch_end(self, training):
+        self.calls.append("epoch end")
+
+    def on_validation_end(self, training, result):
+        self.calls.append(f"valid {result['samples']}")
+
+    def on_train_end(self, training):
+        self.calls.append("train end")
+
+    def on_event(self, event):
+        self.events.append((event.kind, event.values.get("epoch"), event.values.get("step")))
+
+
+@pytest.fixture
+def config(tiny, tmp_path):
+    content = tiny.config()
+    content["DATASET"]["batch_size"] = 2  # three steps an epoch
+    content["MODEL"]["head"]["dropout"] = 0.0
+    return write_config(tmp_path / "tiny.yaml", content)
+
+
+def train(config, folder, *hooks, **changes):
+    changes = {"output_dir": folder, "OPTIMIZER.learning_rate.max_epoch": 2, **changes}
+    recipe = open_recipe(config, [f"{key}={value}" for key, value in changes.items()])
+    trainer = Trainer(recipe, open_model(recipe, None), validate=True, hooks=hooks)
+    trainer.run()
+    return trainer
+
+
+def test_an_average_and_a_writer(config, tmp_path):
+    """They are added, called in order, saved under their name, and go on with the same bits."""
+    average, writer = Average(), Writer()
+    train(config, tmp_path / "whole", average, writer)
+    epoch = [("epoch start",), [(0, 1), (0, 2), (1, 0)], ("epoch end", "valid 7")]
+    second = [(1, 1), (1, 2), (2, 0)]
+    assert writer.calls == [
+        *("train start", *epoch[0], *epoch[1], *epoch[2]),
+        *(*epoch[0], *second, *epoch[2], "train end"),
+    ]
+    lines = [(0, "train", s) for s in (0, 1)]
+    assert writer.events == [
+        ("start", 0, None),
+        *[(kind, e, s) for e in (1, 2) for _, kind, s in (*lines, (0, "train_epoch", None),
+                                                          (0, "valid", None))],
+    ]  # fmt: skip
+    train(config, tmp_path / "parts", Average(), epochs=1)
+    resumed = Average()
+    train(config, tmp_path / "parts", resumed, resume_epoch="latest")
+    assert resumed.updates == average.updates == 6
+    for name, array in average.arrays.items():
+        np.testing.assert_array_equal(resumed.arrays[name], array, err_msg=name)
+    file = f"{NAME}_epoch_00002.state/Average.safetensors"
+    check_identical(tmp_path / "parts", tmp_path / "whole", file)
+    assert set(read_weights(tmp_path / "whole" / file)) == set(average.arrays)
+    check_identical(tmp_path / "parts", tmp_path / "whole")
+
+
+@pytest.mark.parametrize("how", ["stop_at", "save_at"])
+def test_a_run_goes_on_from_the_middle_of_an_epoch(how, config, tmp_path):
+    """Weights, average and the numbers of the epoch are those of the run left alone."""
+    average = Average()
+    train(config, tmp_path / "whole", average)
+    hook = Writer(**{how: 5})
+    if how == "save_at":  # and then it dies
+        hook.on_epoch_end = lambda training: 1 / (training.position.epoch < 2)
+        with pytest.raises(ZeroDivisionError):
+            train(config, tmp_path / "parts", Average(), hook)
+    else:
+        train(config, tmp_path / "parts", Average(), hook)
+    assert hook.calls[-2:] == [(1, 2) if how == "stop_at" else (2, 0), "train end"]
+    resumed = Average()
+    trainer = train(config, tmp_path / "parts", resumed, resume_epoch="latest")
+    assert trainer.position.state_dict() == {"epoch": 2, "step": 0, "iterations": 6}
+    for name, array in average.arrays.items():
+        np.testing.assert_array_equal(resumed.arrays[name], array, err_msg=name)
+    check_identical(tmp_path / "parts", tmp_path / "whole")
+    ours, whole = (metrics(tmp_path / n, "train_epoch")[-1] for n in ("parts", "whole"))
+    assert all(ours[key] == whole[key] for key in ("epoch", "loss", "top1", "lr"))
+
+
+def test_a_listed_hook(config, tmp_path, caplog):
+    """HOOKS in a config; one whose state the checkpoint lacks begins anew."""
+    train(config, tmp_path / "run", epochs=1)
+    HOOKS.register(Average)
+    listed = "[{name: Average, decay: 0.5}]"
+    with caplog.at_level(logging.INFO, "paddlevideo"):
+        trainer = train(config, tmp_path / "run", HOOKS=listed, resume_epoch=1)
+    assert "the checkpoint has no state of Average: begun anew" in caplog.text
+    assert trainer.parts["Average"].decay == 0.5 and trainer.parts["Average"].updates == 3
+    with pytest.raises(ConfigError, match=r'HOOKS\[0\]: unknown argument "dekay"'):
+        train(config, tmp_path / "run", HOOKS="[{name: Average, dekay: 0.5}]")
+    with pytest.raises(ConfigError, match="HOOKS: Average is listed twice"):
+        train(config, tmp_path / "run", Average(), HOOKS=listed)
+
+
+def test_a_checkpoint_of_before_there_were_parts(config, tmp_path):
+    """It is resumed as ever."""
+    train(config, tmp_path / "whole")
+    train(config, tmp_path / "old", epochs=1)
+    folder = tmp_path / "old" / f"{NAME}_epoch_00001.state"
+    parts = json.loads((folder / "state.json").read_text())["parts"]
+    flat = {"epoch": 1, "optimizer": parts["optimizer"]["kind"], "best": parts["best"],
+            "next_step": 0, "iterations": 3, "seed": 0, "freeze": None}  # fmt: skip
+    (folder / "state.json").write_text(json.dumps(flat))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    assert set(manifest) == {folder.stem + ".pdparams", "optimizer.safetensors", "state.json"}
+    path = folder / "state.json"
+    manifest["state.json"] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    trainer = train(config, tmp_path / "old", resume_epoch="latest")
+    assert trainer.position.iterations == 6
+    check_identical(tmp_path / "old", tmp_path / "whole")
+    check_identical(tmp_path / "old", tmp_path / "whole", f"{NAME}_best.pdparams")
+
+
+def test_another_number_of_steps(config, tmp_path):
+    """A position that an epoch does not have is refused, and nothing is taken."""
+    train(config, tmp_path / "run", Writer(stop_at=2))
+    with pytest.raises(WeightsError, match="goes on in epoch 1 before step 2, and an epoch has 2"):
+        train(config, tmp_path / "run", resume_epoch="latest", **{"DATASET.batch_size": 3})
+
+
+def test_the_scale_of_the_loss_is_a_part():
+    from paddlevideo.tasks.parts import ScalerPart
+
+    class Scaler:
+        def __init__(self):
+            self.state = {"scale": np.array([4.0], np.float32), "incr_count": 3}
+
+        def state_dict(self):
+            return self.state
+
+        def is_enable(self):
+            return True
+
+        def load_state_dict(self, state):
+            self.state = state
+
+    part = ScalerPart(Scaler())
+    other = ScalerPart(Scaler())
+    other.scaler.state = {}
+    other.load_state_dict(part.state_dict(), "file")
+    assert other.scaler.state == part.scaler.state
+    disabled = ScalerPart(paddle.amp.GradScaler(enable=False))
+    assert disabled.state_dict() == {}
+    disabled.load_state_dict(part.state_dict(), "file")  # a run without float16 goes on
