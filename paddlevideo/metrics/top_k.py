@@ -91,8 +91,8 @@ class TopKAccuracy:
         own = np.take_along_axis(logits_BN, labels[:, None], axis=1)
         rank = (logits_BN >= own).sum(axis=1) - 1
         finite = np.isfinite(logits_BN).all(axis=1)
-        for place, k in enumerate(self.topk):
-            self._correct[place] += ((rank < k) & finite & readable).sum()
+        for index, k in enumerate(self.topk):
+            self._correct[index] += ((rank < k) & finite & readable).sum()
         self._samples += len(labels)
         self._readable += int(readable.sum())
         self._loss += _cross_entropy(logits_BN, own[:, 0])[readable].sum()

@@ -13,7 +13,7 @@ from paddlevideo.utils.figures import DPI, FAINT, FigureText, png_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart whatever one's colour vision. Their
+# Okabe and Ito, "Color Universal Design" (2008): distinct whatever one's colour vision. Their
 # yellow and sky blue are too light for lines and text on white.
 PALETTE = ("#0072b2", "#d55e00", "#008a67", "#be5a96", "#464646")
 
