@@ -68,7 +68,9 @@ class TrainStep:
             model, self.optimizer = paddle.amp.decorate(
                 model, optimizer, level="O2", dtype=precision.dtype
             )
-        if precision.enabled and precision.dtype == "bfloat16":
+        # In bfloat16, which is the CPU's, Paddle's autocast does nothing but warn.
+        self._casts = precision.enabled and precision.dtype != "bfloat16"
+        if precision.enabled and not self._casts:
             logger.warning(
                 "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
             )
@@ -110,7 +112,7 @@ class TrainStep:
         # Inside a group gradients stay local; they are averaged over processes at its end.
         with contextlib.nullcontext() if update else self._unshared():
             with paddle.amp.auto_cast(
-                enable=self.precision.enabled,
+                enable=self._casts,
                 level=self.precision.level,
                 dtype=self.precision.dtype,
             ):

@@ -1,4 +1,4 @@
-"""Many files through one predictor: in batches, each failure told and the rest gone on with."""
+"""Many files through one predictor: each failure is reported and costs the others nothing."""
 
 import csv
 import io
@@ -146,35 +146,35 @@ def predict_files(
     for group in _groups(paths, batch_size):
         samples: dict[int, Sample] = {}
         failures: dict[int, VideoFailure] = {}
-        for place, path in enumerate(group):
+        for index, path in enumerate(group):
             try:
-                samples[place] = predictor.pipeline.load_sample(str(path))
+                samples[index] = predictor.pipeline.load_sample(str(path))
             except DataError as error:
-                failures[place] = VideoFailure(str(path), str(error))
+                failures[index] = VideoFailure(str(path), str(error))
             except Exception as error:  # noqa: BLE001
                 # A file never costs the others their results, whatever a library raises on it.
                 logger.debug("%s: %s", path, traceback.format_exc())
                 what = f"{type(error).__name__}: {str(error)[:200]}"
-                failures[place] = VideoFailure(str(path), f"{path}: cannot be read: {what}")
+                failures[index] = VideoFailure(str(path), f"{path}: cannot be read: {what}")
         results: dict[int, VideoResult] = {}
-        for places in _alike({place: sample.clips for place, sample in samples.items()}):
-            chosen = [samples[place] for place in places]
+        for indices in _alike({index: sample.clips for index, sample in samples.items()}):
+            chosen = [samples[index] for index in indices]
             names = [sample.path for sample in chosen]
             batch = {view: np.stack([s.clips[view] for s in chosen]) for view in chosen[0].clips}
-            for place, sample, result in zip(
-                places, chosen, predictor.classify(batch, names, top_k), strict=True
+            for index, sample, result in zip(
+                indices, chosen, predictor.classify(batch, names, top_k), strict=True
             ):
                 read, lost = sample.num_frames, sample.frames_lost
-                results[place] = replace(result, frames_read=read, frames_lost=lost)
-        for place in range(len(group)):
-            yield results[place] if place in results else failures[place]
+                results[index] = replace(result, frames_read=read, frames_lost=lost)
+        for index in range(len(group)):
+            yield results[index] if index in results else failures[index]
 
 
 def _alike(clips: Mapping[int, Mapping[str, np.ndarray]]) -> list[list[int]]:
-    """The places of clips of the same shapes: a pipeline without a fixed size can give several."""
+    """Indices of clips of the same shapes: a pipeline without a fixed size can give several."""
     by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for place, views in clips.items():
-        by_shape.setdefault(tuple(clip.shape for clip in views.values()), []).append(place)
+    for index, views in clips.items():
+        by_shape.setdefault(tuple(clip.shape for clip in views.values()), []).append(index)
     return list(by_shape.values())
 
 

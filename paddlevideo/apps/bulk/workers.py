@@ -13,7 +13,7 @@ from paddlevideo.runtime.predictor import VideoPredictor, VideoResult, open_pred
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.crew import CrewOptions, Died, Work, for_each_file
 
-Opener = Callable[[Bundle, EngineOptions], VideoPredictor]
+Factory = Callable[[Bundle, EngineOptions], VideoPredictor]
 
 # Opening a bundle takes seconds, compiling it for the first time a minute on a busy machine.
 _START_SECONDS = 600.0
@@ -28,7 +28,7 @@ def predict_with_workers(
     batch_size: int,
     top_k: int,
     num_workers: int,
-    opener: Opener = open_predictor,
+    factory: Factory = open_predictor,
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order, by ``num_workers`` processes.
 
@@ -36,7 +36,7 @@ def predict_with_workers(
     the CPU cores. What happens to a process that dies: `for_each_file`.
 
     Args:
-        opener: opens the bundle, in the worker.
+        factory: opens the bundle, in the worker.
 
     Raises:
         PaddleVideoError: as a worker met it when it opened the bundle.
@@ -47,22 +47,22 @@ def predict_with_workers(
     crew = CrewOptions(
         num_workers, batch_size, _START_SECONDS, _GRACE_SECONDS, opening="opened the model"
     )
-    start = partial(_start, bundle, options, top_k, opener)
+    start = partial(_start, bundle, options, top_k, factory)
     done: dict[int, VideoResult | VideoFailure] = {}
-    place = 0
+    index = 0
     for index, result in for_each_file(start, paths, crew):
         path = paths[index]
         died = isinstance(result, Died)
         done[index] = VideoFailure(str(path), f"{path}: {result.reason}") if died else result
-        while place in done:
-            yield done.pop(place)
-            place += 1
+        while index in done:
+            yield done.pop(index)
+            index += 1
 
 
-def _start(bundle: Bundle, options: EngineOptions, top_k: int, opener: Opener) -> Work:
+def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: Factory) -> Work:
     """In a worker process."""
     leave_signals_alone()
-    predictor = opener(bundle, options)
+    predictor = factory(bundle, options)
 
     def work(paths: Sequence[Path]) -> Sequence[VideoResult | VideoFailure]:
         return list(predict_files(predictor, paths, len(paths), top_k))

@@ -37,8 +37,8 @@ class Series:
             if y is not None and math.isfinite(x) and math.isfinite(y)
         ]
         if len(pairs) > _MOST_POINTS:
-            places = np.linspace(0, len(pairs) - 1, _MOST_POINTS).round().astype(int)
-            pairs = [pairs[place] for place in places]
+            positions = np.linspace(0, len(pairs) - 1, _MOST_POINTS).round().astype(int)
+            pairs = [pairs[position] for position in positions]
         return pairs
 
     @property
@@ -172,11 +172,11 @@ def _x_axis(frame: _Frame, x_ticks: Sequence[float], title: str) -> Markup:
 
 
 def _line(frame: _Frame, series: Series, points: Sequence[tuple[float, float]]) -> Markup:
-    places = [(frame.x(x), frame.y(y)) for x, y in points]
-    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in places)
+    positions = [(frame.x(x), frame.y(y)) for x, y in points]
+    path = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in positions)
     dots = [
         Markup('<circle cx="{:.1f}" cy="{:.1f}" r="2.6"/>').format(x, y)
-        for x, y in (places if len(places) <= _DOTS_UP_TO else ())
+        for x, y in (positions if len(positions) <= _DOTS_UP_TO else ())
     ]
     return Markup('<g class="line {}"><title>{}</title><path d="{}"/>{}</g>').format(
         series.css_class, escape(series.name), path, Markup("").join(dots)

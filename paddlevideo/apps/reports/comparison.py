@@ -44,7 +44,7 @@ def write_comparison(
     folders = [Path(folder) for folder in run_folders]
     if len(folders) < 2:
         raise DataError("a comparison needs two runs or more; name their folders")
-    repeated = [f for place, f in enumerate(folders) if f.resolve() in _resolved(folders[:place])]
+    repeated = [f for index, f in enumerate(folders) if f.resolve() in _resolved(folders[:index])]
     if repeated:
         raise DataError(f"{repeated[0]} is named twice; name each run once")
     runs = [read_run(folder) for folder in folders]

@@ -33,9 +33,9 @@ def matrix_figure(matrix: ConfusionMatrix, titles: Sequence[str]) -> Markup:
     share_NN = matrix.counts_NN / np.maximum(matrix.count_N, 1)[:, None]
     for i, j in np.ndindex(matrix.counts_NN.shape):
         kind = "right" if i == j else "wrong"
-        place = (room + int(j) * _CELL, int(i) * _CELL)
+        corner = (room + int(j) * _CELL, int(i) * _CELL)
         about = f"{titles[i]} → {titles[j]}"
-        parts.append(_cell(place, int(matrix.counts_NN[i, j]), share_NN[i, j], kind, about))
+        parts.append(_cell(corner, int(matrix.counts_NN[i, j]), share_NN[i, j], kind, about))
     if has_unread:
         x = room + side + 8
         for i, count in enumerate(matrix.unreadable_N):
@@ -49,8 +49,8 @@ def matrix_figure(matrix: ConfusionMatrix, titles: Sequence[str]) -> Markup:
     ).format(width, height, width, width * 3 // 4, Markup("").join(parts))
 
 
-def _cell(place: tuple[int, int], count: int, share: float, kind: str, about: str) -> Markup:
-    x, y = place
+def _cell(corner: tuple[int, int], count: int, share: float, kind: str, about: str) -> Markup:
+    x, y = corner
     size = _CELL - 1
     if not count:
         return Markup('<rect class="none" x="{}" y="{}" width="{}" height="{}"/>').format(

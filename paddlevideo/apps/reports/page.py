@@ -173,7 +173,7 @@ def _rates(run: Run) -> Series:
 
 def _timeline(timeline: Timeline) -> Chart | None:
     lines = [
-        Series(label, timeline.times_seconds, scores, place)
-        for place, (label, scores) in enumerate(zip(timeline.labels, timeline.scores, strict=True))
+        Series(label, timeline.times_seconds, scores, index)
+        for index, (label, scores) in enumerate(zip(timeline.labels, timeline.scores, strict=True))
     ]
     return line_chart(timeline.path, lines, "seconds", (0.0, 1.0), percent=True)

@@ -161,8 +161,8 @@ def checked(value: Any, kind: TypeAdapter[Part], where: str) -> Part:
         return kind.validate_python(value)
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        place = ".".join(map(str, first["loc"]))[:100]
-        raise DataError(f"{where}: {place}: {first['msg'][:200]}; mend or remove it") from None
+        key = ".".join(map(str, first["loc"]))[:100]
+        raise DataError(f"{where}: {key}: {first['msg'][:200]}; mend or remove it") from None
 
 
 def write_part(path: Path, value: DataCheck | Sequence[Timeline] | Sequence[NextCommand]) -> None:

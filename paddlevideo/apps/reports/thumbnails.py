@@ -32,8 +32,8 @@ def thumbnails_of(path: str, number: int = 4) -> Thumbnails:
     """Up to ``number`` frames, evenly over a video file or folder of frames."""
     try:
         with _open(path) as source:
-            places = (np.arange(number) + 0.5) * source.num_frames / number
-            wanted = np.unique(places.astype(np.int64).clip(0, source.num_frames - 1))
+            positions = (np.arange(number) + 0.5) * source.num_frames / number
+            wanted = np.unique(positions.astype(np.int64).clip(0, source.num_frames - 1))
             clip_THWC = source.read(wanted)
     except DataError as error:
         return Thumbnails([], str(error))

@@ -77,17 +77,17 @@ class Overlay:
         canvas_HWC = self._picture(frame_HWC)
         panel_HWC = self._panel(top, time_seconds)
         left, upper, width, height = self._layout.panel
-        place = canvas_HWC[upper : upper + height, left : left + width]
+        region = canvas_HWC[upper : upper + height, left : left + width]
         if self._layout.is_beneath:
-            place[:] = panel_HWC
+            region[:] = panel_HWC
         else:
-            cv2.addWeighted(place, 1 - _OPACITY, panel_HWC, _OPACITY, 0, dst=place)
+            cv2.addWeighted(region, 1 - _OPACITY, panel_HWC, _OPACITY, 0, dst=region)
             # The text itself is not transparent.
-            np.maximum(place, np.where(panel_HWC > 190, panel_HWC, 0), out=place)
+            np.maximum(region, np.where(panel_HWC > 190, panel_HWC, 0), out=region)
         return canvas_HWC
 
     def _picture(self, frame_HWC: np.ndarray) -> np.ndarray:
-        """The frame in its place, as large as it fits, on an otherwise dark canvas."""
+        """The frame at its position, as large as it fits, on an otherwise dark canvas."""
         (width, height), (left, upper, room_width, room_height) = (
             self._layout.canvas,
             self._layout.picture,

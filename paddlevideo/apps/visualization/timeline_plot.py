@@ -13,11 +13,11 @@ from paddlevideo.utils.figures import DPI, FAINT, FigureText, png_of
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito, "Color Universal Design" (2008): told apart whatever one's colour vision. Their
+# Okabe and Ito, "Color Universal Design" (2008): distinct whatever one's colour vision. Their
 # yellow and sky blue are too light for lines and text on white.
 PALETTE = ("#0072b2", "#d55e00", "#008a67", "#be5a96", "#464646")
 
-_WIDTH, _CURVES_HEIGHT, _FRAMES_HEIGHT, _TEXTS_HEIGHT = 1400, 380, 150, 150  # pixels
+_WIDTH, _CURVES_HEIGHT, _FRAMES_HEIGHT, _TEXTS_HEIGHT = 1400, 380, 150, 120  # pixels
 _MOST_FRAMES = 10
 _FRAMES_WIDTH = 1150  # about: what names at the right leave
 _TEXT_SIZE, _TITLE_SIZE = 19, 24

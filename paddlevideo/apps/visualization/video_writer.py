@@ -13,7 +13,7 @@ from paddlevideo.utils.files import atomic_write
 from paddlevideo.video.decoders import reason
 
 _TICKS = 90_000  # a second: every usual frame rate comes out whole
-_BT601 = 6  # the colours that FFmpeg's conversion from RGB gives, told to the players
+_BT601 = 6  # the colours that FFmpeg's conversion from RGB gives, stated to the players
 # In the order in which they are tried: those that take any even size and keep uneven times.
 _ENCODERS: Mapping[str, dict[str, str]] = {
     "libx264": {"preset": "veryfast", "crf": "21", "bf": "0"},
