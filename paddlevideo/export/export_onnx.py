@@ -1,6 +1,5 @@
 """A static program of Paddle as an ONNX file that engines run without needless operations."""
 
-import importlib.util
 import logging
 import os
 import subprocess
@@ -11,6 +10,7 @@ from typing import Any
 
 from paddlevideo.runtime.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.packages import require_packages
 
 logger = logging.getLogger(__name__)
 
@@ -32,12 +32,7 @@ paddle2onnx.export(program, params, target, opset_version=int(opset), optimize_t
 
 def check_onnx_packages() -> None:
     """Raise `DeviceError` unless the packages that write ONNX are installed."""
-    missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-    if missing:
-        raise DeviceError(
-            f"--format onnx needs {', '.join(missing)}: pip install -r requirements-onnx.txt; or "
-            "leave it out with --format paddle"
-        )
+    require_packages("--format onnx", *_PACKAGES, otherwise="leave it out with --format paddle")
 
 
 def can_write_onnx() -> bool:

@@ -9,8 +9,7 @@ from typing import Any
 
 from paddle import inference
 
-from paddlevideo.runtime.engines.base import EngineOptions
-from paddlevideo.runtime.engines.paddle_program import DeclaredInput
+from paddlevideo.runtime.engines.base import DeclaredInput, EngineOptions
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 _PRECISIONS = {

@@ -1,4 +1,4 @@
-"""`StreamTrack`: all of one stream but the network's states: time, window, cuts, smoothing."""
+"""`StreamTimeline`: all of one stream but the network's states: time, window, cuts, smoothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -65,7 +65,7 @@ class Admission:
     starts_anew: bool
 
 
-class StreamTrack:
+class StreamTimeline:
     """Decides which frames of one stream are seen and where it starts anew; makes the results.
 
     Args:

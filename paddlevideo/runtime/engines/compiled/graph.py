@@ -8,25 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.onnx_file import (
     DamagedProgramError,
     read_model,
     refusing_damage,
     shown,
 )
-from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.limits import how_to_raise, limit
 
 Constants = dict[str, np.ndarray]
-
-
-class UnsupportedProgramError(BundleError):
-    """The program has an operation that the compiled engine does not know."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"the compiled engine cannot run {what}; use --engine onnxruntime or --engine paddle"
-        )
 
 
 @dataclass(frozen=True)
