@@ -7,7 +7,11 @@ import argparse
 import logging
 from pathlib import Path
 
+from paddlevideo.utils.packages import TRAINING
+
 logger = logging.getLogger(__name__)
+
+PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,9 @@ from paddlevideo.utils.errors import DeviceError
 
 DISTRIBUTION = "paddlevideo-movinet"
 
+# What the network, its weights and their download need beside the base.
+TRAINING = ("paddle", "safetensors", "pooch", "requests")
+
 # Package as it is imported -> the extra that has it. Anything else comes with the base.
 _EXTRAS = {
     "paddle": "train",

@@ -7,9 +7,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import main as command
-from paddlevideo import entry
-from paddlevideo.apps.recipes import run_command
+from paddlevideo.apps import recipes
+from paddlevideo.cli.main import run_tool
 from paddlevideo.modeling.distributed import rank
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.weights import model_arrays
@@ -22,7 +21,7 @@ class DumpingTrainer(Trainer):
         return best
 
 
-entry.Trainer = DumpingTrainer
+recipes.Trainer = DumpingTrainer
 
 if __name__ == "__main__":
-    run_command(command.main)
+    run_tool("train_or_test")

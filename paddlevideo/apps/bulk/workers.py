@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, predict_files
-from paddlevideo.modeling.device import leave_signals_alone
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.predictor import VideoPredictor, VideoResult, open_predictor
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.crew import CrewOptions, Died, Work, for_each_file
 
-Opener = Callable[[Bundle, EngineOptions], VideoPredictor]
+PredictorFactory = Callable[[Bundle, EngineOptions], VideoPredictor]
 
 # Opening a bundle takes seconds, compiling it for the first time a minute on a busy machine.
 _START_SECONDS = 600.0
@@ -28,7 +27,7 @@ def predict_with_workers(
     batch_size: int,
     top_k: int,
     num_workers: int,
-    opener: Opener = open_predictor,
+    factory: PredictorFactory = open_predictor,
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order, by ``num_workers`` processes.
 
@@ -36,7 +35,7 @@ def predict_with_workers(
     the CPU cores. What happens to a process that dies: `for_each_file`.
 
     Args:
-        opener: opens the bundle, in the worker.
+        factory: opens the bundle, in the worker.
 
     Raises:
         PaddleVideoError: as a worker met it when it opened the bundle.
@@ -47,7 +46,7 @@ def predict_with_workers(
     crew = CrewOptions(
         num_workers, batch_size, _START_SECONDS, _GRACE_SECONDS, opening="opened the model"
     )
-    start = partial(_start, bundle, options, top_k, opener)
+    start = partial(_start, bundle, options, top_k, factory)
     done: dict[int, VideoResult | VideoFailure] = {}
     place = 0
     for index, result in for_each_file(start, paths, crew):
@@ -59,10 +58,9 @@ def predict_with_workers(
             place += 1
 
 
-def _start(bundle: Bundle, options: EngineOptions, top_k: int, opener: Opener) -> Work:
+def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: PredictorFactory) -> Work:
     """In a worker process."""
-    leave_signals_alone()
-    predictor = opener(bundle, options)
+    predictor = factory(bundle, options)
 
     def work(paths: Sequence[Path]) -> Sequence[VideoResult | VideoFailure]:
         return list(predict_files(predictor, paths, len(paths), top_k))
