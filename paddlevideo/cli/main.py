@@ -17,7 +17,6 @@ from paddlevideo import __version__
 from paddlevideo.utils.errors import nearest_hint
 from paddlevideo.utils.logging import setup_logging
 from paddlevideo.utils.packages import require_packages
-from paddlevideo.utils.processes import launched_rank
 from paddlevideo.utils.user_errors import user_errors
 
 # Name -> what it does, for the help; the order is that of the help.
@@ -38,6 +37,9 @@ COMMANDS: Mapping[str, str] = {
 }
 
 EXIT_USAGE = 2
+
+# Set by `paddle.distributed.launch`: the number of this process among those that it starts.
+_RANK = "PADDLE_TRAINER_ID"
 
 
 class Command(Protocol):
@@ -97,7 +99,7 @@ def _run(
     )
     command.add_arguments(own)
     parsed = own.parse_args(given)
-    setup_logging(quiet=launched_rank() != 0)
+    setup_logging(quiet=os.environ.get(_RANK, "0") != "0")
     with user_errors(), _closed_pipe():
         require_packages(own.prog, *command.PACKAGES)
         if "paddle" in command.PACKAGES:

@@ -8,7 +8,6 @@ from typing import Any
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, find_videos, predict_files
 from paddlevideo.apps.bulk.results import ResultFile
-from paddlevideo.apps.bulk.workers import predict_with_workers
 from paddlevideo.cli.follow_stream import check_picture_options, run_stream
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions
@@ -76,6 +75,8 @@ def predicted(
     if not paths:
         return iter(())
     if arguments.workers > 1 and len(paths) > 1:
+        from paddlevideo.apps.bulk.workers import predict_with_workers
+
         return predict_with_workers(
             bundle, options, paths, arguments.batch_size, arguments.top_k, arguments.workers
         )

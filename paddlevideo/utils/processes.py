@@ -1,14 +1,8 @@
-"""Processes: which one of a launch this is, and the end of a child without an endless wait."""
+"""The end of a child process, without a wait that has no limit."""
 
-import os
 from multiprocessing.process import BaseProcess
 
 GRACE_SECONDS = 5.0
-
-
-def launched_rank() -> int:
-    """This process's number among those of ``paddle.distributed.launch``; 0 without a launch."""
-    return int(os.environ.get("PADDLE_TRAINER_ID", "0"))
 
 
 def end_process(process: BaseProcess, grace_seconds: float = GRACE_SECONDS) -> None:

@@ -15,7 +15,6 @@ from paddlevideo.runtime.engines.base import (
     ProgramFiles,
     UnsupportedProgramError,
 )
-from paddlevideo.utils.errors import DeviceError
 from paddlevideo.utils.packages import is_installed, require_packages
 
 logger = logging.getLogger(__name__)
@@ -120,10 +119,8 @@ def _candidates(files: ProgramFiles, options: EngineOptions) -> list[EngineName]
     there = [name for name in names if ENGINES[name].is_installed()]
     if not there:
         if names == ["paddle"]:
-            raise DeviceError(
-                "the bundle holds no ONNX file, and Paddle is not installed: "
-                'pip install "paddlevideo-movinet[train]"; or export with --format paddle,onnx'
-            )
+            what = "a bundle without an ONNX file"
+            require_packages(what, "paddle", otherwise="export with --format paddle,onnx")
         return ["onnxruntime"]  # whose message says how to install it
     on_gpu = options.device == "gpu" or (options.device == "auto" and _has_gpu())
     if not on_gpu:
