@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING
 
 from paddlevideo.cli.output import say
 from paddlevideo.cli.prediction_options import ENGINE_NAMES, positive
+from paddlevideo.utils.packages import TRAINING
 
 if TYPE_CHECKING:
     from paddlevideo.apps.comparison import Comparison
     from paddlevideo.runtime.class_scores import ClassScore
 
-PACKAGES = ()  # the runtime; Paddle where it is asked for
+PACKAGES = TRAINING  # for lists of labelled videos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

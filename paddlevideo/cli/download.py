@@ -16,7 +16,7 @@ from paddlevideo.utils.packages import TRAINING, require_packages
 from paddlevideo.weights.published import PRETRAINED, PretrainedEntry, find_entry
 from paddlevideo.weights.published.cache import home, read_record
 
-PACKAGES = ()  # to list what there is; fetching checks for itself
+PACKAGES = ("pooch",)  # to find the cache; fetching checks for itself
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
