@@ -82,7 +82,7 @@ def test_tensors_are_kept_by_no_later_run(engine, feeds):
         engine.run_tensors({name: engine.tensor(array + 1) for name, array in feeds.items()})
     for name, tensor in first.items():
         np.testing.assert_array_equal(engine.array(tensor), before[name])
-    for name, array in feeds.items():
+    for array in feeds.values():
         np.testing.assert_array_equal(engine.array(engine.tensor(array)), array)
 
 
@@ -111,7 +111,7 @@ def test_what_it_refuses(entry, bundle, feeds, tmp_path):
         None if reads == "program" else files.program, files.params,
         None if reads == "onnx" else files.onnx, files.outputs,
     )  # fmt: skip
-    with pytest.raises(BundleError, match="no ONNX file|without a program of Paddle's"):
+    with pytest.raises(BundleError, match=r"no ONNX file|without a program of Paddle's"):
         kind.open(nothing, OPTIONS)
     with pytest.raises(BundleError, match="outputs where 1 are named"):
         kind.open(replace(files, outputs=("logits",)), OPTIONS)
