@@ -38,7 +38,7 @@ class VideoResult(BestClass):
     frames_read: int | None = None
     frames_lost: int | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain values, as ``--output results.jsonl`` holds them."""
         return {
             "file": self.path,

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from paddlevideo.apps.bulk.prediction import VideoFailure
 from paddlevideo.runtime.predictor import VideoResult
@@ -157,7 +157,7 @@ class ResultFile(_LineFile):
             line = {**result.as_dict(), **identity}
             self.write_line(json.dumps(line, ensure_ascii=False))
             return
-        row: dict[str, Any] = {"file": result.path, **identity}
+        row: dict[str, object] = {"file": result.path, **identity}
         if isinstance(result, VideoFailure):
             row["error"] = " ".join(result.reason.split())
         else:
@@ -190,11 +190,11 @@ class ResultFile(_LineFile):
             kept = [_csv_line(self._columns)] if is_csv(path) else []
             kept += [line for line, _ in current]
             write_text(path, "".join(f"{line}\n" for line in kept))
-        return Counter(entry["file"] for _, entry in current)
+        return Counter(str(entry["file"]) for _, entry in current)
 
-    def _is_current(self, entry: Mapping[str, Any]) -> bool:
+    def _is_current(self, entry: Mapping[str, object]) -> bool:
         """Whether a line is what would be written today; the values of a CSV are texts."""
-        identity = {**self._identity, **_identity_of(entry["file"])}
+        identity = {**self._identity, **_identity_of(str(entry["file"]))}
         if is_csv(self._path):
             del identity["top_k"]  # its columns tell
         return all(
@@ -202,7 +202,7 @@ class ResultFile(_LineFile):
             for key, value in identity.items()
         )
 
-    def _lines_of_csv(self, path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
+    def _lines_of_csv(self, path: Path, text: str) -> list[tuple[str, dict[str, object]]]:
         rows = list(csv.reader(io.StringIO(text, newline="")))
         if rows and rows[0] != self._columns:
             raise DataError(
@@ -214,7 +214,7 @@ class ResultFile(_LineFile):
         ]
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
@@ -227,7 +227,7 @@ def _identity_of(file: str) -> dict[str, int | None]:
     return {"video_bytes": status.st_size, "video_mtime_ns": status.st_mtime_ns}
 
 
-def _lines_of(path: Path, text: str) -> list[tuple[str, dict[str, Any]]]:
+def _lines_of(path: Path, text: str) -> list[tuple[str, dict[str, object]]]:
     lines = []
     for number, line in enumerate(text.split("\n")[:-1], start=1):
         try:
@@ -255,7 +255,7 @@ def _repaired(path: Path) -> str:
     return text
 
 
-def _csv_line(values: Sequence[Any]) -> str:
+def _csv_line(values: Sequence[object]) -> str:
     buffer = io.StringIO()
     csv.writer(buffer, lineterminator="").writerow(values)
     return buffer.getvalue()

@@ -49,13 +49,13 @@ class EngineOptions:
         for name, known in (
             ("device", DEVICE_NAMES), ("precision", PRECISIONS), ("engine", ENGINE_NAMES),
         ):  # fmt: skip
-            value = getattr(self, name)
+            value = vars(self)[name]
             if value not in known:
                 raise ConfigError(
                     f"{name}={str(value)[:100]!r}: {nearest_hint(str(value)[:100], known)}"
                 )
         for name in ("cpu_threads", "gpu_memory_mb", "tensorrt_max_batch"):
-            value = getattr(self, name)
+            value = vars(self)[name]
             if value is None and name == "cpu_threads":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -63,10 +63,8 @@ class EngineOptions:
                     f"{name}={str(value)[:100]!r}, expected a whole number of at least 1"
                 )
         for name in ("onednn", "ir_optim", "use_tensorrt"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(
-                    f"{name}={str(getattr(self, name))[:100]!r}, expected True or False"
-                )
+            if not isinstance(vars(self)[name], bool):
+                raise ConfigError(f"{name}={str(vars(self)[name])[:100]!r}, expected True or False")
 
 
 def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> BundleError:

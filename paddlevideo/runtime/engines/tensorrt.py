@@ -5,7 +5,6 @@ Written to Paddle's documentation of `paddle.inference.Config`; it has not been 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from paddle import inference
 
@@ -31,7 +30,10 @@ def check_tensorrt() -> None:
 
 
 def use_tensorrt(
-    config: Any, options: EngineOptions, program: Path, inputs: Mapping[str, DeclaredInput]
+    config: inference.Config,
+    options: EngineOptions,
+    program: Path,
+    inputs: Mapping[str, DeclaredInput],
 ) -> None:
     """Let TensorRT run what it can of a program.
 
