@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -16,6 +17,7 @@ from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.utils.packages import DISTRIBUTION, is_installed
 
 ROOT = Path(__file__).resolve().parents[2]
+OTHERS = ("pyproject.toml", "setup.py", "MANIFEST.in", "README.md", "LICENSE")
 
 
 def run(*command: object, cwd: Path, code: int = 0) -> str:
@@ -36,7 +38,11 @@ def installed(tmp_path_factory) -> Path:
     # Older ones need the package wheel too, which an isolated build fetches.
     here = ["--no-build-isolation"] if version >= (70, 1) else []
     source = folder / "source"  # a build leaves files beside what it builds
-    run("git", "clone", "-q", ROOT, source, cwd=folder)
+    source.mkdir()
+    for name in ("paddlevideo", "configs"):
+        shutil.copytree(ROOT / name, source / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (*ROOT.glob("requirements*.txt"), *map(ROOT.joinpath, OTHERS)):
+        shutil.copy(file, source)
     pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
     run(*pip, "wheel", "-q", "--no-deps", *here, "-w", folder, source, cwd=folder)
     (wheel,) = folder.glob("*.whl")
