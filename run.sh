@@ -35,10 +35,11 @@ install() {
   local file stamp
   for file in "$@"; do
     stamp=$VENV/.installed-$(basename "$file")
-    if ! cmp -s "$file" "$stamp"; then
+    # All of them, as one may name another.
+    if ! cat requirements*.txt | cmp -s - "$stamp"; then
       say "Installing $file (once; Paddle alone is about 200 MB)"
       "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -r "$file"
-      cp "$file" "$stamp"
+      cat requirements*.txt >"$stamp"
     fi
   done
 }

@@ -54,10 +54,10 @@ def runs_of(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any
     from paddlevideo.runtime.engines import (
         EngineOptions,
         OnnxRuntimeEngine,
-        PaddleEngine,
         engines_of,
         open_engine,
     )
+    from paddlevideo.runtime.engines.paddle_inference import PaddleEngine
 
     model = paddlevideo.create_model(name, num_classes=600).eval()
     spec = model.input_spec()

@@ -1,6 +1,7 @@
 """From starting tools/predict.py on a stream to its first result, and what is imported for it.
 
 python benchmarks/start_up.py [--model movinet_a0_stream] [--engine onnxruntime] [--repeats 5]
+python benchmarks/start_up.py --before CHECKOUT     # in turns with the code of another checkout
 
 Each start is a process of its own, on a file of noise of 320x240; the first one, which reads
 libraries from the disk, is left out.
@@ -66,16 +67,27 @@ def main() -> None:
     parser.add_argument("--model", default="movinet_a0_stream")
     parser.add_argument("--engine", default="onnxruntime")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--before", type=Path, metavar="CHECKOUT", help="to compare with")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "noise.mp4"
         write_noise(video)
         bundle = exported(arguments.model, Path(folder) / "bundle")
-        command = [sys.executable, str(ROOT / "tools" / "predict.py"), "--stream"]
-        command += ["--model_dir", str(bundle), "--input_file", str(video)]
-        command += ["--engine", arguments.engine]
-        taken = [seconds_to_first_line(command) for _ in range(arguments.repeats + 1)][1:]
-        imports = imports_of(command)
+        options = ["--stream", "--model_dir", str(bundle), "--input_file", str(video)]
+        options += ["--engine", arguments.engine]
+        trees = [ROOT, *([arguments.before] if arguments.before else [])]
+        commands = [
+            [sys.executable, str(tree / "tools" / "predict.py"), *options] for tree in trees
+        ]
+        turns = [
+            [seconds_to_first_line(command) for command in commands]
+            for _ in range(arguments.repeats + 1)
+        ][1:]
+        imports = imports_of(commands[0])
+    taken = [turn[0] for turn in turns]
+    if arguments.before:
+        ratios = [now / before for now, before in turns]
+        print(f"of the time of {arguments.before}: median {statistics.median(ratios):.2f}")
     print(
         f"{arguments.model}, {arguments.engine}, start to first result: "
         f"median {statistics.median(taken):.2f} s, least {min(taken):.2f} s"

@@ -9,7 +9,7 @@
 
 import importlib
 import warnings
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 # Paddle's notice about a compiler cache concerns nobody here. Paddle itself is imported by what
 # needs it: `paddlevideo --help` does not.
@@ -22,8 +22,8 @@ __version__ = "0.1.0"
 __all__ = ["create_model", "list_models", "load_predictor"]
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import the public functions when they are first asked for."""
     if name in __all__:
-        return getattr(importlib.import_module("paddlevideo.api"), name)
+        return vars(importlib.import_module("paddlevideo.api"))[name]
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

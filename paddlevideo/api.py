@@ -1,16 +1,15 @@
 """The public Python API: models by name, and the predictor of an exported bundle."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from paddle import nn
-
-from paddlevideo.apps.recipes import Weights, load_weights
-from paddlevideo.convert.published_section import pretrained_section
-from paddlevideo.convert.resolve import fetch
-from paddlevideo.modeling import build_recognizer, list_models, model_section
-from paddlevideo.runtime import load_predictor
+from paddlevideo.runtime.predictor import load_predictor
 from paddlevideo.utils.errors import WeightsError
-from paddlevideo.weights.published import find_entry, is_pretrained
+from paddlevideo.utils.packages import TRAINING, require_packages
+
+if TYPE_CHECKING:  # what these import needs Paddle, which the predictor does without
+    from paddle import nn
+
+    from paddlevideo.apps.recipes import Weights
 
 DEFAULT_CLASSES = 400
 
@@ -18,8 +17,8 @@ __all__ = ["create_model", "list_models", "load_predictor"]
 
 
 def create_model(
-    name: str, num_classes: int | None = None, weights: Weights | None = None, **options: Any
-) -> nn.Layer:
+    name: str, num_classes: int | None = None, weights: "Weights | None" = None, **options: Any
+) -> "nn.Layer":
     """Build a registered model: ``create_model("movinet_a0_base", num_classes=400)``.
 
     Args:
@@ -45,7 +44,13 @@ def create_model(
         ConfigError: unknown name or option.
         WeightsError: the file cannot be read or does not fit; nothing is loaded in part.
         DownloadError: released weights cannot be fetched; the message says what to do.
+        DeviceError: Paddle is not installed.
     """
+    require_packages("create_model", *TRAINING)
+    from paddlevideo.apps.recipes import load_weights
+    from paddlevideo.modeling import build_recognizer, model_section
+    from paddlevideo.weights.published import is_pretrained
+
     if num_classes is not None:
         options["num_classes"] = num_classes
     if isinstance(weights, str) and is_pretrained(weights):
@@ -58,8 +63,25 @@ def create_model(
     return model
 
 
+def list_models(pattern: str = "*") -> list[str]:
+    """Return the names of all models that match ``pattern`` (as of files: ``"*_stream"``).
+
+    Raises:
+        DeviceError: Paddle is not installed.
+    """
+    require_packages("list_models", *TRAINING)
+    from paddlevideo import modeling
+
+    return modeling.list_models(pattern)
+
+
 def _section_of_released(name: str, weights: str, options: dict[str, Any]) -> dict[str, Any]:
     """The MODEL section that released weights are for, if they are of the model ``name``."""
+    from paddlevideo.convert.published_section import pretrained_section
+    from paddlevideo.convert.resolve import fetch
+    from paddlevideo.modeling import model_section
+    from paddlevideo.weights.published import find_entry
+
     entry = find_entry(weights)
     if entry.model != name:
         model_section(name)  # an unknown name is told first

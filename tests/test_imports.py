@@ -172,6 +172,69 @@ def test_the_reading_of_names_itself(text, is_named):
     assert bool(models_named(ast.parse(text))) == is_named
 
 
+# The runtime without Paddle. Imports inside of functions are lazy, and followed by nobody here.
+
+NO_PADDLE = ("video", "utils", "runtime", "apps/bulk", "apps/sources", "api.py")
+NO_PADDLE_COMMANDS = ("main", "predict", "stream", "prediction", "predict_files", "predict_tool",
+                      "follow_stream", "download")  # fmt: skip
+PADDLE_ENGINE = {"paddlevideo.runtime.engines.paddle_inference",
+                 "paddlevideo.runtime.engines.tensorrt"}  # fmt: skip
+
+
+def imported_at_once(file: Path) -> set[str]:
+    """The modules that importing a file imports, its own packages among them."""
+    tree = tree_of(file)
+    inner = {
+        node
+        for block in ast.walk(tree)
+        if isinstance(block, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        or (isinstance(block, ast.If) and "TYPE_CHECKING" in ast.unparse(block.test))
+        for node in ast.walk(block)
+        if node is not block
+    }
+    imports = [
+        node
+        for node in ast.walk(tree)
+        if isinstance(node, (ast.Import, ast.ImportFrom)) and node not in inner
+    ]
+    names = imported_modules(ast.Module(imports, []), file)
+    return {
+        ".".join(parts[:length])
+        for parts in (name.split(".") for name in names)
+        for length in range(1, len(parts) + 1)
+    }
+
+
+def module_name(file: Path) -> str:
+    return ".".join(file.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def test_the_runtime_never_imports_paddle():
+    files = {module_name(file): file for file in python_files("paddlevideo")}
+    begin = [module_name(f) for f in python_files(*(f"paddlevideo/{part}" for part in NO_PADDLE))]
+    begin += [f"paddlevideo.cli.{name}" for name in NO_PADDLE_COMMANDS]
+    seen, waiting = set(), {name: name for name in begin if name not in PADDLE_ENGINE}
+    while waiting:
+        name, way = waiting.popitem()
+        seen.add(name)
+        for imported in imported_at_once(files[name]):
+            assert imported != "paddle" and imported not in PADDLE_ENGINE, f"{way} -> {imported}"
+            if imported in files and imported not in seen:
+                waiting[imported] = f"{way} -> {imported}"
+    assert len(seen) > 80
+
+
+def test_paddle_is_imported_in_one_place_of_the_runtime():
+    runtime = python_files(*(f"paddlevideo/{part}" for part in NO_PADDLE))
+    importing = {
+        module_name(file)
+        for file in runtime
+        if {name.split(".")[0] for name in imported_modules(tree_of(file), file)} & {"paddle"}
+    }
+    allowed = {*PADDLE_ENGINE, "paddlevideo.runtime.engines.open_engine", "paddlevideo.api"}
+    assert importing == allowed  # of the api: for a type
+
+
 # What library code never does.
 
 
@@ -269,3 +332,99 @@ def test_importing_everything_does_nothing(tmp_path):
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     files = [path for path in tmp_path.rglob("*") if path.is_file()]
     assert not [path for path in files if ".cache" not in path.parts], files  # Paddle's own
+
+
+WITHOUT_PADDLE = """
+import sys
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "paddle":
+            raise ModuleNotFoundError(name, name=name)
+sys.meta_path.insert(0, Absent())
+"""
+RESULTS = """
+import json
+import numpy as np
+import paddlevideo
+bundle, video = sys.argv[1:]
+predictor = paddlevideo.load_predictor(bundle, device="cpu", cpu_threads=1, engine="onnxruntime")
+answers = [predictor(video, top_k=3).as_dict()["predictions"]]
+frames = np.random.default_rng(0).integers(0, 256, (4, 40, 48, 3), np.uint8)
+session = predictor.open_stream(top_k=3)
+pool = predictor.open_pool(2, 1, top_k=3)
+streams = [pool.open(), pool.open()]
+for frame in frames:
+    pushed = session.push(frame)
+    for stream in streams:
+        stream.push(frame)
+    stepped = pool.step()
+for result in (pushed, *(result for _, result in stepped)):
+    answers.append([vars(item) for item in result.top])
+pool.close()
+sys.stdout.write(json.dumps(answers))
+"""
+COMMAND = "from paddlevideo.cli.main import main\nmain()\n"
+
+
+@pytest.fixture(scope="module")
+def stream_bundle(tmp_path_factory):
+    """A small causal model with its ONNX files, and a video."""
+    pytest.importorskip("onnxruntime")
+    pytest.importorskip("paddle2onnx")
+    from runtime.conftest import LABELS, PIPELINE
+    from video.conftest import write_video
+
+    import paddlevideo
+    from paddlevideo.export import ExportOptions, export_model
+
+    folder = tmp_path_factory.mktemp("without_paddle")
+    model = paddlevideo.create_model("movinet_t0_stream", num_classes=len(LABELS)).eval()
+    export_model(model, PIPELINE, folder / "bundle", "small", LABELS, ExportOptions(onnx=True))
+    return folder / "bundle", write_video(folder / "video.mp4", 12)
+
+
+def python(code: str, *arguments: object, cwd: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code, *map(str, arguments)],
+        cwd=cwd, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_predict_stream_and_pool_without_paddle(stream_bundle, tmp_path):
+    """Equal answers with Paddle present and absent, to the last bit."""
+    with_paddle = python(f"import sys, paddle\n{RESULTS}", *stream_bundle, cwd=tmp_path)
+    without = python(WITHOUT_PADDLE + RESULTS, *stream_bundle, cwd=tmp_path)
+    assert without == with_paddle and without.count("label") == 4 * 3
+
+
+def test_commands_without_paddle(stream_bundle, tmp_path):
+    bundle, video = stream_bundle
+    said = python(WITHOUT_PADDLE + COMMAND, "predict", video, "--bundle", bundle, cwd=tmp_path)
+    assert "top-1 label: " in said
+    said = python(WITHOUT_PADDLE + COMMAND, "stream", video, "--bundle", bundle, cwd=tmp_path)
+    assert all("latency_ms" in line for line in said.splitlines()) and said
+    program = f"{WITHOUT_PADDLE}sys.modules['numba'] = None\n{COMMAND}"  # nor the compiled engine
+    assert "top-1" in python(program, "predict", video, "--bundle", bundle, cwd=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "needed"),
+    [
+        (["train", "-c", "x"], "train"),
+        (["fit", "x"], "train"),
+        (["model-info"], "train"),
+        (["download", "paddlevideo_a0_k400"], "train"),
+        (["predict", "x", "--model", "movinet_a0_stream_k600"], "train"),
+    ],
+)
+def test_what_needs_paddle_says_so(arguments, needed, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-c", WITHOUT_PADDLE + COMMAND, *arguments],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1 and done.stderr.startswith("error: "), done.stderr
+    assert f'needs paddle: pip install "paddlevideo-movinet[{needed}]"' in done.stderr

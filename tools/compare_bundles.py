@@ -8,81 +8,9 @@ is that of one frame of one stream, the bundles taking turns. The first bundle i
 are compared with.
 """
 
-import argparse
-from pathlib import Path
-
 import _root  # noqa: F401
 
-from paddlevideo.apps.comparison import Comparison, compare_bundles, labelled_videos
-from paddlevideo.apps.recipes import run_command
-from paddlevideo.runtime import read_bundle
-from paddlevideo.runtime.class_scores import ClassScore
-from paddlevideo.runtime.engines import EngineOptions
-from paddlevideo.utils.files import write_json
-
-
-def positive(text: str) -> int:
-    """A number above 0."""
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a number above 0, got {text}")
-    return int(text)
-
-
-def parse_arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--model_dir", type=Path, nargs="+", required=True, help="bundles")
-    parser.add_argument(
-        "-i", "--input", type=Path, required=True, help="folder of class folders, or list file"
-    )
-    parser.add_argument("--output", type=Path, help="write all that is found as JSON")
-    parser.add_argument(
-        "--engine", choices=("auto", "paddle", "onnxruntime", "compiled"), default="auto"
-    )
-    parser.add_argument(
-        "--repeats", type=positive, default=100, help="steps to time (default: 100)"
-    )
-    return parser.parse_args()
-
-
-def table(found: Comparison) -> str:
-    """One line a bundle, then one a video that another class is given to."""
-    lines = [
-        f"{'bundle':32}{'weights':>8}{'engine':>13}{'step MB':>9}{'folder MB':>11}"
-        f"{'ms/frame':>10}{'ratio':>7}{'top-1':>8}{'changed':>9}"
-    ]
-    for item in found.bundles:
-        lines.append(
-            f"{Path(item.folder).name:32}{item.precision:>8}{item.engine:>13}"
-            f"{item.step_bytes / 1e6:9.2f}{item.folder_bytes / 1e6:11.2f}{item.step_ms:10.2f}"
-            f"{item.step_ratio:7.2f}{item.top1:8.4f}{len(item.changed):9d}"
-        )
-    lines.append(f"{found.num_videos} videos, {len(found.unreadable)} unreadable")
-    for item in found.bundles:
-        for change in item.changed:
-            lines.append(
-                f"{Path(item.folder).name}: {change.file} ({change.true_label}): "
-                f"{_named(change.before)} -> {_named(change.after)}"
-            )
-    lines += [f"unreadable: {path}" for path in found.unreadable]
-    return "\n".join(lines)
-
-
-def _named(score: ClassScore) -> str:
-    return f"{score.label if score.label is not None else score.index} {score.score:.3f}"
-
-
-def main() -> None:
-    arguments = parse_arguments()
-    bundles = [read_bundle(folder) for folder in arguments.model_dir]
-    videos = labelled_videos(arguments.input, bundles[0].manifest.labels)
-    options = EngineOptions(device="cpu", cpu_threads=1, engine=arguments.engine)
-    found = compare_bundles(bundles, videos, options, arguments.repeats)
-    if arguments.output:
-        write_json(arguments.output, found.as_dict())
-    print(table(found))
-
+from paddlevideo.cli.main import run_tool
 
 if __name__ == "__main__":
-    run_command(main)
+    run_tool("compare", __doc__)

@@ -3,21 +3,9 @@
 python tools/convert_weights.py --source tf --input CHECKPOINT --model NAME --output FILE
 """
 
-import argparse
-
 import _root  # noqa: F401
 
-from paddlevideo.apps.recipes import run_command
-from paddlevideo.cli import convert
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(
-        description=convert.__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    convert.add_arguments(parser)
-    convert.run(parser.parse_args())
-
+from paddlevideo.cli.main import run_tool
 
 if __name__ == "__main__":
-    run_command(main)
+    run_tool("convert")

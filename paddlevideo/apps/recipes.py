@@ -1,10 +1,6 @@
-"""What every command shares: opening a recipe, building its model, and reporting errors.
+"""What commands share: opening a recipe, building its model, training it."""
 
-Commands are `main.py` and `tools/`; this file stands above the packages they put together.
-"""
-
-import argparse
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +11,7 @@ from paddlevideo.convert.published_section import check_section
 from paddlevideo.convert.resolve import resolve
 from paddlevideo.convert.self_describing import arrays_for, import_self_describing
 from paddlevideo.modeling import build_recognizer
-from paddlevideo.modeling.device import leave_signals_alone, setup_device
+from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
 from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
@@ -27,27 +23,23 @@ from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.logging import setup_logging
-from paddlevideo.utils.user_errors import user_errors
+from paddlevideo.utils.shipped_files import find_config
 from paddlevideo.weights import load_arrays, load_initial_arrays, read_weights
 from paddlevideo.weights.published import find_entry, is_pretrained
 
 
 def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
-    """Read a config file, apply ``-o`` overrides, translate PaddleVideo's keys, check it all.
+    """Read a config, apply ``-o`` overrides, translate PaddleVideo's keys, check it all.
+
+    Args:
+        path: a file, or the name of a shipped config (`find_config`).
 
     Where they change ``epochs``, the learning-rate schedule follows (`schedule_length`).
     """
+    path = find_config(path)
     config = read_config(path, overrides)
     follow_the_run(config, read_config(path), overrides)
     return parse_recipe(translate_config(config))
-
-
-def add_config_options(parser: argparse.ArgumentParser, *override_flags: str) -> None:
-    """Add ``-c CONFIG`` and the overrides (``-o`` or ``--override``, as the command has them)."""
-    parser.add_argument("-c", "--config", required=True, help="config file (YAML)")
-    parser.add_argument(
-        *override_flags, action="append", default=[], metavar="KEY.KEY=VALUE", help="change a key"
-    )
 
 
 Weights = str | Path | Mapping[str, str | Path]
@@ -156,11 +148,3 @@ def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Re
     log_file = make_run_folder(recipe) / LOG_NAME if is_main() else None
     setup_logging(recipe.log_level, log_file, quiet=not is_main())
     return model
-
-
-def run_command(command: Callable[[], None]) -> None:
-    """Run a command line: console logging, and errors as `user_errors` reports them."""
-    leave_signals_alone()
-    setup_logging(quiet=not is_main())
-    with user_errors():
-        command()

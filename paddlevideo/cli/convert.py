@@ -13,8 +13,12 @@ and the differences from the golden are at most 1e-5 of the largest value.
 import argparse
 from pathlib import Path
 
+from paddlevideo.utils.packages import TRAINING
+
 # Those of `paddlevideo.convert.import_weights`, which imports NumPy.
 SOURCE_NAMES = ("tf", "tflite", "bundle", "pytorch", "paddlevideo")
+
+PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,7 +46,5 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Convert."""
     from paddlevideo.cli.convert_weights import convert
-    from paddlevideo.modeling.device import leave_signals_alone
 
-    leave_signals_alone()
     convert(arguments)

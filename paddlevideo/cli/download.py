@@ -12,8 +12,11 @@ import argparse
 
 from paddlevideo.cli.output import say, say_table
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.packages import TRAINING, require_packages
 from paddlevideo.weights.published import PRETRAINED, PretrainedEntry, find_entry
 from paddlevideo.weights.published.cache import home, read_record
+
+PACKAGES = ("pooch",)  # to find the cache; fetching checks for itself
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -44,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _fetch(entries: list[PretrainedEntry], file: str | None) -> None:
+    require_packages("converting what is fetched", *TRAINING)
     from paddlevideo.convert.resolve import fetch, take_file
     from paddlevideo.modeling.device import leave_signals_alone
 

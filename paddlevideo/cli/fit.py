@@ -16,6 +16,9 @@ import sys
 from pathlib import Path
 
 from paddlevideo.cli.output import say
+from paddlevideo.utils.packages import TRAINING
+
+PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -55,11 +58,10 @@ def run(arguments: argparse.Namespace) -> None:
     require_packages("fit, for its page about the run,", "jinja2", "matplotlib")
     from paddlevideo.apps.fit.options import FitOptions
     from paddlevideo.apps.fit.run_fit import fit
-    from paddlevideo.modeling.device import keep_freed_memory, leave_signals_alone
     from paddlevideo.utils.errors import ConfigError
     from paddlevideo.utils.logging import setup_logging
+    from paddlevideo.utils.memory import keep_freed_memory
 
-    leave_signals_alone()
     setup_logging("WARNING")
     keep_freed_memory()
     if arguments.processes != "auto" and not re.fullmatch(r"[1-9]\d{0,3}", arguments.processes):

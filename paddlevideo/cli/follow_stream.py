@@ -7,17 +7,20 @@ import sys
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from paddlevideo.apps.bulk.results import StreamFile
 from paddlevideo.apps.sources import following
 from paddlevideo.apps.sources.factory import FrameReader, SourceOptions, open_source
-from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot, Visualization
-from paddlevideo.apps.visualization.window import OverlayWindow, WindowClosedError
+from paddlevideo.apps.visualization.window_closed import WindowClosedError
 from paddlevideo.runtime.predictor import VideoPredictor
 from paddlevideo.runtime.streams.session import StreamSession
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.source_names import public_name
+
+if TYPE_CHECKING:
+    from paddlevideo.apps.visualization.visualizations import Visualization
 
 
 def check_picture_options(arguments: argparse.Namespace) -> None:
@@ -27,7 +30,7 @@ def check_picture_options(arguments: argparse.Namespace) -> None:
         ConfigError: the message names the option.
     """
     for option in ("save_video", "save_plot"):
-        path = getattr(arguments, option)
+        path = vars(arguments)[option]
         if path is None:
             continue
         if not arguments.stream:
@@ -68,8 +71,13 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
             os.dup2(devnull, sys.stdout.fileno())
 
 
-def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list[Visualization]:
-    """What ``--save_video`` and ``--save_plot`` ask for."""
+def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list["Visualization"]:
+    """What ``--save_video``, ``--show`` and ``--save_plot`` ask for."""
+    if not (arguments.save_video or arguments.show or arguments.save_plot):
+        return []
+    from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot
+    from paddlevideo.apps.visualization.window import OverlayWindow
+
     pictures: list[Visualization] = []
     if arguments.save_video is not None:
         pictures.append(OverlayVideo(arguments.save_video, session.labels))
@@ -95,7 +103,7 @@ def follow(
     source_name: str,
     session: StreamSession,
     file: StreamFile | None,
-    pictures: list[Visualization],
+    pictures: list["Visualization"],
 ) -> None:
     """Show the model every frame that is due, and each answer at once."""
     name = source_title(source_name)

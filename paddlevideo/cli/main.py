@@ -1,8 +1,8 @@
 """``paddlevideo SUBCOMMAND ...``: finds the subcommand, parses its options, runs it.
 
-A subcommand is a module of this package under its own name with two functions,
-``add_arguments(parser)`` and ``run(arguments)``, and a line in `COMMANDS`. The module is imported
-when it is asked for, and imports Paddle in ``run`` alone, so that help is quick.
+A subcommand is a module of this package under its own name (a `Command`), and a line in `COMMANDS`.
+The module is imported when it is asked for, and imports Paddle in ``run`` alone, so that help is
+quick and there without Paddle. The files in ``tools/`` run the same modules.
 """
 
 import argparse
@@ -11,23 +11,53 @@ import importlib
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Protocol, cast
 
 from paddlevideo import __version__
 from paddlevideo.utils.errors import nearest_hint
 from paddlevideo.utils.logging import setup_logging
+from paddlevideo.utils.packages import require_packages
 from paddlevideo.utils.user_errors import user_errors
 
 # Name -> what it does, for the help; the order is that of the help.
 COMMANDS: Mapping[str, str] = {
     "fit": "make a model of your own videos",
+    "train": "train by a config",
+    "test": "test weights by a config",
+    "export": "write a trained model as a bundle, for prediction and streams",
     "predict": "classify videos with a model",
     "stream": "follow a camera, a file or a URL with a model",
+    "quantize": "write a bundle with weights, and where it pays arithmetic, on 8 bits",
+    "compare": "compare bundles of a model: size, time, accuracy, other answers",
     "report": "write the page about a run, or about several side by side",
+    "check-data": "read every sample of a config and say which cannot be used",
+    "model-info": "say what models cost: parameters, multiply-adds, states, input",
     "convert": "make weights of other implementations ours",
     "download": "fetch released weights into the cache, or list them",
 }
 
 EXIT_USAGE = 2
+
+# Set by `paddle.distributed.launch`: the number of this process among those that it starts.
+_RANK = "PADDLE_TRAINER_ID"
+
+
+class Command(Protocol):
+    """A module of this package that runs a command.
+
+    Attributes:
+        PACKAGES: that it needs beside the base installation.
+    """
+
+    PACKAGES: tuple[str, ...]
+
+    def add_arguments(self, parser: argparse.ArgumentParser) -> None:
+        """Add its options."""
+        ...
+
+    def run(self, arguments: argparse.Namespace) -> None:
+        """Do it."""
+        ...
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -38,25 +68,45 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = _parser()
-    chosen = parser.parse_args(given[:1])
-    if chosen.command is None:
+    name = parser.parse_args(given[:1]).command
+    if name is None:
         parser.print_help(sys.stderr)
         raise SystemExit(EXIT_USAGE)
-    if chosen.command not in COMMANDS:
-        parser.error(
-            f"no subcommand {chosen.command[:100]!r}; {nearest_hint(chosen.command, COMMANDS)}"
-        )
-    module = importlib.import_module(f"paddlevideo.cli.{chosen.command}")
+    if name not in COMMANDS:
+        parser.error(f"no subcommand {name[:100]!r}; {nearest_hint(name, COMMANDS)}")
+    module = importlib.import_module(f"paddlevideo.cli.{name.replace('-', '_')}")
+    _run(cast(Command, module), f"paddlevideo {name}", module.__doc__, given[1:])
+
+
+def run_tool(
+    name: str, description: str | None = None, arguments: Sequence[str] | None = None
+) -> None:
+    """Run a module of this package as a script of its own: ``main.py`` and those in ``tools/``.
+
+    Args:
+        description: of the script, for its help; default: that of the module.
+        arguments: default: those of the process.
+    """
+    module = importlib.import_module(f"paddlevideo.cli.{name}")
+    _run(cast(Command, module), None, description or module.__doc__, arguments)
+
+
+def _run(
+    command: Command, name: str | None, description: str | None, given: Sequence[str] | None
+) -> None:
     own = argparse.ArgumentParser(
-        prog=f"paddlevideo {chosen.command}",
-        description=module.__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        prog=name, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    module.add_arguments(own)
-    parsed = own.parse_args(given[1:])
-    setup_logging()
+    command.add_arguments(own)
+    parsed = own.parse_args(given)
+    setup_logging(quiet=os.environ.get(_RANK, "0") != "0")
     with user_errors(), _closed_pipe():
-        module.run(parsed)
+        require_packages(own.prog, *command.PACKAGES)
+        if "paddle" in command.PACKAGES:
+            from paddlevideo.modeling.device import leave_signals_alone
+
+            leave_signals_alone()
+        command.run(parsed)
         sys.stdout.flush()
 
 

@@ -11,6 +11,8 @@ import argparse
 from paddlevideo.cli.prediction import add_model_options, run_prediction
 from paddlevideo.cli.prediction_options import add_file_options
 
+PACKAGES = ()  # the runtime; Paddle where it is asked for
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo predict``."""

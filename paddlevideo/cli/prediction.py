@@ -8,6 +8,7 @@ from paddlevideo.cli.prediction_options import (
     add_stream_options,
     check_options,
 )
+from paddlevideo.utils.packages import TRAINING, require_packages
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +28,7 @@ def run_prediction(arguments: argparse.Namespace, stream: bool) -> None:
         ConfigError: an option that would do nothing beside the others.
     """
     from paddlevideo.cli.predict_files import predict
-    from paddlevideo.cli.released_bundle import released_bundle
-    from paddlevideo.modeling.device import leave_signals_alone
 
-    leave_signals_alone()
     every = argparse.ArgumentParser(add_help=False)
     for add in (add_prediction_options, add_file_options, add_stream_options):
         add(every)
@@ -39,5 +37,15 @@ def run_prediction(arguments: argparse.Namespace, stream: bool) -> None:
     )
     whole = argparse.Namespace(**{**vars(every.parse_args([])), **vars(arguments)})
     check_options(every, whole)
-    whole.model_dir = whole.bundle or str(released_bundle(whole.model))
+    whole.model_dir = whole.bundle or _released(whole.model)
     predict(whole)
+
+
+def _released(name: str) -> str:
+    """The bundle of released weights; exporting them needs Paddle."""
+    require_packages("--model", *TRAINING, otherwise="name an exported model: --bundle DIR")
+    from paddlevideo.cli.released_bundle import released_bundle
+    from paddlevideo.modeling.device import leave_signals_alone
+
+    leave_signals_alone()
+    return str(released_bundle(name))

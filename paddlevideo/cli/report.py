@@ -7,9 +7,11 @@ import argparse
 import logging
 from pathlib import Path
 
-from paddlevideo.utils.packages import require_packages
+from paddlevideo.utils.packages import TRAINING, require_packages
 
 logger = logging.getLogger(__name__)
+
+PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

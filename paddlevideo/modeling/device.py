@@ -1,19 +1,16 @@
 """The device: found or named, set up once by an entry point."""
 
-import ctypes
 import logging
 import os
 import re
-import sys
 
 import paddle
 
 from paddlevideo.utils.cpu_threads import CPU_THREADS, available_cores
 from paddlevideo.utils.errors import DeviceError
+from paddlevideo.utils.memory import keep_freed_memory
 
 logger = logging.getLogger(__name__)
-
-_M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_MAX = -1, -2, -4
 
 
 def setup_device(name: str = "auto", num_threads: int | None = None) -> str:
@@ -63,18 +60,3 @@ def _fair_share_of_cores() -> int:
         paddle.distributed.get_world_size()
     )
     return max(1, available_cores() // max(1, local_processes))
-
-
-def keep_freed_memory() -> None:
-    """Ask glibc to keep freed memory in the process instead of returning it to the kernel.
-
-    Paddle's CPU allocator calls malloc and free for every activation; by default glibc maps and
-    unmaps large ones, which costs page faults. Does nothing on other C libraries.
-    """
-    if not sys.platform.startswith("linux"):
-        return
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is not None:
-        mallopt(_M_MMAP_MAX, 0)
-        mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
-        mallopt(_M_TOP_PAD, 64 * 2**20)

@@ -10,9 +10,10 @@ import numpy as np
 
 from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, read_bundle
 from paddlevideo.runtime.class_scores import BestClass, ClassScore, best_classes, softmax
-from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
+from paddlevideo.runtime.engines import EngineOptions, open_engine
+from paddlevideo.runtime.engines.base import ClipEngine
 from paddlevideo.runtime.manifest_check import check_pipeline, check_step_size
-from paddlevideo.runtime.streams.factory import LazyClipEngine, StreamOpener, stream_options
+from paddlevideo.runtime.streams.factory import LazyClipEngine, StreamFactory, stream_options
 from paddlevideo.runtime.streams.pool import StreamPool
 from paddlevideo.runtime.streams.session import StreamSession
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, nearest_hint
@@ -37,7 +38,7 @@ class VideoResult(BestClass):
     frames_read: int | None = None
     frames_lost: int | None = None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain values, as ``--output results.jsonl`` holds them."""
         return {
             "file": self.path,
@@ -61,10 +62,10 @@ class VideoPredictor:
     def __init__(
         self,
         pipeline: Pipeline,
-        engine: Engine,
+        engine: ClipEngine,
         input_names: Mapping[str, str],
         labels: Sequence[str] | None,
-        streams: StreamOpener | None = None,
+        streams: StreamFactory | None = None,
     ) -> None:
         self.pipeline = pipeline
         self.engine = engine
@@ -116,7 +117,7 @@ class VideoPredictor:
             BundleError: the bundle was exported for whole clips.
             ConfigError: a wrong option.
         """
-        return self._stream_opener().session(stream_options(options))
+        return self._stream_factory().session(stream_options(options))
 
     def open_pool(
         self, max_streams: int = 64, threads: int | None = None, **options: Any
@@ -133,9 +134,9 @@ class VideoPredictor:
             BundleError: the bundle was exported for whole clips.
             ConfigError: a wrong option.
         """
-        return self._stream_opener().pool(max_streams, threads, stream_options(options))
+        return self._stream_factory().pool(max_streams, threads, stream_options(options))
 
-    def _stream_opener(self) -> StreamOpener:
+    def _stream_factory(self) -> StreamFactory:
         if self._streams is None:
             raise BundleError(
                 "the bundle was exported for whole clips, not for streams; export a causal model "
@@ -171,17 +172,17 @@ def open_predictor(bundle: Bundle, options: EngineOptions) -> VideoPredictor:
     pipeline = Pipeline(manifest.pipeline, f"{where}: pipeline")
     check_pipeline(manifest.inputs, pipeline.inputs, where)
     if manifest.step is None:
-        engine: Engine = open_engine(bundle.clip_files, options)
+        engine: ClipEngine = open_engine(bundle.clip_files, options)
         streams = None
     else:
         check_step_size(manifest.step, pipeline.input, where)
         engine = LazyClipEngine(bundle, options)
-        streams = StreamOpener(bundle, options, pipeline.input)
+        streams = StreamFactory(bundle, options, pipeline.input)
     names = _input_names(bundle, pipeline, engine)
     return VideoPredictor(pipeline, engine, names, manifest.labels, streams)
 
 
-def _input_names(bundle: Bundle, pipeline: Pipeline, engine: Engine) -> dict[str, str]:
+def _input_names(bundle: Bundle, pipeline: Pipeline, engine: ClipEngine) -> dict[str, str]:
     """The program's name of the input for each clip; a single input may have any name."""
     clips, inputs = list(pipeline.inputs), engine.input_names
     if len(clips) == len(inputs) == 1:

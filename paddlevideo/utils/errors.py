@@ -41,7 +41,7 @@ class NonFiniteError(PaddleVideoError):
 
 
 class DeviceError(PaddleVideoError):
-    """The requested device, precision or launch is not available on this machine."""
+    """A requested device, precision, launch or package is not available on this machine."""
 
 
 class ArgumentError(ValueError):

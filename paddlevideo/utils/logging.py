@@ -8,8 +8,6 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from tqdm import tqdm
-
 PACKAGE = "paddlevideo"
 _FORMAT = "[%(asctime)s] %(levelname)s: %(message)s"
 _DATE = "%m/%d %H:%M:%S"
@@ -19,6 +17,11 @@ class _TqdmHandler(logging.StreamHandler):
     """Console handler that writes above a progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        if "tqdm" not in sys.modules:  # no bar was ever shown
+            super().emit(record)
+            return
+        from tqdm import tqdm
+
         try:
             tqdm.write(self.format(record), file=self.stream)
             self.flush()

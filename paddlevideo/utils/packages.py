@@ -4,6 +4,7 @@ The base installation is the runtime; pyproject.toml says what each extra adds t
 """
 
 import importlib.util
+from collections.abc import Sequence
 
 from paddlevideo.utils.errors import DeviceError
 
@@ -12,18 +13,13 @@ DISTRIBUTION = "paddlevideo-movinet"
 # What the network, its weights and their download need beside the base.
 TRAINING = ("paddle", "safetensors", "pooch", "requests")
 
-# Package as it is imported -> the extra that has it. Anything else comes with the base.
+# Extra -> what it adds to the base, as it is imported.
 _EXTRAS = {
-    "paddle": "train",
-    "safetensors": "train",
-    "pooch": "train",
-    "requests": "train",
-    "jinja2": "report",
-    "matplotlib": "report",
-    "numba": "compiled",
-    "onnx": "onnx",
-    "paddle2onnx": "onnx",
-    "decord": "decord",
+    "onnx": {"onnx", "paddle2onnx"},
+    "compiled": {"numba", "onnx"},
+    "train": {*TRAINING, "numba"},
+    "report": {"jinja2", "matplotlib"},
+    "decord": {"decord"},
 }
 
 
@@ -48,9 +44,16 @@ def require_packages(what: str, *packages: str, otherwise: str = "") -> None:
     missing = [package for package in packages if not is_installed(package)]
     if not missing:
         return
-    extras = sorted({_EXTRAS[package] for package in missing if package in _EXTRAS})
-    what_to_install = f'"{DISTRIBUTION}[{",".join(extras)}]"' if extras else " ".join(missing)
+    what_to_install = _extras_of(missing) or " ".join(missing)
     alternative = f"; or {otherwise}" if otherwise else ""
     raise DeviceError(
-        f"{what} needs {' and '.join(missing)}: pip install {what_to_install}{alternative}"
+        f"{what} needs {', '.join(missing)}: pip install {what_to_install}{alternative}"
     )
+
+
+def _extras_of(packages: Sequence[str]) -> str:
+    """The distribution with one extra that has all packages, or with several; empty if none."""
+    whole = [extra for extra, held in _EXTRAS.items() if held.issuperset(packages)]
+    parts = [extra for extra, held in _EXTRAS.items() if held.intersection(packages)]
+    extras = whole[:1] or parts
+    return f'"{DISTRIBUTION}[{",".join(extras)}]"' if extras else ""

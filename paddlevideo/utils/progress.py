@@ -6,8 +6,6 @@ import time
 from collections.abc import Iterable, Iterator
 from typing import TypeVar
 
-from tqdm import tqdm
-
 logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item")
@@ -28,6 +26,8 @@ def track(items: Iterable[Item], total: int, label: str, show: bool = True) -> I
     if not show:
         yield from items
     elif sys.stderr.isatty():
+        from tqdm import tqdm
+
         with tqdm(total=total, desc=label, leave=False, dynamic_ncols=True) as bar:
             for item in items:
                 yield item

@@ -4,7 +4,6 @@ The data set has three classes of small videos, as a folder of classes, as lists
 lists of frame folders. Seven videos to train on and seven to test on: nothing divides.
 """
 
-import importlib.util
 import json
 import logging
 import subprocess
@@ -17,6 +16,8 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+
+from paddlevideo.cli.main import run_tool
 
 ROOT = Path(__file__).resolve().parents[2]
 CLASSES = ("blue", "green", "red")
@@ -58,18 +59,9 @@ def launch(script, *arguments, cwd, log_dir, processes=2, timeout=180) -> Done:
     return Done(done.returncode, done.stdout, done.stderr + logs)
 
 
-def load_main():
-    """The module ``main.py``."""
-    spec = importlib.util.spec_from_file_location("paddlevideo_main", ROOT / "main.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
 def main_here(monkeypatch, capfd, tmp_path):
     """``main.py`` in this process, with an empty working folder: ``main_here(*arguments)``."""
-    module = load_main()
     monkeypatch.chdir(tmp_path)
     package = logging.getLogger("paddlevideo")
     before = (package.level, package.propagate, list(package.handlers))
@@ -79,7 +71,7 @@ def main_here(monkeypatch, capfd, tmp_path):
         capfd.readouterr()
         code = 0
         try:
-            module.run_command(module.main)
+            run_tool("train_or_test")
         except SystemExit as end:
             code = end.code
         return Done(code, *capfd.readouterr())

@@ -7,9 +7,8 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-import main as command
 from paddlevideo.apps import recipes
-from paddlevideo.apps.recipes import run_command
+from paddlevideo.cli.main import run_tool
 from paddlevideo.modeling.distributed import rank
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.weights import model_arrays
@@ -25,4 +24,4 @@ class DumpingTrainer(Trainer):
 recipes.Trainer = DumpingTrainer
 
 if __name__ == "__main__":
-    run_command(command.main)
+    run_tool("train_or_test")

@@ -13,7 +13,8 @@ from paddlevideo.export import export_clip_model, write_bundle
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime import bundle as bundle_files
 from paddlevideo.runtime import load_predictor, read_bundle
-from paddlevideo.runtime.engines import EngineOptions, PaddleEngine
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.paddle_inference import PaddleEngine
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import sha256_of
 

@@ -16,7 +16,7 @@ from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
 from paddlevideo.export import ExportOptions, export_clip_model, export_model
-from paddlevideo.export.quantization import QuantizeOptions, quantize, quantize_bundle
+from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
 from paddlevideo.export.quantization.graph_layers import find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
@@ -25,6 +25,7 @@ from paddlevideo.export.quantization.step_graphs import load_step_graph, open_ru
 from paddlevideo.runtime import load_predictor
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.streams.step_runner import StepRunner
+from paddlevideo.utils import packages
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, DeviceError
 
 pytestmark = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is not installed")
@@ -367,8 +368,8 @@ def test_bundles_that_cannot_be(model, whole, result, videos, tmp_path):
 
 
 def test_missing_packages(whole, videos, tmp_path, monkeypatch):
-    monkeypatch.setattr(quantize, "has_onnxruntime", lambda: False)
-    with pytest.raises(DeviceError, match=r"needs onnxruntime: pip install -r requirements-onnx"):
+    monkeypatch.setattr(packages, "is_installed", lambda name: name != "onnxruntime")
+    with pytest.raises(DeviceError, match=r"needs onnxruntime: pip install onnxruntime"):
         quantize_bundle(whole, videos, tmp_path / "b", QuantizeOptions())
 
 

@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from paddlevideo.runtime import load_predictor, read_bundle
-from paddlevideo.runtime.engines import EngineOptions, PaddleEngine
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.paddle_inference import PaddleEngine
 from paddlevideo.runtime.locate import locate_bundle, resolve_program
 from paddlevideo.runtime.predictor import open_predictor
 from paddlevideo.utils.errors import BundleError, DeviceError, PaddleVideoError

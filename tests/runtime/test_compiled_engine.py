@@ -335,7 +335,7 @@ def test_a_step_of_another_size_is_refused(bundle):
 def test_threads_share_an_engine(bundle):
     """Runners of one engine in several threads: weights are there once, states apart."""
     engine = open_engine(bundle.step_files, CPU)
-    assert engine.shareable
+    assert engine.thread_safe
     videos = np.random.default_rng(3).integers(0, 256, (4, 6, 1, 3, 32, 32), np.uint8)
 
     def last_logits(video, engine):

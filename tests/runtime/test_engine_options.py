@@ -1,12 +1,14 @@
 """Options of engines are refused by name; the engines of a machine without onnxruntime."""
 
-import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from paddlevideo.runtime.engines import EngineOptions, open_engine
-from paddlevideo.runtime.engines.compiled.graph import UnsupportedProgramError
+from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.engine import CompiledEngine
+from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.utils.errors import BundleError, ConfigError
 from runtime.test_stream_bundle import exported, model  # noqa: F401
 
@@ -35,16 +37,14 @@ def test_unknown_values_are_refused_by_name(options, message):
 
 def test_auto_falls_back_to_paddle(exported, monkeypatch):  # noqa: F811
     """Where onnxruntime is missing and the compiled engine does not know the program."""
-    module = sys.modules["paddlevideo.runtime.engines.open_engine"]
+    if exported.step_files.onnx is None:
+        pytest.skip("exported without ONNX")
 
     def refuse(*_arguments):
         raise UnsupportedProgramError("the operation Tanh")
 
-    if exported.step_files.onnx is None:
-        pytest.skip("exported without ONNX")
-    monkeypatch.setattr(module, "CompiledEngine", refuse)
-    monkeypatch.setattr(module, "has_compiled", lambda: True)
-    monkeypatch.setattr(module, "has_onnxruntime", lambda: False)
+    monkeypatch.setattr(CompiledEngine, "open", refuse)
+    monkeypatch.setitem(ENGINES, "onnxruntime", replace(ENGINES["onnxruntime"], packages=("none",)))
     opened = open_engine(exported.step_files, EngineOptions(device="cpu", cpu_threads=1))
     assert opened.name == "paddle"
 

@@ -1,5 +1,6 @@
 """Bundles of a causal model: step and clip program, each engine, and the runner of streams."""
 
+import importlib.util
 import shutil
 from pathlib import Path
 
@@ -16,13 +17,14 @@ from paddlevideo.export import ExportOptions, export_clip_model, export_model
 from paddlevideo.export.formats.onnx import export_onnx
 from paddlevideo.export.verify import verify_bundle
 from paddlevideo.runtime import read_bundle
-from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine, onnx_runtime, open_engine
+from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine, open_engine
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, DeviceError
+from paddlevideo.utils.packages import is_installed
 from runtime.conftest import PIPELINE
 
 BATCH, FRAMES = 2, 6
-HAS_ONNX = all(map(onnx_runtime.importlib.util.find_spec, ("paddle2onnx", "onnx", "onnxruntime")))
+HAS_ONNX = all(map(is_installed, ("paddle2onnx", "onnx", "onnxruntime")))
 ONNX = ("onnx",) if HAS_ONNX else ()
 needs_onnx = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is not installed")
 ENGINES = [
@@ -264,12 +266,14 @@ def test_which_engine_auto_is(exported, tmp_path, model, monkeypatch):
     for engine in ("onnxruntime", "compiled"):
         with pytest.raises(BundleError, match=r"no ONNX file; export with --format paddle,onnx"):
             open_engine(without.clip_files, options(engine))
-    monkeypatch.setattr(onnx_runtime.importlib.util, "find_spec", lambda _name: None)
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda n: find(n) if n == "paddle" else None)
     assert open_engine(exported.step_files, auto).name == "paddle"
-    for engine in ("onnxruntime", "compiled"):
-        with pytest.raises(DeviceError, match=r"pip install -r requirements-onnx.txt"):
-            open_engine(exported.step_files, options(engine))
-    with pytest.raises(DeviceError, match=r"--format onnx needs .*requirements-onnx.txt"):
+    with pytest.raises(DeviceError, match=r"ONNX Runtime needs onnxruntime: pip install onnxrunt"):
+        open_engine(exported.step_files, options("onnxruntime"))
+    with pytest.raises(DeviceError, match=r"needs numba, onnx: pip .*movinet\[compiled\]"):
+        open_engine(exported.step_files, options("compiled"))
+    with pytest.raises(DeviceError, match=r"--format onnx needs .*paddlevideo-movinet\[onnx\]"):
         export_model(model, PIPELINE, tmp_path / "c", "m", None, ExportOptions(formats=("onnx",)))
     assert not (tmp_path / "c").exists()
 

@@ -9,7 +9,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from paddlevideo.apps.bulk.prediction import VideoFailure
 from paddlevideo.runtime.predictor import VideoResult
@@ -48,7 +48,7 @@ class _RowFile:
         except OSError as error:
             raise DataError(f"--output {path} cannot be written: {error.strerror}") from None
 
-    def write_row(self, row: Mapping[str, Any]) -> None:
+    def write_row(self, row: Mapping[str, object]) -> None:
         """Write a row that is there even if the program is ended right after.
 
         Raises:
@@ -63,7 +63,7 @@ class _RowFile:
                 "whole, and the same command goes on behind them"
             ) from None
 
-    def _put(self, row: Mapping[str, Any]) -> None:
+    def _put(self, row: Mapping[str, object]) -> None:
         self._file.write(_line(self.path, self._columns, row))
         self._file.flush()
 
@@ -89,7 +89,7 @@ def is_csv(path: Path) -> bool:
     return path.suffix.lower() == ".csv"
 
 
-def _line(path: Path, columns: Sequence[str], row: Mapping[str, Any]) -> str:
+def _line(path: Path, columns: Sequence[str], row: Mapping[str, object]) -> str:
     """A row as the file holds it, its end of line included."""
     if not is_csv(path):
         return json.dumps(row, ensure_ascii=False) + "\n"
@@ -160,7 +160,7 @@ class ResultFile(_RowFile):
 
     def write(self, result: VideoResult | VideoFailure) -> None:
         """One row for one file."""
-        row: dict[str, Any] = {**result.as_dict(), **self._identity, **_identity_of(result.path)}
+        row: dict[str, object] = {**result.as_dict(), **self._identity, **_identity_of(result.path)}
         if is_csv(self.path):
             row["error"] = " ".join(str(row.get("error", "")).split())
             for rank, item in enumerate(result.top if isinstance(result, VideoResult) else (), 1):
@@ -168,7 +168,7 @@ class ResultFile(_RowFile):
                 row[f"score_{rank}"] = item.score
         self.write_row(row)
 
-    def _rows_to_keep(self, path: Path, columns: Sequence[str]) -> list[dict[str, Any]]:
+    def _rows_to_keep(self, path: Path, columns: Sequence[str]) -> list[dict[str, object]]:
         """What an older file has of this bundle and these videos; the rest is taken out of it."""
         try:
             data = path.read_bytes()
@@ -190,7 +190,9 @@ class ResultFile(_RowFile):
                 )
             if len(whole) < len(data) or len(kept) < len(rows):
                 with atomic_write(path) as file:
-                    header = [dict(zip(columns, columns, strict=True))] if is_csv(path) else []
+                    header: list[dict[str, object]] = (
+                        [{c: c for c in columns}] if is_csv(path) else []
+                    )
                     for row in [*header, *kept]:
                         file.write(_line(path, columns, row).encode())
         except FileNotFoundError:
@@ -201,9 +203,9 @@ class ResultFile(_RowFile):
             raise DataError(f"--output {path} is no file of results; name another one") from None
         return kept
 
-    def _is_current(self, row: Mapping[str, Any], of_csv: bool) -> bool:
+    def _is_current(self, row: Mapping[str, object], of_csv: bool) -> bool:
         """Whether a row is what would be written today; the values of a CSV are texts."""
-        identity = {**self._identity, **_identity_of(row["file"])}
+        identity = {**self._identity, **_identity_of(str(row["file"]))}
         if of_csv:
             del identity["top_k"]  # its columns tell
         return all(
@@ -211,7 +213,7 @@ class ResultFile(_RowFile):
         )
 
 
-def _as_text(value: Any) -> str:
+def _as_text(value: object) -> str:
     return "" if value is None else str(value)
 
 
@@ -224,7 +226,7 @@ def _identity_of(file: str) -> dict[str, int | None]:
     return {"video_bytes": status.st_size, "video_mtime_ns": status.st_mtime_ns}
 
 
-def _rows_of(path: Path, text: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+def _rows_of(path: Path, text: str, columns: Sequence[str]) -> list[dict[str, object]]:
     """The rows of an older file.
 
     Raises:

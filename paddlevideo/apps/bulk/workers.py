@@ -6,14 +6,13 @@ from functools import partial
 from pathlib import Path
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, predict_files
-from paddlevideo.modeling.device import leave_signals_alone
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.predictor import VideoPredictor, VideoResult, open_predictor
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.crew import CrewOptions, Died, Work, for_each_file
 
-Factory = Callable[[Bundle, EngineOptions], VideoPredictor]
+PredictorFactory = Callable[[Bundle, EngineOptions], VideoPredictor]
 
 # Opening a bundle takes seconds, compiling it for the first time a minute on a busy machine.
 _START_SECONDS = 600.0
@@ -28,7 +27,7 @@ def predict_with_workers(
     batch_size: int,
     top_k: int,
     num_workers: int,
-    factory: Factory = open_predictor,
+    factory: PredictorFactory = open_predictor,
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order, by ``num_workers`` processes.
 
@@ -59,9 +58,8 @@ def predict_with_workers(
             index += 1
 
 
-def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: Factory) -> Work:
+def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: PredictorFactory) -> Work:
     """In a worker process."""
-    leave_signals_alone()
     predictor = factory(bundle, options)
 
     def work(paths: Sequence[Path]) -> Sequence[VideoResult | VideoFailure]:

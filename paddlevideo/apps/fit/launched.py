@@ -14,7 +14,11 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[2])
 
-from paddlevideo.apps.recipes import open_recipe, run_command, train_recipe
+from paddlevideo.apps.recipes import open_recipe, train_recipe
+from paddlevideo.modeling.device import leave_signals_alone
+from paddlevideo.modeling.distributed import is_main
+from paddlevideo.utils.logging import setup_logging
+from paddlevideo.utils.user_errors import user_errors
 
 _POLL_SECONDS = 0.5
 
@@ -43,4 +47,7 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    run_command(main)
+    leave_signals_alone()
+    setup_logging(quiet=not is_main())
+    with user_errors():
+        main()

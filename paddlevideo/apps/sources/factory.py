@@ -54,7 +54,7 @@ class SourceOptions:
 
     def __post_init__(self) -> None:
         for name in ("frame_rate", "timeout_seconds", "max_seconds"):
-            value = getattr(self, name)
+            value = vars(self)[name]
             if value is not None and not (math.isfinite(value) and value > 0):
                 raise ConfigError(f"{name} is {value}, expected a number above 0")
         if self.frame_size is not None and min(self.frame_size) < 1:

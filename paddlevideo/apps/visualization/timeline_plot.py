@@ -127,10 +127,12 @@ def _draw_curves(axes: "Axes", history: StreamHistory, shown: Sequence[ClassScor
     for rank, item in enumerate(shown):
         mean, least, most = history.curves(item.index)
         order = 10 - rank  # the best class upon the others
-        style = {"color": PALETTE[rank], "clip_on": False, "zorder": order}
-        axes.plot(times, mean, marker=marker, linewidth=2.2, markersize=6, **style)
+        colour = PALETTE[rank]
+        axes.plot(times, mean, colour, marker=marker, linewidth=2.2, markersize=6,
+                  clip_on=False, zorder=order)  # fmt: skip
         if history.steps_a_bin > 1:
-            axes.fill_between(times, least, most, alpha=0.19, linewidth=0, **style | {"zorder": 2})
+            axes.fill_between(times, least, most, color=colour, alpha=0.19, linewidth=0,
+                              clip_on=False, zorder=2)  # fmt: skip
 
 
 def _draw_names(

@@ -7,13 +7,10 @@ import numpy as np
 
 from paddlevideo.apps.visualization.overlay import Overlay
 from paddlevideo.apps.visualization.visualizations import best_shown
+from paddlevideo.apps.visualization.window_closed import WindowClosedError
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import DeviceError
-
-
-class WindowClosedError(Exception):
-    """The user has closed the window: the stream ends, cleanly."""
 
 
 class OverlayWindow:

@@ -1,6 +1,5 @@
 """A static program of Paddle as an ONNX file that engines run without needless operations."""
 
-import importlib.util
 import os
 import subprocess
 import sys
@@ -12,7 +11,8 @@ from paddlevideo.export.exporter import EXPORTERS, Exporter
 from paddlevideo.export.onnx_weights import store_as_half
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime.engines.onnx_runtime import onnxruntime_errors
-from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.packages import require_packages
 
 if TYPE_CHECKING:
     from onnx import GraphProto, ModelProto
@@ -39,12 +39,7 @@ class OnnxExporter(Exporter):
 
     def check(self) -> None:
         """Raise `DeviceError` unless the packages that write ONNX are installed."""
-        missing = [name for name in _PACKAGES if importlib.util.find_spec(name) is None]
-        if missing:
-            raise DeviceError(
-                f"--format onnx needs {', '.join(missing)}: pip install -r requirements-onnx.txt; "
-                "or leave it out with --format paddle"
-            )
+        require_packages("--format onnx", *_PACKAGES, otherwise="leave it out with --format paddle")
 
     def write(self, program: TracedProgram, folder: Path) -> list[str]:
         """Write ``NAME.onnx``."""

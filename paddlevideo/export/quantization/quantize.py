@@ -28,10 +28,10 @@ from paddlevideo.runtime.bundle import (
     read_bundle,
     replace_bundle,
 )
-from paddlevideo.runtime.engines.onnx_runtime import has_onnxruntime
 from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
-from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError, nearest_hint
+from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
 from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.packages import require_packages
 from paddlevideo.video import Pipeline
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ def quantize_bundle(
         DataError: no video can be read.
         DeviceError: a package is missing.
     """
-    _check_packages()
+    require_packages("quantising", "onnx", "onnxruntime")
     if output.resolve() == bundle.folder.resolve():
         raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
     model = load_step_graph(bundle)
@@ -177,18 +177,6 @@ class _Plan:
         if name in floats:
             return "float16 weights"
         return "int8" if name in self.integer else "int8 weights"
-
-
-def _check_packages() -> None:
-    import importlib.util
-
-    missing = [] if has_onnxruntime() else ["onnxruntime"]
-    if importlib.util.find_spec("onnx") is None:
-        missing.append("onnx")
-    if missing:
-        raise DeviceError(
-            f"quantising needs {', '.join(missing)}: pip install -r requirements-onnx.txt"
-        )
 
 
 def _named_layers(layers: Sequence[Layer], given: Sequence[str]) -> set[str]:

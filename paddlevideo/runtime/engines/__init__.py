@@ -1,17 +1,18 @@
-"""Engines: what runs an exported program. Each takes and gives named NumPy arrays."""
+"""Engines: what runs an exported program. Each takes and gives named NumPy arrays.
 
-from paddlevideo.runtime.engines.base import Engine, EngineOptions, TensorEngine
+`base.Engine` is their interface, `open_engine.ENGINES` lists them. Paddle, ONNX Runtime and numba
+are imported when a program is opened in their engine.
+"""
+
+from paddlevideo.runtime.engines.base import Engine, EngineOptions, ProgramFiles
 from paddlevideo.runtime.engines.onnx_runtime import OnnxRuntimeEngine
-from paddlevideo.runtime.engines.open_engine import ProgramFiles, engines_of, open_engine
-from paddlevideo.runtime.engines.paddle_inference import PaddleEngine
+from paddlevideo.runtime.engines.open_engine import engines_of, open_engine
 
 __all__ = [
     "Engine",
     "EngineOptions",
     "OnnxRuntimeEngine",
-    "PaddleEngine",
     "ProgramFiles",
-    "TensorEngine",
     "engines_of",
     "open_engine",
 ]

@@ -1,9 +1,9 @@
 """The interface of an engine and the options all of them share."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 
@@ -49,13 +49,13 @@ class EngineOptions:
         for name, known in (
             ("device", DEVICE_NAMES), ("precision", PRECISIONS), ("engine", ENGINE_NAMES),
         ):  # fmt: skip
-            value = getattr(self, name)
+            value = vars(self)[name]
             if value not in known:
                 raise ConfigError(
                     f"{name}={str(value)[:100]!r}: {nearest_hint(str(value)[:100], known)}"
                 )
         for name in ("cpu_threads", "gpu_memory_mb", "tensorrt_max_batch"):
-            value = getattr(self, name)
+            value = vars(self)[name]
             if value is None and name == "cpu_threads":
                 continue
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
@@ -63,10 +63,8 @@ class EngineOptions:
                     f"{name}={str(value)[:100]!r}, expected a whole number of at least 1"
                 )
         for name in ("onednn", "ir_optim", "use_tensorrt"):
-            if not isinstance(getattr(self, name), bool):
-                raise ConfigError(
-                    f"{name}={str(getattr(self, name))[:100]!r}, expected True or False"
-                )
+            if not isinstance(vars(self)[name], bool):
+                raise ConfigError(f"{name}={str(vars(self)[name])[:100]!r}, expected True or False")
 
 
 def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> BundleError:
@@ -79,8 +77,60 @@ def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> B
     )
 
 
-class Engine(Protocol):
-    """A loaded program."""
+class DeclaredInput(NamedTuple):
+    """What a program's file says of one input: shape (-1: any size) and dtype."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def fits(self, array: np.ndarray) -> bool:
+        """Whether the program is for such an array."""
+        sizes = zip(self.shape, array.shape, strict=False)
+        same_axes = len(self.shape) == array.ndim
+        return same_axes and str(array.dtype) == self.dtype and all(a in (-1, b) for a, b in sizes)
+
+
+@dataclass(frozen=True)
+class ProgramFiles:
+    """Where a program lies.
+
+    Attributes:
+        files: by the name of their format.
+        outputs: our names of its outputs, in order.
+    """
+
+    files: Mapping[str, tuple[Path, ...]]
+    outputs: tuple[str, ...]
+
+    @property
+    def program(self) -> Path | None:
+        """Paddle's; None where there is ONNX alone."""
+        return self._files("paddle", 2)[0]
+
+    @property
+    def params(self) -> Path | None:
+        """Its weights."""
+        return self._files("paddle", 2)[1]
+
+    @property
+    def onnx(self) -> Path | None:
+        """The same as ONNX, None where it was not exported."""
+        return self._files("onnx", 1)[0]
+
+    def _files(self, name: str, number: int) -> Sequence[Path | None]:
+        found = self.files.get(name)
+        if found is None:
+            return [None] * number
+        if len(found) != number:
+            raise BundleError(
+                f"{', '.join(map(str, found)) or name}: {len(found)} files where a program of the "
+                f"format {name} has {number}; export the model again"
+            )
+        return found
+
+
+class ClipEngine(Protocol):
+    """What gives the outputs of a batch of inputs."""
 
     @property
     def input_names(self) -> list[str]:
@@ -88,34 +138,89 @@ class Engine(Protocol):
         ...
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the outputs of one batch, all by name."""
+        """Compute the outputs of one batch, all by name.
+
+        Raises:
+            BundleError: the program is for other inputs: other names, sizes or dtypes.
+        """
         ...
 
 
-class TensorEngine(Engine, Protocol):
-    """An engine whose tensors stay where it computes.
+EngineTensor: TypeAlias = Any
+"""A tensor as an engine keeps it: of the engine's own, untyped library."""
 
-    What one run gives can be an input of the next without passing through NumPy.
+
+class Engine(ClipEngine, Protocol):
+    """A loaded program. States are arrays, the same in every engine.
+
+    Between two runs they may stay tensors of the engine: what one run gives can be an input of the
+    next without passing through NumPy.
 
     Attributes:
         name: as in `EngineOptions.engine`.
-        together: streams that a thread steps together at most; one where more gain nothing, so
-            that a stream without a frame costs nothing.
-        shareable: several threads may run it at the same time, each with tensors of its own.
+        max_batch_per_thread: streams that a thread steps together at most; one where more gain
+            nothing, so that a stream without a frame costs nothing.
+        thread_safe: several threads may run it at the same time, each with tensors of its own.
+        declared: shape and dtype of each input, where the engine leaves it to the caller to hold
+            them against what is given; empty where it checks them itself.
     """
 
     name: str
-    together: int
-    shareable: bool
+    max_batch_per_thread: int
+    thread_safe: bool
+    declared: Mapping[str, DeclaredInput]
 
-    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    @classmethod
+    def open(cls, files: ProgramFiles, options: EngineOptions) -> "Engine":
+        """Take a program, or refuse it by name.
+
+        Raises:
+            UnsupportedProgramError: another engine may run it.
+            BundleError: the program is missing, or no engine can run it.
+            DeviceError: a package or a device is missing, or the options ask for what the engine
+                cannot do.
+        """
+        ...
+
+    def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for tensors of the engine; no later run changes them."""
         ...
 
-    def tensor(self, array: np.ndarray) -> Any:
+    def tensor(self, array: np.ndarray) -> EngineTensor:
         """A tensor of the engine; it may share the array's memory."""
         ...
 
-    def array(self, tensor: Any) -> np.ndarray:
+    def array(self, tensor: EngineTensor) -> np.ndarray:
         """A copy of the engine's tensor."""
         ...
+
+
+class UnsupportedProgramError(BundleError):
+    """The program has an operation that the compiled engine does not know."""
+
+    def __init__(self, what: str) -> None:
+        super().__init__(
+            f"the compiled engine cannot run {what}; use --engine onnxruntime or --engine paddle"
+        )
+
+
+def the_file(path: Path | None, engine: EngineName, other: Path | None) -> Path:
+    """The file that an engine reads.
+
+    Args:
+        other: the program's file for another engine, which a message names.
+
+    Raises:
+        BundleError: the bundle has none.
+    """
+    if path is not None:
+        return path
+    if engine == "paddle":
+        raise BundleError(
+            f"{other} is an ONNX file without a program of Paddle's (a quantised bundle); it "
+            "runs in ONNX Runtime: --engine onnxruntime, --use_tensorrt=False"
+        )
+    where = "the bundle" if other is None else other.parent
+    raise BundleError(
+        f"{where} holds no ONNX file; export with --format paddle,onnx, or use --engine paddle"
+    )

@@ -4,14 +4,20 @@ ONNX Runtime takes the sizes of biases and kernels, strides and groups on trust;
 of them is held against its tensors before any engine sees it.
 """
 
+from __future__ import annotations
+
 import contextlib
 import math
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 from paddlevideo.utils.errors import BundleError, PaddleVideoError
 from paddlevideo.utils.limits import how_to_raise, limit
+
+if TYPE_CHECKING:
+    from onnx import GraphProto, ModelProto, NodeProto, TensorProto, ValueInfoProto
 
 _WINDOWS = ("Conv", "ConvInteger", "QLinearConv", "ConvTranspose",
             "AveragePool", "MaxPool", "LpPool")  # fmt: skip
@@ -55,7 +61,7 @@ def refusing_damage(path: Path) -> Iterator[None]:
         raise BundleError(f"{path} cannot be read as ONNX: {why}; export the model again") from None
 
 
-def read_model(path: Path) -> Any:
+def read_model(path: Path) -> ModelProto:
     """The ``onnx.ModelProto`` of a file; nothing but the file itself is read.
 
     Raises:
@@ -78,7 +84,7 @@ def read_checked_bytes(path: Path) -> bytes:
     return data
 
 
-def checked_model(path: Path) -> tuple[Any, bytes]:
+def checked_model(path: Path) -> tuple[ModelProto, bytes]:
     """The model and the bytes it was read from."""
     with refusing_damage(path):
         import onnx
@@ -108,7 +114,7 @@ def checked_model(path: Path) -> tuple[Any, bytes]:
     return model, data
 
 
-def _check_opsets(model: Any, onnx: Any) -> None:
+def _check_opsets(model: ModelProto, onnx: ModuleType) -> None:
     """One version of the standard's operations, and one that is known here."""
     versions = {("" if entry.domain == "ai.onnx" else entry.domain): entry.version
                 for entry in model.opset_import}  # fmt: skip
@@ -120,14 +126,14 @@ def _check_opsets(model: Any, onnx: Any) -> None:
         )
 
 
-def _check_tensors(graph: Any, onnx: Any) -> None:
+def _check_tensors(graph: GraphProto, onnx: ModuleType) -> None:
     if graph.sparse_initializer:
         raise DamagedProgramError("it has sparse initializers")
     for tensor in graph.initializer:
         check_tensor(tensor, onnx)
 
 
-def check_tensor(tensor: Any, onnx: Any) -> None:
+def check_tensor(tensor: TensorProto, onnx: ModuleType) -> None:
     """Hold the numbers a tensor has against its shape."""
     name = shown(tensor.name)
     if tensor.data_location != onnx.TensorProto.DEFAULT or tensor.external_data:
@@ -148,7 +154,7 @@ def check_tensor(tensor: Any, onnx: Any) -> None:
         raise DamagedProgramError(f"{name} has not the numbers of {shown(list(tensor.dims))}")
 
 
-def _check_node(node: Any, onnx: Any) -> None:
+def _check_node(node: NodeProto, onnx: ModuleType) -> None:
     names = [attribute.name for attribute in node.attribute]
     if len(set(names)) != len(names):
         raise DamagedProgramError(f"{shown(node.op_type)} has an attribute twice")
@@ -193,7 +199,7 @@ def _check_window(kind: str, values: dict[str, Any]) -> None:
         raise DamagedProgramError(f"{kind}: pads {shown(pads)} of a kernel {shown(kernel)}")
 
 
-def _check_names(graph: Any) -> None:
+def _check_names(graph: GraphProto) -> None:
     """Every tensor is made once, and before it is read."""
     constants = [tensor.name for tensor in graph.initializer]
     inputs = [item.name for item in graph.input]
@@ -218,7 +224,7 @@ def _check_names(graph: Any) -> None:
         raise DamagedProgramError("it has outputs that nothing makes, or none")
 
 
-def _check_kernels(graph: Any) -> None:
+def _check_kernels(graph: GraphProto) -> None:
     """Kernels are constants of at least three axes: onnx and ONNX Runtime read beyond others."""
     axes = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
@@ -243,7 +249,7 @@ def _check_kernels(graph: Any) -> None:
             axes[node.output[0]] = max(axes[name] for name in node.input)
 
 
-def _declares(item: Any, tensor: Any) -> bool:
+def _declares(item: ValueInfoProto, tensor: TensorProto) -> bool:
     """Whether an input that has a constant for a default is declared like it."""
     kind = item.type.tensor_type
     sizes = [dim.dim_value for dim in kind.shape.dim]
@@ -253,7 +259,7 @@ def _declares(item: Any, tensor: Any) -> bool:
     return kind.elem_type == tensor.data_type and (same or not kind.HasField("shape"))
 
 
-def _check_info(item: Any) -> None:
+def _check_info(item: ValueInfoProto) -> None:
     if item.type.WhichOneof("value") != "tensor_type":
         raise DamagedProgramError(f"{shown(item.name)} is no tensor")
     sizes = [dim.dim_value for dim in item.type.tensor_type.shape.dim]
@@ -265,7 +271,7 @@ def _check_info(item: Any) -> None:
         )
 
 
-def _check_sizes(model: Any, onnx: Any) -> None:
+def _check_sizes(model: ModelProto, onnx: ModuleType) -> None:
     """Shapes as ONNX infers them: of maps, and of the operands of convolutions."""
     graph = model.graph
     shapes: dict[str, list[int]] = {t.name: list(t.dims) for t in graph.initializer}

@@ -1,29 +1,25 @@
 """ONNX Runtime: the fastest here for one frame on a CPU."""
 
-import importlib.util
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.engines.base import EngineOptions, wrong_inputs
+from paddlevideo.runtime.engines.base import (
+    DeclaredInput,
+    EngineOptions,
+    EngineTensor,
+    ProgramFiles,
+    the_file,
+    wrong_inputs,
+)
 from paddlevideo.runtime.engines.onnx_file import read_checked_bytes
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.packages import is_installed, require_packages
 
 _GPU, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 _FATAL_ONLY = 4  # errors come as exceptions too
-
-
-def has_onnxruntime() -> bool:
-    """Whether the package is installed; it is not imported."""
-    return importlib.util.find_spec("onnxruntime") is not None
-
-
-def has_onnx() -> bool:
-    """Whether the package that reads ONNX files is installed; ONNX Runtime does without."""
-    return importlib.util.find_spec("onnx") is not None
 
 
 def onnxruntime_errors() -> tuple[type[Exception], ...]:
@@ -49,21 +45,18 @@ class OnnxRuntimeEngine:
     """
 
     name = "onnxruntime"
-    together = 8  # past this, a larger batch gives no more frames a second on a core
-    shareable = True
+    max_batch_per_thread = 8  # past this, a larger batch gives no more frames a second on a core
+    thread_safe = True
+    declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
-        if not has_onnxruntime():
-            raise DeviceError(
-                "onnxruntime is not installed: pip install -r requirements-onnx.txt; or use "
-                "--engine paddle"
-            )
+        require_packages("ONNX Runtime", "onnxruntime", otherwise="use --engine paddle")
         if not path.is_file():
             raise BundleError(f"{path} is missing; export the model again")
         import onnxruntime
 
         # Given as bytes, so that nothing but the file is read.
-        data = read_checked_bytes(path) if has_onnx() else path.read_bytes()
+        data = read_checked_bytes(path) if is_installed("onnx") else path.read_bytes()
         self._library = onnxruntime
         settings = onnxruntime.SessionOptions()
         settings.intra_op_num_threads = options.cpu_threads or available_cores()
@@ -72,7 +65,7 @@ class OnnxRuntimeEngine:
         settings.log_severity_level = _FATAL_ONLY
         try:
             self._session = onnxruntime.InferenceSession(
-                data, settings, providers=_providers(options, onnxruntime)
+                data, settings, providers=_providers(options, onnxruntime.get_available_providers())
             )
         except DeviceError:
             raise
@@ -92,6 +85,12 @@ class OnnxRuntimeEngine:
         self._known_inputs = set(self._input_names)
         self._raw_outputs = [output.name for output in self._session.get_outputs()]
 
+    @classmethod
+    def open(cls, files: ProgramFiles, options: EngineOptions) -> "OnnxRuntimeEngine":
+        """As `Engine.open`."""
+        onnx = the_file(files.onnx, "onnxruntime", files.program)
+        return cls(onnx, files.outputs, options)
+
     @property
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
@@ -106,7 +105,7 @@ class OnnxRuntimeEngine:
         tensors = {name: self.tensor(array) for name, array in inputs.items()}
         return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
 
-    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for tensors of the engine; every run allocates its outputs anew."""
         if inputs.keys() != self._known_inputs:
             raise wrong_inputs(self._path, inputs, self._input_names)
@@ -118,22 +117,22 @@ class OnnxRuntimeEngine:
             raise BundleError(f"{self._path} cannot run on {shapes}: {error}") from None
         return dict(zip(self._output_names, outputs, strict=True))
 
-    def tensor(self, array: np.ndarray) -> Any:
+    def tensor(self, array: np.ndarray) -> EngineTensor:
         """A tensor of the engine that shares the array's memory."""
         try:
             return self._library.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array))
         except self._errors as error:
             raise BundleError(f"{self._path} cannot run on {array.dtype}: {error}") from None
 
-    def array(self, tensor: Any) -> np.ndarray:
+    def array(self, tensor: EngineTensor) -> np.ndarray:
         """A copy of the engine's tensor."""
         return tensor.numpy()
 
 
-def _providers(options: EngineOptions, library: Any) -> list[str]:
+def _providers(options: EngineOptions, available: Sequence[str]) -> list[str]:
     if options.use_tensorrt:
         raise DeviceError("--use_tensorrt is Paddle's; use --engine paddle with it")
-    has_gpu = _GPU in library.get_available_providers()
+    has_gpu = _GPU in available
     if options.device == "gpu" and not has_gpu:
         raise DeviceError(
             "a GPU was asked for, but this ONNX Runtime has none; use --use_gpu=False, or install "

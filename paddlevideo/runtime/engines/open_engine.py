@@ -1,121 +1,148 @@
 """Choose the engine of a program, and open it."""
 
+import ctypes
+import importlib
 import logging
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import cast
 
-from paddlevideo.runtime.engines.base import EngineName, EngineOptions, TensorEngine
-from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, can_compile, has_compiled
-from paddlevideo.runtime.engines.compiled.graph import UnsupportedProgramError
-from paddlevideo.runtime.engines.onnx_runtime import OnnxRuntimeEngine, has_onnxruntime
-from paddlevideo.runtime.engines.paddle_inference import PaddleEngine, has_gpu
-from paddlevideo.utils.errors import BundleError
+from paddlevideo.runtime.engines.base import (
+    Engine,
+    EngineName,
+    EngineOptions,
+    ProgramFiles,
+    UnsupportedProgramError,
+)
+from paddlevideo.utils.packages import is_installed, require_packages
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class ProgramFiles:
-    """Where a program lies.
+class EngineEntry:
+    """Where an engine is; its module is imported when a program is opened in it.
 
     Attributes:
-        files: by the name of their format.
-        outputs: our names of its outputs, in order.
+        module, kind: the module's name, and that of the class in it: an `Engine`.
+        packages: that it needs.
+        reads_onnx: it reads the ONNX file; else Paddle's.
     """
 
-    files: Mapping[str, tuple[Path, ...]]
-    outputs: tuple[str, ...]
+    module: str
+    kind: str
+    packages: tuple[str, ...]
+    reads_onnx: bool = True
 
-    @property
-    def program(self) -> Path | None:
-        """Paddle's; None where there is ONNX alone."""
-        return self._files("paddle", 2)[0]
+    def is_installed(self) -> bool:
+        """Whether its packages are there; they are not imported."""
+        return all(map(is_installed, self.packages))
 
-    @property
-    def params(self) -> Path | None:
-        """Its weights."""
-        return self._files("paddle", 2)[1]
+    def has_file(self, files: ProgramFiles) -> bool:
+        """Whether a program has the file that it reads."""
+        return (files.onnx if self.reads_onnx else files.program) is not None
 
-    @property
-    def onnx(self) -> Path | None:
-        """The same as ONNX, None where it was not exported."""
-        return self._files("onnx", 1)[0]
-
-    def _files(self, name: str, number: int) -> Sequence[Path | None]:
-        found = self.files.get(name)
-        if found is None:
-            return [None] * number
-        if len(found) != number:
-            raise BundleError(
-                f"{', '.join(map(str, found)) or name}: {len(found)} files where a program of the "
-                f"format {name} has {number}; export the model again"
-            )
-        return found
+    def load(self) -> type[Engine]:
+        """Import the engine."""
+        if "paddle" in self.packages:
+            import_paddle()
+        module = importlib.import_module(f"paddlevideo.runtime.engines.{self.module}")
+        return cast(type[Engine], vars(module)[self.kind])
 
 
-def open_engine(files: ProgramFiles, options: EngineOptions) -> TensorEngine:
+# The fastest first, on a CPU (docs/benchmarks.md).
+ENGINES: Mapping[EngineName, EngineEntry] = {
+    "compiled": EngineEntry("compiled.engine", "CompiledEngine", ("numba", "onnx")),
+    "onnxruntime": EngineEntry("onnx_runtime", "OnnxRuntimeEngine", ("onnxruntime",)),
+    "paddle": EngineEntry("paddle_inference", "PaddleEngine", ("paddle",), reads_onnx=False),
+}
+
+
+def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
     """Open ``files`` in the engine that ``options`` names.
 
     ``auto`` takes, on a CPU, the first of these that can run the program: the compiled engine and
     ONNX Runtime, where the bundle has an ONNX file and the packages are installed, then Paddle
     Inference; on a GPU, Paddle Inference. That is the order of their speed (docs/benchmarks.md).
+    Paddle is imported for its own engine alone, and on a machine with a GPU to ask it.
 
     Raises:
         BundleError: the bundle has no file for the engine that is asked for, or the engine
             refuses it.
         DeviceError: the engine, the GPU or TensorRT is not there.
     """
-    wanted = options.engine
-    if wanted in ("onnxruntime", "compiled") and files.onnx is None and files.program is not None:
-        raise BundleError(
-            f"{files.program.parent} holds no ONNX file; export with --format paddle,onnx, or use "
-            "--engine paddle"
-        )
-    if files.onnx is not None and _wants_onnx(options, files.program is not None):
-        engine = _open_onnx(files.onnx, files, options)
-        if engine is not None:
-            return engine
-    if files.program is None or files.params is None:
-        raise BundleError(
-            f"{files.onnx} is an ONNX file without a program of Paddle's (a quantised bundle); it "
-            "runs in ONNX Runtime: --engine onnxruntime, --use_tensorrt=False"
-        )
-    return PaddleEngine(files.program, files.params, files.outputs, options)
+    *first, last = _candidates(files, options)
+    for name in first:
+        try:
+            return ENGINES[name].load().open(files, options)
+        except UnsupportedProgramError as error:
+            logger.debug("%s runs in another engine: %s", files.onnx, error)
+    return ENGINES[last].load().open(files, options)
 
 
 def engines_of(files: ProgramFiles) -> list[EngineName]:
     """The engines that can run ``files`` on this machine's CPU, the slowest first."""
-    names: list[EngineName] = []
-    if files.program is not None:
-        names.append("paddle")
-    if files.onnx is not None:
-        if has_onnxruntime():
-            names.append("onnxruntime")
-        if has_compiled() and can_compile(files.onnx):
-            names.append("compiled")
-    return names
+    names = [n for n, entry in ENGINES.items() if entry.has_file(files) and entry.is_installed()]
+    if "compiled" in names and files.onnx is not None:
+        from paddlevideo.runtime.engines.compiled.engine import can_compile
+
+        if not can_compile(files.onnx):
+            names.remove("compiled")
+    return names[::-1]
 
 
-def _open_onnx(onnx: Path, files: ProgramFiles, options: EngineOptions) -> TensorEngine | None:
-    """None where Paddle is what is left to run the program."""
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not has_gpu())
-    if options.engine == "compiled":
-        return CompiledEngine(onnx, files.outputs, options)
-    if options.engine == "auto" and on_cpu and has_compiled():
-        try:
-            return CompiledEngine(onnx, files.outputs, options)
-        except UnsupportedProgramError as error:
-            logger.debug("%s runs in another engine: %s", onnx, error)
-    if options.engine == "auto" and not has_onnxruntime() and files.program is not None:
-        return None
-    return OnnxRuntimeEngine(onnx, files.outputs, options)
+def import_paddle() -> None:
+    """Import Paddle, and switch off the signal handlers that it sets.
+
+    They print a trace, for which they allocate memory: a SIGTERM that comes inside of free() then
+    waits for its lock for ever, and the process can be ended by SIGKILL only (seen).
+
+    Raises:
+        DeviceError: it is not installed.
+    """
+    if "paddle" in sys.modules:
+        return
+    require_packages("Paddle Inference", "paddle", otherwise="use --engine onnxruntime")
+    import paddle
+
+    paddle.disable_signal_handler()
 
 
-def _wants_onnx(options: EngineOptions, has_choice: bool) -> bool:
+def _candidates(files: ProgramFiles, options: EngineOptions) -> list[EngineName]:
+    """The engines to try, in order; at least one."""
     if options.engine != "auto":
-        return options.engine != "paddle"
-    if not has_choice:
-        return not options.use_tensorrt
-    on_cpu = options.device == "cpu" or (options.device == "auto" and not has_gpu())
-    return on_cpu and not options.use_tensorrt and (has_onnxruntime() or has_compiled())
+        return [options.engine]
+    if options.use_tensorrt:
+        return ["paddle"]
+    names = [name for name, entry in ENGINES.items() if entry.has_file(files)]
+    there = [name for name in names if ENGINES[name].is_installed()]
+    if not there:
+        if names == ["paddle"]:
+            what = "a bundle without an ONNX file"
+            require_packages(what, "paddle", otherwise="export with --format paddle,onnx")
+        return ["onnxruntime"]  # whose message says how to install it
+    on_gpu = options.device == "gpu" or (options.device == "auto" and _has_gpu())
+    if not on_gpu:
+        return there
+    # The compiled engine runs on the CPU alone, and Paddle is the faster one on a GPU.
+    return ["paddle"] if "paddle" in there else ["onnxruntime"]
+
+
+def _has_gpu() -> bool:
+    """Whether Paddle is there and sees a GPU. It is not imported where there is no GPU's driver."""
+    if not (is_installed("paddle") and _has_gpu_driver()):
+        return False
+    import_paddle()
+    from paddlevideo.runtime.engines.paddle_inference import has_gpu
+
+    return has_gpu()
+
+
+def _has_gpu_driver() -> bool:
+    """Whether the library of NVIDIA's driver can be loaded."""
+    try:
+        ctypes.CDLL("nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1")
+    except OSError:
+        return False
+    return True

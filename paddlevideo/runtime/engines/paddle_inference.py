@@ -3,13 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paddle
 from paddle import inference
 
-from paddlevideo.runtime.engines.base import EngineOptions
+from paddlevideo.runtime.engines.base import EngineOptions, EngineTensor, ProgramFiles, the_file
 from paddlevideo.runtime.engines.paddle_program import declared_inputs
 from paddlevideo.runtime.engines.tensorrt import check_tensorrt, use_tensorrt
 from paddlevideo.utils.cpu_threads import available_cores
@@ -34,8 +33,8 @@ class PaddleEngine:
     """
 
     name = "paddle"
-    together = 8
-    shareable = False
+    max_batch_per_thread = 8
+    thread_safe = False
 
     def __init__(
         self, program: Path, params: Path, output_names: Sequence[str], options: EngineOptions
@@ -68,6 +67,13 @@ class PaddleEngine:
                 "export the model again"
             )
 
+    @classmethod
+    def open(cls, files: ProgramFiles, options: EngineOptions) -> "PaddleEngine":
+        """As `Engine.open`."""
+        program = the_file(files.program, "paddle", files.onnx)
+        params = the_file(files.params, "paddle", files.onnx)
+        return cls(program, params, files.outputs, options)
+
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """Copy the inputs in, run, copy the outputs out.
 
@@ -94,7 +100,7 @@ class PaddleEngine:
             for ours, theirs in zip(self._output_names, raw, strict=True)
         }
 
-    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for Paddle's tensors.
 
         The predictor writes the next run's outputs over this one's, so they are copied.
@@ -109,11 +115,11 @@ class PaddleEngine:
             name: output.clone() for name, output in zip(self._output_names, outputs, strict=True)
         }
 
-    def tensor(self, array: np.ndarray) -> Any:
+    def tensor(self, array: np.ndarray) -> EngineTensor:
         """The array as Paddle's tensor, where the predictor runs."""
         return paddle.to_tensor(array, place=self._place)
 
-    def array(self, tensor: Any) -> np.ndarray:
+    def array(self, tensor: EngineTensor) -> np.ndarray:
         """A copy of Paddle's tensor."""
         return tensor.numpy()
 
@@ -144,7 +150,7 @@ def _use_gpu(options: EngineOptions) -> bool:
     return found and options.device != "cpu"
 
 
-def _configure_cpu(config: Any, options: EngineOptions) -> None:
+def _configure_cpu(config: inference.Config, options: EngineOptions) -> None:
     config.disable_gpu()
     config.set_cpu_math_library_num_threads(options.cpu_threads or available_cores())
     if options.onednn:

@@ -5,25 +5,10 @@ operations allow it, and the result is wrong: fixed padding and scaling are part
 """
 
 import json
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-
-@dataclass(frozen=True)
-class DeclaredInput:
-    """Shape (-1: any size) and dtype of one input."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    def fits(self, array: np.ndarray) -> bool:
-        """Whether the program is for such an array."""
-        sizes = zip(self.shape, array.shape, strict=False)
-        same_axes = len(self.shape) == array.ndim
-        return same_axes and str(array.dtype) == self.dtype and all(a in (-1, b) for a, b in sizes)
+from paddlevideo.runtime.engines.base import DeclaredInput
 
 
 def declared_inputs(program: Path) -> dict[str, DeclaredInput]:

@@ -5,12 +5,10 @@ Written to Paddle's documentation of `paddle.inference.Config`; it has not been 
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from paddle import inference
 
-from paddlevideo.runtime.engines.base import EngineOptions
-from paddlevideo.runtime.engines.paddle_program import DeclaredInput
+from paddlevideo.runtime.engines.base import DeclaredInput, EngineOptions
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 _PRECISIONS = {
@@ -32,7 +30,10 @@ def check_tensorrt() -> None:
 
 
 def use_tensorrt(
-    config: Any, options: EngineOptions, program: Path, inputs: Mapping[str, DeclaredInput]
+    config: inference.Config,
+    options: EngineOptions,
+    program: Path,
+    inputs: Mapping[str, DeclaredInput],
 ) -> None:
     """Let TensorRT run what it can of a program.
 

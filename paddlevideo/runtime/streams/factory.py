@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from paddlevideo.runtime.bundle import Bundle
-from paddlevideo.runtime.engines import Engine, EngineOptions, TensorEngine, open_engine
+from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
+from paddlevideo.runtime.engines.base import ClipEngine
 from paddlevideo.runtime.manifest_check import check_input_names
 from paddlevideo.runtime.streams.pool import StreamPool
 from paddlevideo.runtime.streams.session import Stepper, StreamSession
@@ -32,7 +33,7 @@ def stream_options(given: Mapping[str, Any]) -> StreamOptions:
     return StreamOptions(**given)
 
 
-class StreamOpener:
+class StreamFactory:
     """Makes what runs streams of one bundle; every runner has states of its own.
 
     Args:
@@ -47,13 +48,13 @@ class StreamOpener:
         self._bundle = bundle
         self._engine_options = engine_options
         self._clip_input = clip_input
-        self._shared: dict[int | None, TensorEngine] = {}
+        self._shared: dict[int | None, Engine] = {}
 
-    def _engine(self, cpu_threads: int | None) -> TensorEngine:
+    def _engine(self, cpu_threads: int | None) -> Engine:
         """An engine for a runner: the one there is, if several threads may run it."""
         if cpu_threads not in self._shared:
             engine = open_engine(self._bundle.step_files, self._options(cpu_threads))
-            if not engine.shareable:
+            if not engine.thread_safe:
                 return engine
             self._shared[cpu_threads] = engine
         return self._shared[cpu_threads]
@@ -81,13 +82,13 @@ class StreamOpener:
         if threads is None:  # 0 is no default, and refused
             threads = self._engine_options.cpu_threads or available_cores()
         opened = [self._engine(1)]
-        together = opened[0].together
+        max_batch = opened[0].max_batch_per_thread
 
         def new_runner(rows: int) -> Stepper:
             engine = opened.pop() if opened else self._engine(1)
             return StepRunner(self._bundle, self._options(1), rows, engine)
 
-        return StreamPool(new_runner, self._clip_input, max_streams, threads, options, together)
+        return StreamPool(new_runner, self._clip_input, max_streams, threads, options, max_batch)
 
 
 class StepByStepEngine:
@@ -135,7 +136,7 @@ class LazyClipEngine:
         return [spec.name for spec in self._bundle.manifest.inputs]
 
     @cached_property
-    def _engine(self) -> Engine:
+    def _engine(self) -> ClipEngine:
         if self._bundle.manifest.clip is None:
             return StepByStepEngine(self._bundle, self._options)
         engine = open_engine(self._bundle.clip_files, self._options)

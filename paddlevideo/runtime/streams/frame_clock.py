@@ -13,6 +13,9 @@ _TOLERANCE_SECONDS = 1e-3
 # Times may step back by a frame or so within one stream; by more, it is another stream.
 _BACKWARDS_SECONDS = 1.0
 
+ClockMark = tuple[float | None, float, int, bool]
+"""Where a clock is."""
+
 
 class FrameClock:
     """Samples a stream by the times of its frames, not by their number.
@@ -82,11 +85,11 @@ class FrameClock:
             return 0.0
         return self._origin_seconds + (self._tick + 1) / self.frame_rate
 
-    def mark(self) -> tuple[float | None, float, int, bool]:
+    def mark(self) -> ClockMark:
         """Where the clock is; `rewind` takes it."""
         return self._origin_seconds, self._last_seconds, self._tick, self.is_new_start
 
-    def rewind(self, mark: tuple[float | None, float, int, bool]) -> None:
+    def rewind(self, mark: ClockMark) -> None:
         """Be where `mark` was called: what was offered since then was not seen."""
         self._origin_seconds, self._last_seconds, self._tick, self.is_new_start = mark
 

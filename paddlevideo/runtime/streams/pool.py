@@ -11,7 +11,7 @@ import numpy as np
 from paddlevideo.runtime.streams.pool_batch import PoolBatch, Work
 from paddlevideo.runtime.streams.session import FramePreparer, Stepper
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions, check_whole
-from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTrack
+from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTimeline
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video import ClipInput
 
@@ -36,11 +36,13 @@ class PoolStream:
         result: the newest result; None before the first.
     """
 
-    def __init__(self, pool: "StreamPool", batch: PoolBatch, row: int, track: StreamTrack) -> None:
+    def __init__(
+        self, pool: "StreamPool", batch: PoolBatch, row: int, timeline: StreamTimeline
+    ) -> None:
         self._pool = pool
         self.batch = batch
         self.row = row
-        self.track = track
+        self.timeline = timeline
         self.pending: _Pending | None = None
         self.result: StreamResult | None = None
         self.is_open = True
@@ -50,7 +52,7 @@ class PoolStream:
     @property
     def counts(self) -> StreamCounts:
         """What happened to its frames so far, its latency included."""
-        return self.track.counts
+        return self.timeline.counts
 
     def push(self, frame: Frame, timestamp: float | None = None) -> bool:
         """Hand in one more frame; it is seen by the next `StreamPool.step`.
@@ -81,9 +83,10 @@ _Due = tuple[PoolStream, _Pending]
 class StreamPool:
     """Up to ``max_streams`` streams, each with its own clock and states, stepped together.
 
-    The streams are spread over runners of up to ``together`` rows, made as they are needed; `step`
-    computes the runners of several batches at the same time, each on one core, those with the
-    oldest frame first. A stream waits with one frame at most, so none can hold up the others.
+    The streams are spread over runners of up to ``max_batch_per_thread`` rows, made as they are
+    needed; `step` computes the runners of several batches at the same time, each on one core, those
+    with the oldest frame first. A stream waits with one frame at most, so none can hold up the
+    others.
 
     Streams may be opened, pushed to and closed by any thread while `step` runs. The row of a
     stream that is closed meanwhile stays taken until the step is over, so nobody else gets its
@@ -95,8 +98,8 @@ class StreamPool:
         max_streams: that can be open at a time.
         threads: batches computed at the same time.
         options: of every stream.
-        together: rows of a runner at most. A runner computes all its rows even if few of them have
-            a frame.
+        max_batch_per_thread: rows of a runner at most. A runner computes all its rows even if few
+            of them have a frame.
 
     Raises:
         ConfigError: max_streams or threads are no whole numbers of at least 1.
@@ -109,13 +112,13 @@ class StreamPool:
         max_streams: int,
         threads: int,
         options: StreamOptions,
-        together: int = 8,
+        max_batch_per_thread: int = 8,
     ) -> None:
         for name, value in (("max_streams", max_streams), ("threads", threads)):
             check_whole(name, value)
         self.max_streams = max_streams
         self._threads = min(threads, max_streams)
-        self._rows = min(together, -(-max_streams // self._threads))
+        self._rows = min(max_batch_per_thread, -(-max_streams // self._threads))
         self._new_runner = new_runner
         self._clip_input = clip_input
         self._options = options
@@ -151,8 +154,10 @@ class StreamPool:
             row = batch.take_row()
             runner = batch.runner
             self._prepare = self._prepare or FramePreparer(self._clip_input, runner.frame_shape)
-            track = StreamTrack(runner.frame_rate, runner.labels, self._options, runner.num_classes)
-            stream = PoolStream(self, batch, row, track)
+            timeline = StreamTimeline(
+                runner.frame_rate, runner.labels, self._options, runner.num_classes
+            )
+            stream = PoolStream(self, batch, row, timeline)
             self._streams.append(stream)
             return stream
 
@@ -188,14 +193,14 @@ class StreamPool:
         prepare = self._prepare
         if not stream.is_open or prepare is None:
             raise DataError(_CLOSED)
-        mark = stream.track.mark()
+        mark = stream.timeline.mark()
         try:
-            admission = stream.track.admit(frame, timestamp)
+            admission = stream.timeline.admit(frame, timestamp)
             if admission is None:
                 return False
             frame_CHW = prepare(admission.frame)
         except BaseException:
-            stream.track.rewind(mark)
+            stream.timeline.rewind(mark)
             raise
         with self._lock:
             if not stream.is_open:  # by another thread, since the look above
@@ -267,7 +272,7 @@ class StreamPool:
             if not stream.is_open:
                 stream.counts.dropped += 1
                 continue
-            result = stream.track.result(
+            result = stream.timeline.result(
                 logits_N, pending.time_seconds, pending.starts_anew, now - pending.arrived
             )
             stream.result = result

@@ -10,12 +10,12 @@ import numpy as np
 
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.runtime.streams.snapshot_check import check_states, snapshot_arrays
-from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTrack
+from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTimeline
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video import ClipInput
 
 _STATES = "states/"
-_TRACK = "stream/"
+_TIMELINE = "stream/"
 
 
 class Stepper(Protocol):
@@ -107,13 +107,15 @@ class StreamSession:
     def __init__(self, runner: Stepper, clip_input: ClipInput, options: StreamOptions) -> None:
         self._runner = runner
         self._prepare = FramePreparer(clip_input, runner.frame_shape)
-        self._track = StreamTrack(runner.frame_rate, runner.labels, options, runner.num_classes)
+        self._timeline = StreamTimeline(
+            runner.frame_rate, runner.labels, options, runner.num_classes
+        )
         self._in_use = threading.Lock()
 
     @property
     def counts(self) -> StreamCounts:
         """What happened to the frames so far."""
-        return self._track.counts
+        return self._timeline.counts
 
     @property
     def labels(self) -> list[str] | None:
@@ -154,11 +156,11 @@ class StreamSession:
         """
         arrived = time.perf_counter() if arrived is None else arrived
         with self._alone():
-            mark = self._track.mark()
+            mark = self._timeline.mark()
             try:
                 return self._push(frame, timestamp, arrived)
             except BaseException:
-                self._track.rewind(mark)
+                self._timeline.rewind(mark)
                 raise
 
     @contextmanager
@@ -174,7 +176,7 @@ class StreamSession:
             self._in_use.release()
 
     def _push(self, frame: Frame, timestamp: float | None, arrived: float) -> StreamResult | None:
-        admission = self._track.admit(frame, timestamp)
+        admission = self._timeline.admit(frame, timestamp)
         if admission is None:
             return None
         prepared_CHW = self._prepare(admission.frame)
@@ -182,13 +184,15 @@ class StreamSession:
             self._runner.reset()
         logits_N = self._runner.step(prepared_CHW[None])[0]
         latency = time.perf_counter() - arrived
-        return self._track.result(logits_N, admission.time_seconds, admission.starts_anew, latency)
+        return self._timeline.result(
+            logits_N, admission.time_seconds, admission.starts_anew, latency
+        )
 
     def reset(self) -> None:
         """Start anew: the next frame is the first of another stream. The counts stay."""
         with self._alone():
             self._runner.reset()
-            self._track.reset()
+            self._timeline.reset()
 
     def snapshot(self) -> dict[str, np.ndarray]:
         """The stream up to here, time included, as plain arrays (``np.savez`` can keep them)."""
@@ -197,7 +201,7 @@ class StreamSession:
 
     def _snapshot(self) -> dict[str, np.ndarray]:
         states = {_STATES + name: array for name, array in self._runner.snapshot().items()}
-        return {**states, **{_TRACK + k: v for k, v in self._track.snapshot().items()}}
+        return {**states, **{_TIMELINE + k: v for k, v in self._timeline.snapshot().items()}}
 
     def restore(self, snapshot: Mapping[str, np.ndarray]) -> None:
         """Go on where `snapshot` was taken, in this session or another of the same bundle.
@@ -206,15 +210,15 @@ class StreamSession:
             DataError: it is not a snapshot of this model; the session is as it was.
         """
         arrays = snapshot_arrays(snapshot)
-        strange = [name for name in arrays if not name.startswith((_STATES, _TRACK))]
+        strange = [name for name in arrays if not name.startswith((_STATES, _TIMELINE))]
         if strange:
             raise DataError(f"this is no snapshot of a stream: it has {strange[0][:100]}")
-        states, track = _part(arrays, _STATES), _part(arrays, _TRACK)
+        states, timeline = _part(arrays, _STATES), _part(arrays, _TIMELINE)
         with self._alone():
             check_states(states, self._runner.snapshot())
-            self._track.check(track)
+            self._timeline.check(timeline)
             self._runner.restore(states)  # it may still refuse, so it comes first
-            self._track.restore(track)
+            self._timeline.restore(timeline)
 
 
 def _part(arrays: Mapping[str, np.ndarray], prefix: str) -> dict[str, np.ndarray]:

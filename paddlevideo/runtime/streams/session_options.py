@@ -3,7 +3,6 @@
 import math
 from collections import deque
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
@@ -103,7 +102,7 @@ class StreamCounts:
         """The latency that 95 % of the steps keep; None before the first step."""
         return float(np.percentile(list(self._latencies_ms), 95)) if self._latencies_ms else None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain values."""
         return {
             "frames": self.frames,

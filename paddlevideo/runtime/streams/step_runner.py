@@ -2,12 +2,12 @@
 
 from collections import deque
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, StateQueue
-from paddlevideo.runtime.engines import EngineOptions, TensorEngine, open_engine
+from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
+from paddlevideo.runtime.engines.base import EngineTensor
 from paddlevideo.runtime.manifest_check import check_declared, check_input_names
 from paddlevideo.utils.errors import BundleError, DataError
 
@@ -44,7 +44,7 @@ class StepRunner:
         bundle: Bundle,
         options: EngineOptions,
         batch_size: int = 1,
-        engine: TensorEngine | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._engine = engine or open_engine(bundle.step_files, options)
         step = bundle.manifest.step
@@ -62,7 +62,7 @@ class StepRunner:
         )
         where = f"{bundle.folder / MANIFEST_NAME}: step"
         check_input_names(stated, self._engine.input_names, where)
-        check_declared(stated, getattr(self._engine, "declared", {}), where)
+        check_declared(stated, self._engine.declared, where)
         self.batch_size = batch_size
         self.frame_shape: tuple[int, int, int] = (3, frame.shape[2], frame.shape[3])
         self.frame_dtype: np.dtype = np.dtype(frame.dtype)
@@ -71,7 +71,7 @@ class StepRunner:
         self.frame_rate = step.frame_rate
         self._frame, self._logits = frame, logits.name
         self._specs = step.queues
-        self._queues: dict[str, deque[Any]] = {}
+        self._queues: dict[str, deque[EngineTensor]] = {}
         self._counter_names = [n for q in step.queues if q.dtype in _INTEGERS for n in q.inputs]
         self._counted = 0  # no counter among the states is above it
         self.reset()

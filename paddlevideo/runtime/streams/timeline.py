@@ -1,13 +1,12 @@
-"""`StreamTrack`: all of one stream but the network's states: time, window, cuts, smoothing."""
+"""`StreamTimeline`: all of one stream but the network's states: time, window, cuts, smoothing."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.runtime.class_scores import BestClass, ClassScore, best_classes, softmax
-from paddlevideo.runtime.streams.frame_clock import FrameClock
+from paddlevideo.runtime.streams.frame_clock import ClockMark, FrameClock
 from paddlevideo.runtime.streams.scene_cut import PICTURE_SHAPE, SceneCut
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.runtime.streams.smoothing import Smoother
@@ -15,6 +14,9 @@ from paddlevideo.runtime.streams.snapshot_check import check_array
 from paddlevideo.utils.errors import DataError
 
 _ARRAYS = ("clock", "smooth_mean", "smooth_time", "window_start", "last_picture")
+
+TimelineMark = tuple[ClockMark, np.ndarray | None, float | None, tuple[int, int, int]]
+"""Where a stream is: the clock, the last picture, the window's start, and the counts."""
 
 # A picture, uint8 RGB [H, W, 3], or what gives it if it is wanted.
 Frame = np.ndarray | Callable[[], np.ndarray]
@@ -36,9 +38,9 @@ class StreamResult(BestClass):
     latency_ms: float
     probabilities: np.ndarray | None = field(default=None, compare=False, repr=False)
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> dict[str, object]:
         """Plain values: one line of ``tools/predict.py --stream``."""
-        line: dict[str, Any] = {
+        line: dict[str, object] = {
             "time_seconds": round(self.time_seconds, 6),
             "label": self.label,
             "index": self.index,
@@ -65,7 +67,7 @@ class Admission:
     starts_anew: bool
 
 
-class StreamTrack:
+class StreamTimeline:
     """Decides which frames of one stream are seen and where it starts anew; makes the results.
 
     Args:
@@ -110,14 +112,14 @@ class StreamTrack:
             self.counts.resets += 1
         return Admission(frame_HWC, time_seconds, starts_anew)
 
-    def mark(self) -> tuple[Any, ...]:
+    def mark(self) -> TimelineMark:
         """Where the stream is; `rewind` takes it. No array is copied: none is written into."""
         counts = self.counts
         cut = None if self._cut is None else self._cut.mark()
         numbers = (counts.frames, counts.skipped, counts.resets)
         return self._clock.mark(), cut, self._window_start, numbers
 
-    def rewind(self, mark: tuple[Any, ...]) -> None:
+    def rewind(self, mark: TimelineMark) -> None:
         """Be where `mark` was called: the frame since then failed and was not seen."""
         clock, cut, self._window_start, numbers = mark
         self._clock.rewind(clock)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.limits import how_to_raise
@@ -16,6 +15,8 @@ from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource
 from paddlevideo.video.decoders.sizes import check_frame_size
 
 if TYPE_CHECKING:
+    from PIL import Image
+
     from paddlevideo.video.sample import Sample
 
 DEFAULT_SUFFIX = "img_{:05}.jpg"
@@ -109,6 +110,8 @@ class FrameFolder(FrameSource):
 
 def _open_image(file: Path) -> Image.Image:
     """Open an image; its size is known, its pixels are not read yet."""
+    from PIL import Image  # here, as most prediction is of videos and starts without it
+
     with warnings.catch_warnings():  # ours is the check of sizes
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)
         try:
@@ -138,6 +141,8 @@ def rgb_of(image: Image.Image) -> np.ndarray:
 
 
 def _upright(image: Image.Image) -> Image.Image:
+    from PIL import ImageOps
+
     return ImageOps.exif_transpose(image)
 
 

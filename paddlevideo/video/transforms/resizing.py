@@ -5,7 +5,6 @@ from typing import Literal
 
 import cv2
 import numpy as np
-from PIL import Image
 
 Backend = Literal["pillow", "cv2"]
 
@@ -23,6 +22,9 @@ def resize_clip(
     ``pillow`` is BILINEAR with a support that grows with the reduction (antialiased); ``cv2`` is
     ``interpolation``, by default INTER_LINEAR (not antialiased).
     """
+    if backend == "pillow":
+        from PIL import Image  # not imported where only OpenCV is wanted
+
     resized: np.ndarray = np.empty((num_frames, height, width, 3), np.uint8)
     for view_HWC, target_HWC in zip(clip_THWC, resized, strict=True):
         frame_HWC = np.ascontiguousarray(view_HWC)  # neither library takes a mirrored view

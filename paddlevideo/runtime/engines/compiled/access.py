@@ -13,14 +13,17 @@ that what reaches into the next pixel is overwritten by it.
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import carray, njit, types
 from numba.core import cgutils
+from numba.core.base import BaseContext as Target
 
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     LANES,
     LINE_BYTES,
     VECTOR_BYTES,
+    Typed,
     operation,
     vload,
     vsplat,
@@ -29,13 +32,14 @@ from paddlevideo.runtime.engines.compiled.simd import (
 
 SLACK = 2 * VECTOR_BYTES
 Array = Any  # typed where it is compiled
+Row = Any  # of the table of operations; the same
 # Not kept on the disk one by one: numba would not see that what they call has changed.
 compiled = njit(nogil=True)
 
 
 @operation
-def _pointer(typing_context: Any, address: Any) -> Any:
-    def generate(context: Any, builder: Any, signature: Any, values: list) -> Any:
+def _pointer(typing_context: object, address: object) -> Typed:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return builder.inttoptr(values[0], cgutils.voidptr_t)
 
     return types.voidptr(types.intp), generate

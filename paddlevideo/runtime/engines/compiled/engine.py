@@ -7,7 +7,6 @@ still in registers. Numba (BSD) compiles the kernels for the processor at the fi
 them on the disk.
 """
 
-import importlib.util
 import logging
 import math
 import threading
@@ -17,12 +16,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.engines.base import EngineOptions, wrong_inputs
-from paddlevideo.runtime.engines.compiled.graph import UnsupportedProgramError, read_graph
+from paddlevideo.runtime.engines.base import (
+    DeclaredInput,
+    EngineOptions,
+    ProgramFiles,
+    UnsupportedProgramError,
+    the_file,
+    wrong_inputs,
+)
+from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
@@ -30,18 +35,14 @@ from paddlevideo.runtime.engines.compiled.validation import check_program, valid
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.packages import require_packages
 
 logger = logging.getLogger(__name__)
 
 # Streams that a thread takes through an operation together: it then reads the weights once for all
 # of them, while their maps still fit the processor's caches.
-_STREAMS_TOGETHER = 4
+_STREAMS_AT_A_TIME = 4
 _NOTICEABLE_SECONDS = 2.0
-
-
-def has_compiled() -> bool:
-    """Whether the packages it needs are installed; they are not imported."""
-    return all(importlib.util.find_spec(name) is not None for name in ("numba", "onnx"))
 
 
 def can_compile(path: Path) -> bool:
@@ -161,15 +162,14 @@ class CompiledEngine:
     """
 
     name = "compiled"
-    together = 8
-    shareable = True
+    max_batch_per_thread = 8
+    thread_safe = True
+    declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
-        if not has_compiled():
-            raise DeviceError(
-                "the compiled engine needs numba and onnx: pip install -r requirements-onnx.txt; "
-                "or use --engine paddle"
-            )
+        require_packages(
+            "the compiled engine", "numba", "onnx", otherwise="use --engine onnxruntime"
+        )
         if options.device == "gpu" or options.use_tensorrt:
             raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
         if not path.is_file():
@@ -222,6 +222,11 @@ class CompiledEngine:
             shape = shape[:1]
         return shape, np.dtype(np.int32 if held in program.counters else np.float32)
 
+    @classmethod
+    def open(cls, files: ProgramFiles, options: EngineOptions) -> "CompiledEngine":
+        """As `Engine.open`."""
+        return cls(the_file(files.onnx, "compiled", files.program), files.outputs, options)
+
     @property
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
@@ -236,12 +241,12 @@ class CompiledEngine:
         tensors = {name: self.tensor(array) for name, array in inputs.items()}
         return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
 
-    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
         results, places, batch = self._bind(inputs)
         if self._checked is not None:
-            for first in range(0, batch, _STREAMS_TOGETHER):
-                streams = min(_STREAMS_TOGETHER, batch - first)
+            for first in range(0, batch, _STREAMS_AT_A_TIME):
+                streams = min(_STREAMS_AT_A_TIME, batch - first)
                 self._checked.run(places + first * self._moves, streams)
         elif batch == 1:
             self._run_range(places, 0, 1)
@@ -249,7 +254,9 @@ class CompiledEngine:
             self._threads.share_out(batch, partial(self._run_range, places))
         return results
 
-    def time_operations(self, inputs: Mapping[str, Any], rounds: int) -> list[OperationTime]:
+    def time_operations(
+        self, inputs: Mapping[str, CompiledTensor], rounds: int
+    ) -> list[OperationTime]:
         """How long each operation takes where it stands, for one stream on this thread.
 
         They are run one by one in their order, ``rounds`` times; the least of each is given. What
@@ -275,7 +282,9 @@ class CompiledEngine:
             for operation, seconds in zip(assembly.operations, least, strict=True)
         ]
 
-    def _bind(self, inputs: Mapping[str, Any]) -> tuple[dict[str, CompiledTensor], np.ndarray, int]:
+    def _bind(
+        self, inputs: Mapping[str, CompiledTensor]
+    ) -> tuple[dict[str, CompiledTensor], np.ndarray, int]:
         """Memory for the results, and the addresses of all inputs and results."""
         if inputs.keys() != self._inputs.keys():
             raise wrong_inputs(self._path, inputs, self._inputs)
@@ -323,8 +332,8 @@ class CompiledEngine:
     def _run_range(self, places: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""
         assembly = self._assembly
-        for start in range(first, last, _STREAMS_TOGETHER):
-            streams = min(_STREAMS_TOGETHER, last - start)
+        for start in range(first, last, _STREAMS_AT_A_TIME):
+            streams = min(_STREAMS_AT_A_TIME, last - start)
             addresses = self._addresses(streams)
             addresses[self._slots] = places + start * self._moves
             self._run(

@@ -1,32 +1,29 @@
 """Read an ONNX file as nodes and constants."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.onnx_file import (
     DamagedProgramError,
     read_model,
     refusing_damage,
     shown,
 )
-from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.limits import how_to_raise, limit
 
+if TYPE_CHECKING:
+    from onnx import ModelProto, ValueInfoProto
+
 Constants = dict[str, np.ndarray]
-
-
-class UnsupportedProgramError(BundleError):
-    """The program has an operation that the compiled engine does not know."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(
-            f"the compiled engine cannot run {what}; use --engine onnxruntime or --engine paddle"
-        )
 
 
 @dataclass(frozen=True)
@@ -77,7 +74,7 @@ def read_graph(path: Path) -> Graph:
         return _graph_of(model, path)
 
 
-def _graph_of(model: Any, path: Path) -> Graph:
+def _graph_of(model: ModelProto, path: Path) -> Graph:
     import onnx
 
     graph = model.graph
@@ -112,13 +109,13 @@ def _graph_of(model: Any, path: Path) -> Graph:
     return Graph(tuple(nodes), constants, inputs, outputs, declared)
 
 
-def _declared(item: Any, onnx: Any) -> tuple[tuple[int, ...], np.dtype]:
+def _declared(item: ValueInfoProto, onnx: ModuleType) -> tuple[tuple[int, ...], np.dtype]:
     kind = item.type.tensor_type
     sizes = tuple(dim.dim_value for dim in kind.shape.dim)
     return sizes, _dtype_of(kind.elem_type, item.name, onnx)
 
 
-def _dtype_of(kind: int, name: str, onnx: Any) -> np.dtype:
+def _dtype_of(kind: int, name: str, onnx: ModuleType) -> np.dtype:
     """onnx itself calls all the small floats float32."""
     kinds = onnx.TensorProto
     known = {kinds.FLOAT: np.float32, kinds.UINT8: np.uint8, kinds.INT32: np.int32}
@@ -128,7 +125,7 @@ def _dtype_of(kind: int, name: str, onnx: Any) -> np.dtype:
     return np.dtype(known[kind])
 
 
-def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
+def _folded(node: Node, constants: Constants, onnx: ModuleType) -> np.ndarray | None:
     """The value of a node all of whose inputs are constants, where it is one of few kinds."""
     fold: Callable[..., np.ndarray] | None = _FOLDS.get(node.kind)
     if fold is None or not all(name in constants for name in node.inputs if name):
@@ -136,14 +133,14 @@ def _folded(node: Node, constants: Constants, onnx: Any) -> np.ndarray | None:
     return fold(node, [constants[name] for name in node.inputs if name], onnx)
 
 
-def _cast(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+def _cast(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarray:
     kinds = onnx.TensorProto
     if node.attributes["to"] not in (kinds.FLOAT, kinds.INT32, kinds.INT64):
         raise UnsupportedProgramError("a cast of a constant but to float32 or integers")
     return values[0].astype(onnx.helper.tensor_dtype_to_np_dtype(node.attributes["to"]))
 
 
-def _dequantize(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+def _dequantize(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarray:
     axis = node.attributes.get("axis", 1)
     many = values[1].ndim == 1 and values[1].size > 1
     if not set(node.attributes) <= {"axis"} or (
@@ -163,7 +160,7 @@ def _dequantize(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
     return (weights - zero) * scale
 
 
-def _product(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+def _product(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarray:
     """Of weights that are stored as int8, with their scales (deploy/onnx_weights.py)."""
     if values[0].dtype != values[1].dtype:
         raise DamagedProgramError("Mul of constants of two dtypes")
@@ -173,7 +170,7 @@ def _product(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
     return np.asarray(values[0] * values[1])
 
 
-def _same(node: Node, values: list[np.ndarray], onnx: Any) -> np.ndarray:
+def _same(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarray:
     return values[0]
 
 
@@ -185,7 +182,7 @@ _FOLDS: dict[str, Callable[..., np.ndarray]] = {
 }
 
 
-def _info_of(item: Any, path: Path, onnx: Any) -> TensorInfo:
+def _info_of(item: ValueInfoProto, path: Path, onnx: ModuleType) -> TensorInfo:
     kind = item.type.tensor_type
     sizes = tuple(dim.dim_value for dim in kind.shape.dim)
     if not sizes or any(size < 1 for size in sizes[1:]):

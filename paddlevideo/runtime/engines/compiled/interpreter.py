@@ -9,6 +9,7 @@ from numba import njit
 
 from paddlevideo.runtime.engines.compiled.access import (
     Array,
+    Row,
     floats_at,
     integers_at,
     padded_pixel,
@@ -34,7 +35,7 @@ from paddlevideo.utils.compiling import kept_on_disk
 
 @njit(nogil=True)
 def _dense(
-    row: Any,
+    row: Row,
     lists: Array,
     addresses: Array,
     strides: Array,
@@ -73,7 +74,7 @@ def _dense(
 
 @njit(nogil=True)
 def _convolution(
-    row: Any, lists: Array, a: int, output: int, scratch: int, ahead: Array, regions: Array
+    row: Row, lists: Array, a: int, output: int, scratch: int, ahead: Array, regions: Array
 ) -> None:
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     pad_planes(
@@ -111,7 +112,7 @@ def _convolution(
 
 @njit(nogil=True)
 def _depthwise(
-    row: Any, lists: Array, x: int, y: int, shortcut: int, ring: int, ahead: Array, regions: Array
+    row: Row, lists: Array, x: int, y: int, shortcut: int, ring: int, ahead: Array, regions: Array
 ) -> None:
     """A depthwise convolution; where its input is a product, of that product row by row.
 
@@ -166,7 +167,7 @@ def _depthwise(
 
 @njit(nogil=True)
 def _weighted_sum(
-    row: Any,
+    row: Row,
     lists: Array,
     addresses: Array,
     strides: Array,
@@ -191,7 +192,7 @@ def _weighted_sum(
 
 @njit(nogil=True)
 def _concat(
-    row: Any,
+    row: Row,
     lists: Array,
     addresses: Array,
     strides: Array,
@@ -209,7 +210,7 @@ def _concat(
 
 
 @njit(nogil=True)
-def _other(row: Any, a: int, b: int, output: int) -> None:
+def _other(row: Row, a: int, b: int, output: int) -> None:
     code = row.code
     if code == Code.MEAN:
         mean_of_pixels(a, row.pixels, row.channels, output)

@@ -11,7 +11,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.graph import Graph, Node, UnsupportedProgramError
+from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.operations import (
     IDENTITY,
     Activation,

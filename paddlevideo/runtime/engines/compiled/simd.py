@@ -5,12 +5,15 @@ what stays in a register, so numba is taught a type ``Vector`` (``LANES`` floats
 stores and multiply-adds on it. Addresses are integers: bytes, as in `numpy.ndarray.ctypes.data`.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
-from numba.core.datamodel import models, register_default
+from numba.core.base import BaseContext as Target
+from numba.core.datamodel import DataModelManager, models, register_default
+from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 
@@ -41,7 +44,7 @@ class VectorType(types.Type):
 
 @register_default(VectorType)
 class _VectorModel(models.PrimitiveModel):
-    def __init__(self, manager: Any, frontend_type: VectorType) -> None:
+    def __init__(self, manager: DataModelManager, frontend_type: VectorType) -> None:
         super().__init__(manager, frontend_type, VECTOR)
 
 
@@ -127,26 +130,30 @@ def activate(builder: ir.IRBuilder, value: ir.Value, activation: list[ir.Value])
 
 
 # Typed as anything: numba calls the functions with other arguments than they are written with.
+# Untyped, as what it makes is called with numbers of compiled code.
 operation: Any = intrinsic
+
+# What an intrinsic says of itself: its types, and what writes its instructions.
+Typed = tuple[Signature, Callable[..., ir.Value]]
 
 _ADDRESS = types.intp
 
 
 @operation
-def vload(typing_context: Any, address: types.Type) -> Any:
+def vload(typing_context: object, address: types.Type) -> Typed:
     """The vector at an address."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return load_vector(builder, values[0])
 
     return vector_type(_ADDRESS), generate
 
 
 @operation
-def vstore(typing_context: Any, address: types.Type, value: types.Type) -> Any:
+def vstore(typing_context: object, address: types.Type, value: types.Type) -> Typed:
     """Write a vector to an address."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         store_vector(builder, values[1], values[0])
         return context.get_dummy_value()
 
@@ -154,40 +161,40 @@ def vstore(typing_context: Any, address: types.Type, value: types.Type) -> Any:
 
 
 @operation
-def vsplat(typing_context: Any, scalar: types.Type) -> Any:
+def vsplat(typing_context: object, scalar: types.Type) -> Typed:
     """A vector of equal floats."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return splat(builder, values[0])
 
     return vector_type(types.float32), generate
 
 
 @operation
-def vfma(typing_context: Any, a: types.Type, b: types.Type, c: types.Type) -> Any:
+def vfma(typing_context: object, a: types.Type, b: types.Type, c: types.Type) -> Typed:
     """a * b + c."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return multiply_add(builder, *values)
 
     return vector_type(vector_type, vector_type, vector_type), generate
 
 
 @operation
-def vadd(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+def vadd(typing_context: object, a: types.Type, b: types.Type) -> Typed:
     """a + b."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return builder.fadd(*values)
 
     return vector_type(vector_type, vector_type), generate
 
 
 @operation
-def vmul(typing_context: Any, a: types.Type, b: types.Type) -> Any:
+def vmul(typing_context: object, a: types.Type, b: types.Type) -> Typed:
     """a * b."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         return builder.fmul(*values)
 
     return vector_type(vector_type, vector_type), generate
@@ -195,11 +202,12 @@ def vmul(typing_context: Any, a: types.Type, b: types.Type) -> Any:
 
 @operation
 def vactivate(
-    typing_context: Any, x: Any, alpha: Any, beta: Any, low: Any, high: Any, multiply: Any
-) -> Any:
+    typing_context: object, x: object, alpha: object, beta: object, low: object, high: object,
+    multiply: object,
+) -> Typed:  # fmt: skip
     """``clip(alpha x + beta, low, high)``, times x where ``multiply`` is not 0."""
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         *given, multiply = values
         gated = builder.icmp_signed("!=", multiply, INT64(0))
         return activate(builder, given[0], [*given[1:], gated])
@@ -208,13 +216,13 @@ def vactivate(
 
 
 @operation
-def keep_apart(typing_context: Any) -> Any:
+def keep_apart(typing_context: object) -> Typed:
     """Keep the function that calls this out of its callers.
 
     Large kernels would otherwise be compiled once for each place they are called from.
     """
 
-    def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> ir.Value:
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
         builder.function.attributes.add("noinline")
         return context.get_dummy_value()
 

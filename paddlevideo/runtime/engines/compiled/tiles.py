@@ -9,6 +9,7 @@ from typing import Any
 
 from llvmlite import ir
 from numba.core import types
+from numba.core.base import BaseContext as Target
 
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
@@ -16,6 +17,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LINE_BYTES,
     VECTOR,
     VECTOR_BYTES,
+    Typed,
     activate,
     load_activation,
     load_integer,
@@ -47,10 +49,11 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
 
     @operation
     def block(
-        typing_context: Any, a: Any, lda: Any, b: Any, depth: Any, c: Any, ldc: Any, bias: Any,
-        shortcut: Any, places: Any, activation: Any, ahead: Any,
-    ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> Any:
+        typing_context: object, a: object, lda: object, b: object, depth: object, c: object,
+        ldc: object, bias: object, shortcut: object, places: object, activation: object,
+        ahead: object,
+    ) -> Typed:  # fmt: skip
+        def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
             _Block(builder, values, (rows, vectors), gather, lines).emit()
             return context.get_dummy_value()
 
@@ -176,10 +179,11 @@ def depthwise_span(kernel: int) -> Any:
 
     @operation
     def span(
-        typing_context: Any, rows: Any, at: Any, step: Any, pixel: Any, w: Any, ldw: Any, y: Any,
-        ldy: Any, count: Any, bias: Any, shortcut: Any, activation: Any,
-    ) -> Any:  # fmt: skip
-        def generate(context: Any, builder: ir.IRBuilder, signature: Any, values: list) -> Any:
+        typing_context: object, rows: object, at: object, step: object, pixel: object, w: object,
+        ldw: object, y: object, ldy: object, count: object, bias: object, shortcut: object,
+        activation: object,
+    ) -> Typed:  # fmt: skip
+        def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
             _emit_span(builder, values, kernel)
             return context.get_dummy_value()
 

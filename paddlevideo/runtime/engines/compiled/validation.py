@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.graph import Graph, Node, UnsupportedProgramError
+from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
 from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL
 from paddlevideo.runtime.engines.onnx_file import DamagedProgramError, shown

@@ -1,0 +1,184 @@
+"""Say what registered models cost and want: parameters, multiply-adds, states, native input.
+
+paddlevideo model-info                                  # every model
+paddlevideo model-info "*_stream" --num_classes 400 --format markdown
+paddlevideo model-info NAME --size 224 --option conv_type=3d se_type=3d
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddlevideo.cli.output import say
+from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
+from paddlevideo.utils.packages import TRAINING
+
+if TYPE_CHECKING:
+    from paddlevideo.modeling.complexity import ModelComplexity
+    from paddlevideo.modeling.input_spec import InputSpec
+
+PACKAGES = TRAINING
+
+_ALL = "all"
+_NONE = "-"
+
+
+def frame_size(text: str) -> tuple[int, int]:
+    """``224`` or ``HEIGHTxWIDTH``."""
+    parts = text.lower().split("x")
+    if len(parts) > 2 or not all(part.isdigit() and int(part) for part in parts):
+        raise argparse.ArgumentTypeError(f"expected 224 or 180x320 (height x width), got {text}")
+    return int(parts[0]), int(parts[-1])
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo model-info``."""
+    parser.add_argument(
+        "name", nargs="?", default=_ALL, help="a model, a pattern, or all (the default)"
+    )
+    parser.add_argument("--num_classes", type=int, default=600, help="default: 600")
+    parser.add_argument("--frames", type=int, help="of a clip; default: the native number")
+    parser.add_argument("--size", type=frame_size, help="224 or 180x320; default: the native one")
+    parser.add_argument(
+        "--option",
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="KEY=VALUE",
+        help="options of the model",
+    )
+    parser.add_argument("--format", choices=FORMATS, default="table")
+    parser.add_argument("--output", type=Path, help="write to a file instead of the terminal")
+
+
+def matching(pattern: str) -> list[str]:
+    """Names of models."""
+    from paddlevideo.modeling import list_models
+
+    names = list_models("*" if pattern == _ALL else pattern)
+    if not names:
+        raise ConfigError(f'no model is called "{pattern}"; {nearest_hint(pattern, list_models())}')
+    return names
+
+
+def complexity_of(
+    name: str, options: dict[str, Any], arguments: argparse.Namespace
+) -> "ModelComplexity":
+    """What a model is and costs."""
+    import paddle
+
+    from paddlevideo.modeling import build_recognizer, model_section
+    from paddlevideo.modeling.complexity import model_complexity
+
+    with paddle.LazyGuard():  # shapes are enough: drawing initial values takes longer than the rest
+        section = model_section(name, num_classes=arguments.num_classes, **options)
+        model = build_recognizer(section, name)
+    return model_complexity(model, arguments.frames, arguments.size)
+
+
+# --- one row a model
+
+
+def short_number(count: int) -> str:
+    """Three figures and more with a unit: ``50.7 M``."""
+    for limit, unit, digits in ((1e11, "G", 1), (1e9, "G", 2), (1e6, "M", 1)):
+        if count >= limit:
+            return f"{count / (1e9 if unit == 'G' else 1e6):.{digits}f} {unit}"
+    return f"{count:,}"
+
+
+def pixels(clip: "InputSpec") -> str:
+    """``180x320``."""
+    return f"{clip.height}x{clip.width}"
+
+
+def row(name: str, complexity: "ModelComplexity") -> dict[str, str]:
+    """The cells of one model by column; an ensemble lists its members' inputs with ``+``."""
+    from paddlevideo.modeling.complexity import frames_per_second
+
+    def each(text: Callable[["InputSpec"], object]) -> str:
+        return " + ".join(str(text(clip)) for clip in complexity.inputs.values())
+
+    streams = complexity.num_states > 0
+    per_frame = complexity.multiply_adds_per_frame if streams else None
+    return {
+        "model": name,
+        "parameters": f"{complexity.parameters:,}",
+        "trainable": f"{complexity.trainable_parameters:,}",
+        "backbone": f"{complexity.backbone_parameters:,}",
+        "MACs/clip": short_number(complexity.multiply_adds_per_clip),
+        "MACs/frame": short_number(per_frame) if per_frame is not None else _NONE,
+        "states": str(complexity.num_states) if streams else _NONE,
+        "buffers": str(complexity.num_stream_buffers) if streams else _NONE,
+        "state MB": f"{complexity.state_bytes / 1e6:.2f}" if streams else _NONE,
+        "field": _NONE if complexity.receptive_field is None else str(complexity.receptive_field),
+        "frames": each(lambda clip: clip.num_frames),
+        "pixels": each(pixels),
+        "stride": each(lambda clip: clip.stride_frames),
+        "fps": each(lambda clip: f"{frames_per_second(clip):.3g}"),
+        "short side": each(lambda clip: clip.short_side or _NONE),
+    }
+
+
+# --- formats
+
+
+def as_table(complexity: dict[str, "ModelComplexity"]) -> str:
+    """Aligned columns: names to the left, numbers to the right."""
+    rows = [row(name, one) for name, one in complexity.items()]
+    lines = [list(rows[0]), *(list(one.values()) for one in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return "".join(
+        "  ".join(
+            cell.rjust(width) if column else cell.ljust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )
+
+
+def as_markdown(complexity: dict[str, "ModelComplexity"]) -> str:
+    """A table of Markdown."""
+    rows = [row(name, one) for name, one in complexity.items()]
+    lines = [list(rows[0]), ["---"] + ["---:"] * (len(rows[0]) - 1)]
+    lines += [[f"`{name}`", *cells] for name, *cells in (one.values() for one in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+def as_json(complexity: dict[str, "ModelComplexity"]) -> str:
+    """All numbers as they are."""
+    return json.dumps({name: asdict(one) for name, one in complexity.items()}, indent=2) + "\n"
+
+
+FORMATS = {"table": as_table, "markdown": as_markdown, "json": as_json}
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Write what models cost.
+
+    Raises:
+        ConfigError: no such model or option.
+        DataError: the file cannot be written.
+    """
+    from paddlevideo.utils.config import apply_override
+    from paddlevideo.utils.files import write_text
+
+    names = matching(arguments.name)
+    options: dict[str, Any] = {}
+    for option in arguments.option:
+        apply_override(options, option)
+    text = FORMATS[arguments.format](
+        {name: complexity_of(name, options, arguments) for name in names}
+    )
+    if arguments.output:
+        try:
+            write_text(arguments.output, text)
+        except OSError as error:
+            raise DataError(f"--output {arguments.output}: {error.strerror}") from None
+        say(f"wrote {arguments.output}")
+    else:
+        say(text.removesuffix("\n"))

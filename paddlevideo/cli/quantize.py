@@ -1,0 +1,132 @@
+"""Quantise an exported model: weights, and where the device gains by it arithmetic, on 8 bits.
+
+paddlevideo export -c CONFIG -p WEIGHTS -o inference/Mine --format paddle,onnx
+paddlevideo quantize --model_dir inference/Mine --calibration data/mine/train --num_videos 100
+
+The videos are of the kind that the model is to see, and not those that it is tested on: each runs
+through the model frame by frame, its states handed on. A layer that alone damages the logits too
+much stays in float; the table says which (docs/quantization.md).
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from paddlevideo.cli.output import say
+from paddlevideo.utils.errors import no_effect
+from paddlevideo.utils.packages import TRAINING
+
+if TYPE_CHECKING:
+    from paddlevideo.export.quantization import Quantized
+    from paddlevideo.runtime.bundle import Bundle
+
+PACKAGES = (*TRAINING, "onnx")
+
+# Options whose defaults are those of `QuantizeOptions`, which imports Paddle.
+_WITH_DEFAULTS = ("num_videos", "max_error", "range_method", "search_videos")
+
+
+def names(text: str) -> tuple[str, ...]:
+    """Names with commas between them."""
+    return tuple(name for name in text.split(",") if name)
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo quantize``."""
+    parser.add_argument("--model_dir", type=Path, required=True, help="exported with ONNX")
+    parser.add_argument("--calibration", required=True, help="video, folder or list file")
+    parser.add_argument(
+        "--num_videos",
+        type=int,
+        help="to measure on (default: 100)",
+    )
+    parser.add_argument("--output_dir", type=Path, help="default: <model_dir>_int8")
+    parser.add_argument(
+        "--weights_only", action="store_true", help="8-bit weights, float32 arithmetic"
+    )
+    parser.add_argument(
+        "--keep_float",
+        type=names,
+        default=(),
+        metavar="NAME,...",
+        help="layers that are to stay in float: names (conv003) or kinds (depthwise)",
+    )
+    parser.add_argument(
+        "--max_error",
+        type=float,
+        help="of the logits, in their standard deviations; the worst layers stay in float until "
+        "it is kept (default: 0.05)",
+    )
+    parser.add_argument(
+        "--range_method",
+        choices=("minmax", "percentile", "mse"),
+        help="how ranges of activations are chosen (default: minmax)",
+    )
+    parser.add_argument(
+        "--search_videos",
+        type=int,
+        help="of the calibration videos, to compare layers on (default: 16)",
+    )
+
+
+def table(result: "Quantized") -> str:
+    """One line a layer."""
+    lines = [f"{'layer':9}{'kind':11}{'kernel':16}{'damage alone':>13}  kept as"]
+    for choice in result.layers:
+        layer = choice.layer
+        kernel = "x".join(map(str, layer.shape))
+        damage = "-" if choice.damage is None else f"{choice.damage:.5f}"
+        lines.append(f"{layer.name:9}{layer.kind:11}{kernel:16}{damage:>13}  {choice.stored}")
+    return "\n".join(lines)
+
+
+def step_bytes(bundle: "Bundle") -> int:
+    """Size of the step program as ONNX."""
+    path = bundle.step_files.onnx
+    return path.stat().st_size if path else 0
+
+
+def summary(result: "Quantized", before: int) -> str:
+    """What was measured, and the sizes."""
+    size = step_bytes(result.bundle)
+    total = sum(path.stat().st_size for path in result.bundle.folder.iterdir() if path.is_file())
+    counts = {
+        stored: sum(choice.stored == stored for choice in result.layers)
+        for stored in ("int8", "int8 weights", "float16 weights")
+    }
+    return "\n".join(
+        [
+            f"layers       {', '.join(f'{count} {stored}' for stored, count in counts.items())}",
+            f"error        {result.damage.error:.4f} standard deviations of the logits",
+            f"agreement    {result.damage.agreement:.3f} of the clips compared on",
+            f"videos       {result.num_videos} read, {result.num_unreadable} unreadable",
+            f"step program {before / 1e6:.2f} MB -> {size / 1e6:.2f} MB",
+            f"folder       {result.bundle.folder}, {total / 1e6:.2f} MB",
+        ]
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Quantise.
+
+    Raises:
+        ConfigError: options that do not go together.
+    """
+    from paddlevideo.apps.bulk.prediction import find_videos
+    from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
+    from paddlevideo.runtime import read_bundle
+
+    if arguments.weights_only and arguments.range_method is not None:
+        raise no_effect("range_method", "integer arithmetic, without --weights_only")
+    given: dict[str, Any] = {
+        name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None
+    }
+    options = QuantizeOptions(
+        weights_only=arguments.weights_only, keep_float=arguments.keep_float, **given
+    )
+    bundle = read_bundle(arguments.model_dir)
+    folder = arguments.model_dir
+    output = arguments.output_dir or folder.with_name(f"{folder.resolve().name}_int8")
+    result = quantize_bundle(bundle, find_videos(arguments.calibration), output, options)
+    say(table(result))
+    say(summary(result, step_bytes(bundle)))
