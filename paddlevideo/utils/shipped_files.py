@@ -38,6 +38,6 @@ def find_config(name: str | Path) -> Path:
     if inside is not None:
         return inside
     raise ConfigError(
-        f"config {str(name)[:300]} cannot be read: No such file, and no shipped config has this "
-        f"name; {nearest_hint(path.stem, shipped)}"
+        f"config {str(name)[:300]} cannot be read: No such file or directory, and none that comes "
+        f"with the package has this name; {nearest_hint(path.stem, shipped)}"
     )

@@ -112,8 +112,10 @@ def test_an_output_folder_that_cannot_be(fails, tmp_path):
 
 
 def test_missing_files(fails, main_here):
-    assert main_here("-c", "none.yaml").error() == (
-        "config none.yaml cannot be read: No such file or directory"
+    message = main_here("-c", "movinet_a0_fodler.yaml").error()
+    assert message.startswith(
+        "config movinet_a0_fodler.yaml cannot be read: No such file or directory, and none that "
+        'comes with the package has this name; did you mean "movinet_a0_folder"? known: '
     )
     assert "none.pdparams cannot be read: No such file" in fails("--test", "-w", "none.pdparams")
     assert "none.pdparams cannot be read: No such file" in fails("-o", "weights=none.pdparams")
