@@ -115,7 +115,14 @@ def test_networks_of_clips(tmp_path, options):
     assert relative_error(found, before) < TOLERANCE
 
 
-@pytest.mark.parametrize("name", ["movinet_a0_base", "movinet_a0_stream", "movinet_a2_stream"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "movinet_a0_base",
+        "movinet_a0_stream",
+        pytest.param("movinet_a2_stream", marks=pytest.mark.slow),
+    ],
+)
 def test_variants(tmp_path, name):
     found, before = check_round_trip(tmp_path, name, {})
     assert relative_error(found, before) < TOLERANCE

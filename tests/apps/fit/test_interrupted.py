@@ -11,7 +11,9 @@ import time
 import pytest
 from end_to_end.conftest import ROOT, tiny  # noqa: F401 - a fixture
 
-PATIENCE = 280
+pytestmark = pytest.mark.slow
+
+PATIENCE = 280  # seconds
 
 
 class Running:
@@ -62,7 +64,6 @@ def trainings_of(folder):
     return [line for line in listed.stdout.splitlines() if str(folder / "run" / "fit.yaml") in line]
 
 
-@pytest.mark.slow
 def test_interrupted_after_a_validation(folder):
     fit = Running(folder, 400)
     fit.wait_for((fit.run_folder / "videos_best.pdparams").exists)
@@ -94,7 +95,6 @@ def test_interrupted_before_the_first_validation(folder):
     assert code == 0 and "is done" in out, err
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("kind", [signal.SIGTERM, signal.SIGKILL])
 def test_killed(folder, kind):
     fit = Running(folder, 12)
