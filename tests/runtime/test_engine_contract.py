@@ -24,7 +24,7 @@ def bundle(tmp_path_factory):
         pytest.skip("the extra onnx is not installed")
     model = paddlevideo.create_model("movinet_t0_stream", num_classes=4).eval()
     folder = tmp_path_factory.mktemp("contract")
-    return export_model(model, PIPELINE, folder, "small", None, ExportOptions(onnx=True))
+    return export_model(model, PIPELINE, folder, "small", None, ExportOptions(formats=("onnx",)))
 
 
 @pytest.fixture(scope="module")
