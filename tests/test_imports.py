@@ -379,7 +379,9 @@ def stream_bundle(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("without_paddle")
     model = paddlevideo.create_model("movinet_t0_stream", num_classes=len(LABELS)).eval()
-    export_model(model, PIPELINE, folder / "bundle", "small", LABELS, ExportOptions(formats=("onnx",)))
+    export_model(
+        model, PIPELINE, folder / "bundle", "small", LABELS, ExportOptions(formats=("onnx",))
+    )
     return folder / "bundle", write_video(folder / "video.mp4", 12)
 
 

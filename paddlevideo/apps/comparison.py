@@ -18,6 +18,8 @@ from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.base import EngineName
+from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError, DataError
@@ -179,8 +181,8 @@ def _step_times(runners: Sequence[StepRunner], repeats: int) -> list[float]:
     return [float(np.median(spent)) for spent in seconds]
 
 
-def _step_bytes(bundle: Bundle, engine: str) -> int:
-    files = bundle.step_files.files.get("paddle" if engine == "paddle" else "onnx", ())
+def _step_bytes(bundle: Bundle, engine: EngineName) -> int:
+    files = bundle.step_files.files.get(ENGINES[engine].format, ())
     return sum(path.stat().st_size for path in files)
 
 

@@ -78,7 +78,7 @@ def test_commands_from_another_folder(installed, tmp_path):
     message = run(command, "train", "-c", "movinet_a0_fodler", cwd=tmp_path, code=1)
     assert 'did you mean "movinet_a0_folder"?' in message and "Traceback" not in message
     model = paddlevideo.create_model("movinet_t0_stream", num_classes=len(LABELS)).eval()
-    options = ExportOptions(onnx=is_installed("paddle2onnx"))
+    options = ExportOptions(formats=("onnx",) if is_installed("paddle2onnx") else ())
     export_model(model, PIPELINE, tmp_path / "bundle", "small", LABELS, options)
     video = write_video(tmp_path / "video.mp4", 8)
     assert "top-1 label: " in run(command, "predict", video, "--bundle", "bundle", cwd=tmp_path)

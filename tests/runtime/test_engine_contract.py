@@ -8,7 +8,7 @@ import pytest
 
 import paddlevideo
 from paddlevideo.export import ExportOptions, export_model
-from paddlevideo.runtime.engines import EngineOptions, ProgramFiles
+from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import ENGINE_NAMES, DeclaredInput
 from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.utils.errors import BundleError
@@ -103,14 +103,11 @@ def test_threads_where_it_allows_them(engine, feeds):
 
 def test_what_it_refuses(entry, bundle, feeds, tmp_path):
     name, kind = entry
-    files, reads = bundle.step_files, "onnx" if ENGINES[name].reads_onnx else "program"
-    lost = replace(files, **{reads: tmp_path / "lost"})
+    files, reads = bundle.step_files, ENGINES[name].format
+    lost = {**files.files, reads: tuple(tmp_path / "lost" for _ in files.files[reads])}
     with pytest.raises(BundleError, match="lost is missing"):
-        kind.open(lost, OPTIONS)
-    nothing = ProgramFiles(
-        None if reads == "program" else files.program, files.params,
-        None if reads == "onnx" else files.onnx, files.outputs,
-    )  # fmt: skip
+        kind.open(replace(files, files=lost), OPTIONS)
+    nothing = replace(files, files={k: v for k, v in files.files.items() if k != reads})
     with pytest.raises(BundleError, match=r"no ONNX file|without a program of Paddle's"):
         kind.open(nothing, OPTIONS)
     with pytest.raises(BundleError, match="outputs where 1 are named"):

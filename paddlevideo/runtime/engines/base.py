@@ -165,7 +165,7 @@ class Engine(ClipEngine, Protocol):
             them against what is given; empty where it checks them itself.
     """
 
-    name: str
+    name: EngineName
     max_batch_per_thread: int
     thread_safe: bool
     declared: Mapping[str, DeclaredInput]

@@ -27,21 +27,21 @@ class EngineEntry:
     Attributes:
         module, kind: the module's name, and that of the class in it: an `Engine`.
         packages: that it needs.
-        reads_onnx: it reads the ONNX file; else Paddle's.
+        format: of the files that it reads.
     """
 
     module: str
     kind: str
     packages: tuple[str, ...]
-    reads_onnx: bool = True
+    format: str = "onnx"
 
     def is_installed(self) -> bool:
         """Whether its packages are there; they are not imported."""
         return all(map(is_installed, self.packages))
 
     def has_file(self, files: ProgramFiles) -> bool:
-        """Whether a program has the file that it reads."""
-        return (files.onnx if self.reads_onnx else files.program) is not None
+        """Whether a program has the files that it reads."""
+        return self.format in files.files
 
     def load(self) -> type[Engine]:
         """Import the engine."""
@@ -55,7 +55,7 @@ class EngineEntry:
 ENGINES: Mapping[EngineName, EngineEntry] = {
     "compiled": EngineEntry("compiled.engine", "CompiledEngine", ("numba", "onnx")),
     "onnxruntime": EngineEntry("onnx_runtime", "OnnxRuntimeEngine", ("onnxruntime",)),
-    "paddle": EngineEntry("paddle_inference", "PaddleEngine", ("paddle",), reads_onnx=False),
+    "paddle": EngineEntry("paddle_inference", "PaddleEngine", ("paddle",), format="paddle"),
 }
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, StateQueue
 from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
-from paddlevideo.runtime.engines.base import EngineTensor
+from paddlevideo.runtime.engines.base import EngineName, EngineTensor
 from paddlevideo.runtime.manifest_check import check_declared, check_input_names
 from paddlevideo.utils.errors import BundleError, DataError
 
@@ -77,7 +77,7 @@ class StepRunner:
         self.reset()
 
     @property
-    def engine_name(self) -> str:
+    def engine_name(self) -> EngineName:
         """The engine that was chosen."""
         return self._engine.name
 
