@@ -7,6 +7,7 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import (
     DeclaredInput,
+    EngineName,
     EngineOptions,
     EngineTensor,
     ProgramFiles,
@@ -44,7 +45,7 @@ class OnnxRuntimeEngine:
         DeviceError: the package is missing, or is asked for what it cannot do.
     """
 
-    name = "onnxruntime"
+    name: EngineName = "onnxruntime"
     max_batch_per_thread = 8  # past this, a larger batch gives no more frames a second on a core
     thread_safe = True
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit

@@ -8,7 +8,13 @@ import numpy as np
 import paddle
 from paddle import inference
 
-from paddlevideo.runtime.engines.base import EngineOptions, EngineTensor, ProgramFiles, the_file
+from paddlevideo.runtime.engines.base import (
+    EngineName,
+    EngineOptions,
+    EngineTensor,
+    ProgramFiles,
+    the_file,
+)
 from paddlevideo.runtime.engines.paddle_program import declared_inputs
 from paddlevideo.runtime.engines.tensorrt import check_tensorrt, use_tensorrt
 from paddlevideo.utils.cpu_threads import available_cores
@@ -32,7 +38,7 @@ class PaddleEngine:
         DeviceError: a GPU or TensorRT is asked for and not there.
     """
 
-    name = "paddle"
+    name: EngineName = "paddle"
     max_batch_per_thread = 8
     thread_safe = False
 

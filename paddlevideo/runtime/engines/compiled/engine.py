@@ -21,6 +21,7 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import (
     DeclaredInput,
+    EngineName,
     EngineOptions,
     ProgramFiles,
     UnsupportedProgramError,
@@ -161,7 +162,7 @@ class CompiledEngine:
         DeviceError: a package is missing, or the options ask for what it cannot do.
     """
 
-    name = "compiled"
+    name: EngineName = "compiled"
     max_batch_per_thread = 8
     thread_safe = True
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
