@@ -1,6 +1,7 @@
 """Compare a model with the options that a weights file shows."""
 
 from paddlevideo.convert.imported import ImportedWeights
+from paddlevideo.convert.movinet_folded import FOLDED_EPSILON
 from paddlevideo.modeling.builder import model_section
 from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.utils.errors import WeightsError
@@ -23,6 +24,7 @@ def require_options(imported: ImportedWeights, model: Recognizer, initial: bool 
     section = model_section(imported.model, **imported.options)
     wanted = {f"MODEL.backbone.{key}": value for key, value in section["backbone"].items()}
     wanted["MODEL.head.activation"] = section["head"]["activation"]
+    wanted.setdefault("MODEL.backbone.bn_epsilon", FOLDED_EPSILON)
     if not initial:
         wanted[f"MODEL.head.{_CLASSES}"] = section["head"][_CLASSES]
     found = model.built_with()

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-_EPSILON = 1e-3  # the batch norm's own by default, here and in TensorFlow
+# Of the batch norms that take the folded ones' place: the default, here and in TensorFlow.
+FOLDED_EPSILON = 1e-3
 
 
 def convolution(
@@ -13,7 +14,7 @@ def convolution(
     """A kernel [C_out, C_in, T, H, W] and the batch norm that only adds ``bias``."""
     ones = np.ones_like(bias)
     yield f"{prefix}.conv.weight", np.ascontiguousarray(kernel)
-    yield f"{prefix}.bn.weight", ones * np.float32(np.sqrt(1.0 + _EPSILON))
+    yield f"{prefix}.bn.weight", ones * np.float32(np.sqrt(1.0 + FOLDED_EPSILON))
     yield f"{prefix}.bn.bias", bias
     yield f"{prefix}.bn._mean", np.zeros_like(bias)
     yield f"{prefix}.bn._variance", ones

@@ -48,11 +48,13 @@ def _switches(config: Node, notes: list[str]) -> None:
 
 def _model(config: Node, notes: list[str]) -> None:
     model = config.get("MODEL")
-    if not isinstance(model, dict) or not isinstance(model.get("backbone"), dict):
+    if not isinstance(model, dict):
         return
-    backbone = model["backbone"]
-    is_paddlevideo = model.get("framework") == _MOVINET
     _refuse_other_models(model.get("framework"))
+    backbone = model.get("backbone")
+    if not isinstance(backbone, dict):
+        return
+    is_paddlevideo = model.get("framework") == _MOVINET
     if is_paddlevideo:
         model.setdefault("head", {"name": _HEAD})
     for key in ("num_classes", "hidden_dim"):

@@ -324,8 +324,10 @@ def test_decay_and_clip_keep_paddlevideos_order(caplog, decay):
 @pytest.mark.parametrize("framework", ["Recognizer2D", "RecognizerTransformer", "BMNLocalizer"])
 def test_other_models_are_told_what_is_served(framework):
     config = {"MODEL": {"framework": framework, "backbone": {"name": "ResNet", "pretrained": ""}}}
-    with pytest.raises(ConfigError, match=rf"MODEL.framework: {framework} .*MoViNet is served"):
-        translate_config(config)
+    of_several = {"MODEL": {"framework": framework, "models": []}}
+    for each in (config, of_several):
+        with pytest.raises(ConfigError, match=rf"MODEL.framework: {framework} .*MoViNet is served"):
+            translate_config(each)
 
 
 def test_the_heads_former_name(caplog):

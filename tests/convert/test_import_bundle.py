@@ -319,7 +319,8 @@ def test_a_program_that_is_too_long(copied, monkeypatch):
 
 def test_a_quantised_bundle(copied):
     manifest = yaml.safe_load((copied / "inference.yml").read_text())
-    manifest["precision"] = "int8"
+    for program in manifest["programs"]:
+        program["precision"] = "int8"
     (copied / "inference.yml").write_text(yaml.safe_dump(manifest))
     with pytest.raises(WeightsError, match="is quantised"):
         import_bundle(copied)

@@ -185,6 +185,13 @@ def test_options_to_set_are_listed(tmp_path, plain):
         assert line in str(error.value)
 
 
+def test_another_epsilon_is_no_small_thing(tmp_path, plain):
+    """The batch norms in place of the folded ones are exact for one epsilon only."""
+    path = written(tmp_path / "a.tflite", plain)
+    with pytest.raises(WeightsError, match=r"bn_epsilon: 0.001 \(the model has 1e-05\)"):
+        paddlevideo.create_model(T0, num_classes=5, weights=path, bn_epsilon=1e-5, **NO_GATES)
+
+
 def changed(model, change, form=None):
     net = movinet_net(model, form)
     change(net)
@@ -254,7 +261,7 @@ REFUSED = {
     "past after present": (swap_past_and_present, "without frames of the past"),
     "unknown operation": (unknown_operation, "is no input of the network"),
     "two classifiers": (two_logits, "2 of its outputs are the logits"),
-    "a block left out": (drop_a_block, "no place in a MoViNet stream|are those of no MoViNet"),
+    "a block left out": (drop_a_block, "are no part of a MoViNet stream|are those of no MoViNet"),
     "another pool": (other_pool, "is no mean over 3x3 pixels"),
     "no state": (no_state, "is read before it is made"),
     "order": (later_first, "is read before it is made"),

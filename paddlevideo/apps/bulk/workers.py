@@ -48,14 +48,14 @@ def predict_with_workers(
     )
     start = partial(_start, bundle, options, top_k, factory)
     done: dict[int, VideoResult | VideoFailure] = {}
-    index = 0
+    next_index = 0
     for index, result in for_each_file(start, paths, crew):
         path = paths[index]
         died = isinstance(result, Died)
         done[index] = VideoFailure(str(path), f"{path}: {result.reason}") if died else result
-        while index in done:
-            yield done.pop(index)
-            index += 1
+        while next_index in done:
+            yield done.pop(next_index)
+            next_index += 1
 
 
 def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: PredictorFactory) -> Work:
