@@ -101,8 +101,12 @@ MEASURES: dict[str, Callable[[str], float]] = {"decode": decode, "step": step, "
 
 
 def measured(root: Path, name: str, argument: str) -> float:
-    """In a process that imports the package of ``root``."""
-    command = [sys.executable, __file__, "--measure", name, argument, "--root", str(root)]
+    """In a process that imports the package of ``root``, by its own form of this file.
+
+    Inner modules may have other names there.
+    """
+    script = root.resolve() / "benchmarks" / Path(__file__).name
+    command = [sys.executable, str(script), "--measure", name, argument, "--root", str(root)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(json.loads(done.stdout.splitlines()[-1]))
 
