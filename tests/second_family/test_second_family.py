@@ -113,7 +113,7 @@ def test_exported_programs(model, recipe, tmp_path, onnx):
         pytest.importorskip("paddle2onnx")
         pytest.importorskip("onnxruntime")
     labels = [f"class {number}" for number in range(8)]
-    options = ExportOptions(onnx=onnx, verify=True)
+    options = ExportOptions(formats=("onnx",) if onnx else (), verify=True)
     export_model(model, recipe.INFERENCE, tmp_path / "b", "ShiftNet", labels, options)
     predictor = load_predictor(tmp_path / "b")
     assert predictor is not None and network.ShiftNet.__name__ in model.architecture
