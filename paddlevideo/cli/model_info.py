@@ -39,8 +39,9 @@ def frame_size(text: str) -> tuple[int, int]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo model-info``."""
-    parser.add_argument("name", nargs="?", help="a model, a pattern, or all (the default)")
-    parser.add_argument("-c", "--config", help="the model of this config instead")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("name", nargs="?", help="a model, a pattern, or all (the default)")
+    which.add_argument("-c", "--config", help="the model of this config instead")
     parser.add_argument("--num_classes", type=int, help=f"default: {_CLASSES}")
     parser.add_argument("--frames", type=int, help="of a clip; default: the native number")
     parser.add_argument("--size", type=frame_size, help="224 or 180x320; default: the native one")
@@ -77,9 +78,9 @@ def sections_of(arguments: argparse.Namespace) -> "dict[str, Node]":
     from paddlevideo.utils.config import apply_override
 
     if arguments.config is not None:
-        for option in ("name", "num_classes", "option"):
+        for option in ("num_classes", "option"):
             if vars(arguments)[option]:
-                raise no_effect(option, "models by name, without --config")
+                raise no_effect(option, "models by name, without -c")
         recipe = open_recipe(arguments.config)
         return {recipe.model_name: recipe.MODEL}
     classes = _CLASSES if arguments.num_classes is None else arguments.num_classes
