@@ -10,6 +10,7 @@ import pytest
 from end_to_end.conftest import ROOT, tiny  # noqa: F401 - a fixture
 
 from paddlevideo.cli.main import main
+from paddlevideo.export.exporter import EXPORTERS
 
 CONFIG = Path(__file__).parent / "config.yaml"
 NAME = "ShiftNetMotion"
@@ -43,28 +44,37 @@ def trained(tiny, tmp_path_factory):  # noqa: F811
 
 @pytest.fixture
 def command(tmp_path, monkeypatch, capfd):
-    """``paddlevideo`` in this process, in an empty working folder: what it wrote to stdout."""
+    """``paddlevideo`` in this process, in an empty working folder: what it wrote."""
     monkeypatch.chdir(tmp_path)
     logger = logging.getLogger("paddlevideo")
     before = list(logger.handlers), logger.propagate, logger.level
 
-    def call(*arguments):
+    def call(*arguments, code=0):
         capfd.readouterr()
+        ended = 0
         try:
             main([str(argument) for argument in arguments])
         except SystemExit as end:
-            assert not end.code, capfd.readouterr().err
-        return capfd.readouterr()
+            ended = end.code
+        said = capfd.readouterr()
+        assert ended == code, said.err
+        return said
 
     yield call
+    for handler in set(logger.handlers) - set(before[0]):
+        handler.close()
     logger.handlers[:], logger.propagate, logger.level = before
+
+
+def exported(trained_folder, folder, *more):
+    """Export the best weights of a run in every format, held against the model."""
+    run = ["-c", trained_folder / "config.yaml", "-p", trained_folder / f"{NAME}_best.pdparams"]
+    formats = ["--format", ",".join(EXPORTERS), "--verify"]
+    main(["export", *map(str, [*run, "-o", folder, *formats, *more])])
+    return folder
 
 
 @pytest.fixture(scope="session")
 def bundle(trained, tmp_path_factory):
-    """The trained weights in every format, held against the model."""
-    folder = tmp_path_factory.mktemp("bundle") / "b"
-    weights = trained / f"{NAME}_best.pdparams"
-    arguments = ["-c", trained / "config.yaml", "-p", weights, "-o", folder]
-    main(["export", *map(str, arguments), "--format", "paddle,onnx", "--verify"])
-    return folder
+    """What was trained, exported; tests must not change it."""
+    return exported(trained, tmp_path_factory.mktemp("bundle") / "b")
