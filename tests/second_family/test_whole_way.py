@@ -5,6 +5,8 @@ export.
 """
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -24,6 +26,13 @@ from second_family.conftest import NAME, options
 # Engines that may refuse the family's step program, and what they name.
 REFUSED = {"compiled": "the compiled engine cannot run Split"}
 WEIGHTS = f"{NAME}_best.pdparams"
+WITHOUT_PADDLE = """
+import sys
+sys.modules["paddle"] = None
+from paddlevideo.cli.main import main
+main(sys.argv[1:])
+assert "second_family" not in sys.modules
+"""
 
 
 def weights(tiny, trained, *changes):
@@ -105,12 +114,16 @@ def test_the_stream_is_the_clip_in_every_engine(bundle, engine):
 
 
 def test_predictions_and_streams(command, tiny, bundle):
-    """By the commands; without the family, which a bundle does not need."""
+    """By the commands; once in a process that has neither the family nor Paddle."""
     video = tiny.root / "val" / "red" / "2.mp4"
     said = command("predict", video, "--bundle", bundle, "--top_k", 3).out
     assert all(f"top-{rank} label: " in said for rank in (1, 2, 3))
     lines = command("stream", video, "--bundle", bundle).out.splitlines()
     assert len(lines) == 3 and json.loads(lines[-1])["label"] in ("blue", "green", "red")
+    run = [sys.executable, "-c", WITHOUT_PADDLE, "predict", video, "--bundle", bundle]
+    run += ["--top_k", "3", "--engine", "onnxruntime"]
+    alone = subprocess.run(run, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (alone.returncode, alone.stdout.count("top-3 label: ")) == (0, 1), alone.stderr
 
 
 def test_on_eight_bits(command, tiny, bundle, tmp_path):
@@ -130,7 +143,7 @@ def test_on_eight_bits(command, tiny, bundle, tmp_path):
 def test_its_bundle_gives_no_weights(command, tiny, bundle):
     """What is folded into a program is undone for a family that has an importer alone."""
     said = command("train", *options(tiny), "-w", bundle, code=1).err
-    assert "not a bundle of a MoViNet" in said
+    assert "not a bundle of a MoViNet (of another network take the weights file" in said
 
 
 def test_a_module_that_is_not_there(command, tiny):
