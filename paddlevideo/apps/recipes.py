@@ -24,6 +24,7 @@ from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.logging import setup_logging
 from paddlevideo.utils.shipped_files import find_config
+from paddlevideo.utils.user_modules import IMPORTS_KEY, import_modules
 from paddlevideo.weights import load_arrays, load_initial_arrays, read_weights
 from paddlevideo.weights.published import find_entry, is_pretrained
 
@@ -31,13 +32,16 @@ from paddlevideo.weights.published import find_entry, is_pretrained
 def open_recipe(path: str | Path, overrides: Sequence[str] = ()) -> Recipe:
     """Read a config, apply ``-o`` overrides, translate PaddleVideo's keys, check it all.
 
+    Where overrides change ``epochs``, the learning-rate schedule follows (`schedule_length`). The
+    modules that the config names in ``imports`` are imported: here alone, for a config that the
+    user runs; who only reads one (`read_config`) imports nothing.
+
     Args:
         path: a file, or the name of a shipped config (`find_config`).
-
-    Where they change ``epochs``, the learning-rate schedule follows (`schedule_length`).
     """
     path = find_config(path)
     config = read_config(path, overrides)
+    import_modules(config.get(IMPORTS_KEY))
     follow_the_run(config, read_config(path), overrides)
     return parse_recipe(translate_config(config))
 

@@ -3,6 +3,7 @@
 paddlevideo model-info                                  # every model
 paddlevideo model-info "*_stream" --num_classes 400 --format markdown
 paddlevideo model-info NAME --size 224 --option conv_type=3d se_type=3d
+paddlevideo model-info -c CONFIG                        # the model of a config
 """
 
 import argparse
@@ -13,16 +14,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from paddlevideo.cli.output import say
-from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
+from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint, no_effect
 from paddlevideo.utils.packages import TRAINING
 
 if TYPE_CHECKING:
     from paddlevideo.modeling.complexity import ModelComplexity
     from paddlevideo.modeling.input_spec import InputSpec
+    from paddlevideo.utils.nodes import Node
 
 PACKAGES = TRAINING
 
 _ALL = "all"
+_CLASSES = 600
 _NONE = "-"
 
 
@@ -36,10 +39,10 @@ def frame_size(text: str) -> tuple[int, int]:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo model-info``."""
-    parser.add_argument(
-        "name", nargs="?", default=_ALL, help="a model, a pattern, or all (the default)"
-    )
-    parser.add_argument("--num_classes", type=int, default=600, help="default: 600")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("name", nargs="?", help="a model, a pattern, or all (the default)")
+    which.add_argument("-c", "--config", help="the model of this config instead")
+    parser.add_argument("--num_classes", type=int, help=f"default: {_CLASSES}")
     parser.add_argument("--frames", type=int, help="of a clip; default: the native number")
     parser.add_argument("--size", type=frame_size, help="224 or 180x320; default: the native one")
     parser.add_argument(
@@ -64,17 +67,38 @@ def matching(pattern: str) -> list[str]:
     return names
 
 
-def complexity_of(
-    name: str, options: dict[str, Any], arguments: argparse.Namespace
-) -> "ModelComplexity":
+def sections_of(arguments: argparse.Namespace) -> "dict[str, Node]":
+    """The MODEL sections to look at, by name.
+
+    Raises:
+        ConfigError: no such model or option, or a config with options of registered models.
+    """
+    from paddlevideo.apps.recipes import open_recipe
+    from paddlevideo.modeling import model_section
+    from paddlevideo.utils.config import apply_override
+
+    if arguments.config is not None:
+        for option in ("num_classes", "option"):
+            if vars(arguments)[option]:
+                raise no_effect(option, "models by name, without -c")
+        recipe = open_recipe(arguments.config)
+        return {recipe.model_name: recipe.MODEL}
+    classes = _CLASSES if arguments.num_classes is None else arguments.num_classes
+    options: dict[str, Any] = {}
+    for option in arguments.option:
+        apply_override(options, option)
+    names = matching(arguments.name or _ALL)
+    return {name: model_section(name, num_classes=classes, **options) for name in names}
+
+
+def complexity_of(name: str, section: "Node", arguments: argparse.Namespace) -> "ModelComplexity":
     """What a model is and costs."""
     import paddle
 
-    from paddlevideo.modeling import build_recognizer, model_section
+    from paddlevideo.modeling import build_recognizer
     from paddlevideo.modeling.complexity import model_complexity
 
     with paddle.LazyGuard():  # shapes are enough: drawing initial values takes longer than the rest
-        section = model_section(name, num_classes=arguments.num_classes, **options)
         model = build_recognizer(section, name)
     return model_complexity(model, arguments.frames, arguments.size)
 
@@ -164,15 +188,11 @@ def run(arguments: argparse.Namespace) -> None:
         ConfigError: no such model or option.
         DataError: the file cannot be written.
     """
-    from paddlevideo.utils.config import apply_override
     from paddlevideo.utils.files import write_text
 
-    names = matching(arguments.name)
-    options: dict[str, Any] = {}
-    for option in arguments.option:
-        apply_override(options, option)
+    sections = sections_of(arguments)
     text = FORMATS[arguments.format](
-        {name: complexity_of(name, options, arguments) for name in names}
+        {name: complexity_of(name, section, arguments) for name, section in sections.items()}
     )
     if arguments.output:
         try:

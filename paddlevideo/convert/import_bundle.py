@@ -18,7 +18,7 @@ from paddlevideo.runtime.manifest import ClipProgram, StepProgram
 from paddlevideo.utils.damage import damage_of
 from paddlevideo.utils.errors import WeightsError
 
-WHAT = "a bundle of a MoViNet"
+WHAT = "a bundle of a MoViNet (of another network take the weights file of its run)"
 _PIXEL = 1.0 / 255.0
 _FORMAT, _PROGRAM = "paddle", ".json"
 

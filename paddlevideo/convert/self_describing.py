@@ -9,7 +9,7 @@ from paddlevideo.convert.found_options import require_options
 from paddlevideo.convert.import_bundle import import_bundle
 from paddlevideo.convert.import_tflite import TFLITE, import_tflite
 from paddlevideo.convert.imported import ImportedWeights
-from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.recognizers import ClipRecognizer
 from paddlevideo.utils.errors import WeightsError
 
 _STEM = "backbone.stem.conv.weight"
@@ -38,9 +38,9 @@ def arrays_for(imported: ImportedWeights, model: nn.Layer, initial: bool) -> dic
         WeightsError: the model has other options, or scales pixels otherwise; says what to set.
     """
     require_options(imported, model, initial)
-    scaling = getattr(model, "scaling", None)
-    if not isinstance(scaling, InputScaling):
+    if not isinstance(model, ClipRecognizer):
         return imported.arrays
+    scaling = model.scaling
     wanted = imported.scaling or {"scale": _PIXEL}
     if scaling.is_identity and imported.scaling in (None, {"scale": 1.0}):
         return imported.arrays  # the pipeline scales

@@ -102,6 +102,8 @@ class AccumulationSection(_Section):
 class Recipe(_Section):
     """A whole configuration, checked."""
 
+    # Modules that register components of the user's own (`paddlevideo.utils.user_modules`).
+    imports: list[str] = []
     MODEL: Node
     DATASET: DatasetSection | None = None
     PIPELINE: PipelineSection = PipelineSection()

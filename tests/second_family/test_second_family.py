@@ -8,16 +8,13 @@ import pytest
 from modeling.conftest import TOLERANCE, randomise, relative_error
 
 from paddlevideo.apps.recipes import open_recipe
-from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer
 from paddlevideo.modeling.complexity import model_complexity, traced_multiply_adds
 from paddlevideo.modeling.layers.restore_batch_norm import restore_batch_norm
-from paddlevideo.runtime import load_predictor
 from paddlevideo.solver import build_optimizer
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.step import Precision, TrainStep
 from paddlevideo.utils.errors import ConfigError
-from second_family import network
 
 FOLDER = Path(__file__).parent
 BATCH, FRAMES, HEIGHT, WIDTH = 2, 6, 33, 40
@@ -104,16 +101,3 @@ def test_batch_norm_can_be_put_back(recipe):
         before = model(clip()).numpy()
         assert restore_batch_norm(model, [clip(seed=1)]) == 2 * 3
         assert relative_error(model(clip()), before) < TOLERANCE
-
-
-@pytest.mark.parametrize("onnx", [False, True])
-def test_exported_programs(model, recipe, tmp_path, onnx):
-    """Clip and step; ``verify`` holds both against the model, and the stream against the clip."""
-    if onnx:
-        pytest.importorskip("paddle2onnx")
-        pytest.importorskip("onnxruntime")
-    labels = [f"class {number}" for number in range(8)]
-    options = ExportOptions(onnx=onnx, verify=True)
-    export_model(model, recipe.INFERENCE, tmp_path / "b", "ShiftNet", labels, options)
-    predictor = load_predictor(tmp_path / "b")
-    assert predictor is not None and network.ShiftNet.__name__ in model.architecture

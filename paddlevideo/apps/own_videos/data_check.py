@@ -118,14 +118,12 @@ class DataCheck:
             self._file_table(
                 "Videos that cannot be read",
                 "reason",
-                [s for s in self.scans if s.reason],
-                "reason",
+                [(s, s.reason) for s in self.scans if s.reason],
             ),
             self._file_table(
                 "Damaged videos",
                 "damage",
-                [s for s in self.scans if s.frames_lost and not s.reason],
-                "damage",
+                [(s, s.damage) for s in self.scans if s.frames_lost and not s.reason],
             ),
             self._pair_table("Identical files", lambda m: m.kind is Kind.IDENTICAL),
             self._pair_table(
@@ -183,9 +181,9 @@ class DataCheck:
         return {"title": "Durations, rates and sizes", "columns": columns, "rows": rows}
 
     def _file_table(
-        self, title: str, column: str, scans: Sequence[FileScan], attribute: str
+        self, title: str, column: str, scans: Sequence[tuple[FileScan, str | None]]
     ) -> dict[str, Any]:
-        rows = [[self._short(scan), getattr(scan, attribute)] for scan in scans]
+        rows = [[self._short(scan), value] for scan, value in scans]
         return {"title": title, "columns": ["file", column], "rows": _cut(rows)}
 
     def _pair_table(self, title: str, is_wanted: Any) -> dict[str, Any]:

@@ -67,9 +67,10 @@ class QuantizeOptions:
     search_videos: int = 16
 
     def __post_init__(self) -> None:
-        for name in ("num_videos", "search_videos"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
+        numbers = {"num_videos": self.num_videos, "search_videos": self.search_videos}
+        for name, number in numbers.items():
+            if number < 1:
+                raise ConfigError(f"{name} is {number}, expected at least 1")
         if not self.max_error > 0:
             raise ConfigError(f"max_error is {self.max_error}, expected a number above 0")
 

@@ -202,8 +202,11 @@ class StreamTimeline:
 
 
 def _check_frame(frame_HWC: np.ndarray) -> None:
-    shape = getattr(frame_HWC, "shape", None)
-    dtype = getattr(frame_HWC, "dtype", None)
-    if shape is None or len(shape) != 3 or shape[2] != 3 or 0 in shape or dtype != np.uint8:
-        given = f"{list(shape)} {dtype}" if shape is not None else type(frame_HWC).__name__
-        raise DataError(f"a frame is {given}, expected uint8 RGB [height, width, 3]")
+    if not isinstance(frame_HWC, np.ndarray):
+        given = type(frame_HWC).__name__
+    else:
+        shape, dtype = frame_HWC.shape, frame_HWC.dtype
+        if len(shape) == 3 and shape[2] == 3 and 0 not in shape and dtype == np.uint8:
+            return
+        given = f"{list(shape)} {dtype}"
+    raise DataError(f"a frame is {given}, expected uint8 RGB [height, width, 3]")

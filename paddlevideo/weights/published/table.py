@@ -25,7 +25,7 @@ _APACHE = "Apache-2.0"
 
 @dataclass(frozen=True)
 class _Variant:
-    """What one of A0 to A5 is published with; accuracies are top-1 and top-5."""
+    """What one of A0 to A5 is published with; accuracies are top-1 and top-5, in per cent."""
 
     num_frames: int
     frame_rate: float
@@ -35,6 +35,15 @@ class _Variant:
     base_k600: tuple[float, float]
     stream_k600: tuple[float, float]
     base_k400: tuple[float, float]
+
+    @property
+    def accuracies(self) -> dict[tuple[str, str], tuple[float, float]]:
+        """By kind and data."""
+        return {
+            ("base", "k600"): self.base_k600,
+            ("stream", "k600"): self.stream_k600,
+            ("base", "k400"): self.base_k400,
+        }
 
     def clip(self) -> dict[str, Any]:
         return {
@@ -67,7 +76,7 @@ def _garden_entry(variant: str, kind: str, data: str) -> PretrainedEntry:
     """A checkpoint of TensorFlow Model Garden."""
     facts = _VARIANTS[variant]
     class_list, num_classes = _CLASSES[data]
-    top1, top5 = getattr(facts, f"{kind}_{data}")
+    top1, top5 = facts.accuracies[kind, data]
     stem = f"movinet_{variant}_{kind}"
     file_name = f"{stem}{'_k400' if data == 'k400' else ''}.tar.gz"
     return PretrainedEntry(

@@ -4,6 +4,7 @@ Every map and operand has a slot. Inputs and outputs of the program lie where th
 rest in an arena in which maps that are not needed at the same time share their place.
 """
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -200,8 +201,7 @@ class _Assembler:
         row["count"] = channels * rows * columns
         if operation.bias is not None:
             row["bias"] = self._kept(operation.bias)
-        fill = getattr(self, f"_fill_{operation.kind}")
-        fill(row, operation, reads, place)
+        _FILLS[operation.kind](self, row, operation, reads, place)
 
     def _activation(self, operation: Operation) -> int:
         activation = operation.activation
@@ -351,6 +351,24 @@ class _Assembler:
         self, row: np.void, operation: Operation, reads: list[int], place: int
     ) -> None:
         row["code"] = Code.NUMBER
+
+
+# By the kind of operation.
+_FILLS: Mapping[str, Callable[[_Assembler, np.void, Operation, list[int], int], None]] = {
+    "dense": _Assembler._fill_dense,
+    "convolution": _Assembler._fill_convolution,
+    "depthwise": _Assembler._fill_depthwise,
+    "weighted_sum": _Assembler._fill_weighted_sum,
+    "mean": _Assembler._fill_mean,
+    "scale": _Assembler._fill_scale,
+    "average": _Assembler._fill_average,
+    "combine": _Assembler._fill_combine,
+    "function": _Assembler._fill_function,
+    "concat": _Assembler._fill_concat,
+    "copy": _Assembler._fill_copy,
+    "count": _Assembler._fill_count,
+    "number": _Assembler._fill_number,
+}
 
 
 def _weights(operation: Operation) -> np.ndarray:
