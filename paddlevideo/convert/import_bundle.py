@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
@@ -17,10 +17,13 @@ from paddlevideo.runtime.bundle import Bundle, read_bundle
 from paddlevideo.runtime.manifest import ClipProgram, StepProgram
 from paddlevideo.utils.damage import damage_of
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.nodes import Node
 
 WHAT = "a bundle of a MoViNet"
 _PIXEL = 1.0 / 255.0
 _FORMAT, _PROGRAM = "paddle", ".json"
+
+Option = TypeVar("Option", str, bool)
 
 
 def import_bundle(folder: str | Path) -> ImportedWeights:
@@ -99,7 +102,7 @@ class _Options:
         self._blocks = [block for _, block in network.blocks]
         self._gates = [block.gate for block in self._blocks if block.gate is not None]
 
-    def all(self) -> dict[str, Any]:
+    def all(self) -> dict[str, object]:
         """The options of `create_model`."""
         network = self._network
         width, expected = network.dense.kernel_shape[0], SPECS[network.variant].hidden_channels
@@ -160,13 +163,13 @@ def _same(layer: Layer) -> list[int]:
     return [zeros for size, kernel in sizes for zeros in same_padding(size, kernel, layer.stride)]
 
 
-def _one(option: str, found: set[Any]) -> Any:
+def _one(option: str, found: set[Option]) -> Option:
     if len(found) != 1:
         raise ValueError(f"its layers differ in {option}: {', '.join(sorted(map(str, found)))}")
     return next(iter(found))
 
 
-def _scaling(network: Network, finder: NetworkFinder, pixel: float) -> dict[str, Any] | None:
+def _scaling(network: Network, finder: NetworkFinder, pixel: float) -> Node | None:
     """MODEL.scaling; None: the default. Its standard deviations are part of the stem here."""
     if network.offset is None:
         return None if pixel == _PIXEL else {"scale": 1.0}

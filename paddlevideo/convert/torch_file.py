@@ -10,7 +10,6 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -139,7 +138,7 @@ class _Reader:
         return numbers
 
     def _rebuild_tensor(
-        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: object
+        self, storage: object, offset: object, shape: object, strides: object, *_: object
     ) -> np.ndarray:
         tensor = _rebuild_tensor(storage, offset, shape, strides)
         self.num_bytes_left -= tensor.nbytes
@@ -155,7 +154,7 @@ def _numbers(raw: bytearray, dtype: str) -> np.ndarray:
     return (upper << np.uint32(16)).view(np.float32)
 
 
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> np.ndarray:
+def _rebuild_tensor(storage: object, offset: object, shape: object, strides: object) -> np.ndarray:
     """The view that a tensor's shape, strides and offset (in numbers) cut out of its storage."""
     if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
         raise ValueError("a tensor with strides of another rank than its shape")

@@ -142,7 +142,7 @@ def _read_npy(file: IO[bytes], num_bytes: int) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
-def _parse_header(text: str) -> tuple[np.dtype, tuple[int, ...], Any]:
+def _parse_header(text: str) -> tuple[np.dtype, tuple[int, ...], object]:
     header = ast.literal_eval(text.strip())
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("the header of an array is damaged")

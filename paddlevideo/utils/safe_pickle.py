@@ -8,7 +8,7 @@ keys are plain values, and the number of steps is limited, so the cost is that o
 
 import struct
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, TypeVar
 
 from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.utils.pickle_source import PickleError, PickleSource
@@ -18,6 +18,9 @@ _MOST_NUMBER_KEYS = 10_000
 _HIGHEST_PROTOCOL = 5
 
 
+Container = TypeVar("Container", list, dict, set)
+
+
 class RefusedNameError(Exception):
     """The pickle names something that the reader does not admit."""
 
@@ -25,17 +28,17 @@ class RefusedNameError(Exception):
 class AdmittedFunction:
     """What a file may call; unlike a plain function, the file cannot alter it."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> object:
         return self._function(*arguments)
 
 
 class StatefulObject:
     """Base of what takes a state from the file (BUILD); nothing else does."""
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
         """Take the state that the file gives."""
         raise NotImplementedError
 
@@ -43,9 +46,9 @@ class StatefulObject:
 def load_admitted(
     file: IO[bytes],
     num_bytes: int,
-    admitted: Mapping[tuple[str, str], Any],
-    persistent: Callable[[Any], Any] | None = None,
-) -> Any:
+    admitted: Mapping[tuple[str, str], object],
+    persistent: Callable[[object], object] | None = None,
+) -> object:
     """Return the content of a pickle: plain values, and what the admitted functions return.
 
     Containers may share and hold one another: whoever walks them counts (`plain_values`).
@@ -68,18 +71,18 @@ class _Machine:
     def __init__(
         self,
         source: PickleSource,
-        admitted: Mapping[tuple[str, str], Any],
-        persistent: Callable[[Any], Any] | None,
+        admitted: Mapping[tuple[str, str], object],
+        persistent: Callable[[object], object] | None,
     ) -> None:
         self.source = source
         self.admitted = admitted
         self.persistent = persistent
-        self.stack: list[Any] = []
+        self.stack: list[object] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[int, object] = {}
         self.num_number_keys = 0
 
-    def run(self) -> Any:
+    def run(self) -> object:
         steps_left = int(limit("pickle_steps"))
         read, stack, operations = self.source.take, self.stack, _OPERATIONS
         while steps_left > 0:
@@ -97,13 +100,13 @@ class _Machine:
             raise PickleError("it does not end with one value")
         return stack[0]
 
-    def pop(self) -> Any:
+    def pop(self) -> object:
         """The topmost value above the last mark."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise PickleError("a value is missing")
         return self.stack.pop()
 
-    def pop_to_mark(self) -> list[Any]:
+    def pop_to_mark(self) -> list[object]:
         if not self.marks:
             raise PickleError("a mark is missing")
         start = self.marks.pop()
@@ -111,7 +114,7 @@ class _Machine:
         del self.stack[start:]
         return values
 
-    def top(self, kind: type) -> Any:
+    def top(self, kind: type[Container]) -> Container:
         """The topmost value, a container to which something is added."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise PickleError("a container is missing")
@@ -119,14 +122,14 @@ class _Machine:
             raise PickleError(f"something is added to what is no {kind.__name__}")
         return self.stack[-1]
 
-    def push_name(self, module: Any, name: Any) -> None:
+    def push_name(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("a name that is no text")
         if (module, name) not in self.admitted:
             raise RefusedNameError(f"{module}.{name}")
         self.stack.append(self.admitted[module, name])
 
-    def key(self, value: Any) -> Any:
+    def key(self, value: object) -> object:
         """A value as a key of a dict: none whose hash is recursive or chosen by the file."""
         if isinstance(value, (str, bytes, bool)) or value is None:
             return value
@@ -137,7 +140,7 @@ class _Machine:
             raise PickleError(f"more than {_MOST_NUMBER_KEYS} keys are numbers")
         raise PickleError(f"a key is a {type(value).__name__}, expected a text or a whole number")
 
-    def add_items(self, table: dict, values: list[Any]) -> None:
+    def add_items(self, table: dict, values: list[object]) -> None:
         if len(values) % 2:
             raise PickleError("a key has no value")
         for key, value in zip(values[::2], values[1::2], strict=True):
@@ -187,7 +190,7 @@ _F8 = _number(">d")
 _Operation = Callable[[_Machine], None]
 
 
-def _push(value_of: Callable[[_Machine], Any]) -> _Operation:
+def _push(value_of: Callable[[_Machine], object]) -> _Operation:
     return lambda machine: machine.stack.append(value_of(machine))
 
 
@@ -253,7 +256,7 @@ def _add_members(machine: _Machine) -> None:
 
 
 def _make_dict(machine: _Machine) -> None:
-    table: dict[Any, Any] = {}
+    table: dict[object, object] = {}
     machine.add_items(table, machine.pop_to_mark())
     machine.stack.append(table)
 

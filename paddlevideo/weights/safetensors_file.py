@@ -10,13 +10,13 @@ import struct
 from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.damage import damage_of, open_regular, shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.nodes import Node
 
 _LENGTH = struct.Struct("<Q")
 _METADATA = "__metadata__"
@@ -52,7 +52,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return arrays
 
 
-def _read_header(file: BufferedReader, num_bytes: int) -> dict[str, Any]:
+def _read_header(file: BufferedReader, num_bytes: int) -> Node:
     start = file.read(_LENGTH.size)
     if len(start) != _LENGTH.size:
         raise ValueError(f"it has {num_bytes} bytes")
@@ -70,14 +70,14 @@ def _read_header(file: BufferedReader, num_bytes: int) -> dict[str, Any]:
     return header
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> Node:
     table = dict(pairs)
     if len(table) != len(pairs):
         raise ValueError("its header has a name twice")
     return table
 
 
-def _place_of(path: Path, name: str, entry: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
+def _place_of(path: Path, name: str, entry: object) -> tuple[np.dtype, tuple[int, ...], int, int]:
     """The type and shape of a tensor, and where it begins and ends in the numbers."""
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"the entry of {shown(name)} is not one of a tensor")
@@ -96,5 +96,5 @@ def _place_of(path: Path, name: str, entry: Any) -> tuple[np.dtype, tuple[int, .
     return dtype, tuple(shape), place[0], place[1]
 
 
-def _are_sizes(value: Any) -> bool:
+def _are_sizes(value: object) -> bool:
     return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from paddlevideo.utils.errors import WeightsError, nearest_hint
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.weights.published.entry import PretrainedEntry
 
 _GARDEN = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
@@ -36,7 +37,7 @@ class _Variant:
     stream_k600: tuple[float, float]
     base_k400: tuple[float, float]
 
-    def clip(self) -> dict[str, Any]:
+    def clip(self) -> Node:
         return {
             "num_frames": self.num_frames,
             "frame_rate": self.frame_rate,
@@ -54,8 +55,8 @@ _VARIANTS = {
     "a5": _Variant(120, 12.5, 320, 368, 72, (84.27, 96.39), (82.37, 95.79), (81.39, 95.06)),
 }
 _CLASSES = {"k400": ("kinetics_400", 400), "k600": ("kinetics_600", 600)}
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-_PHONE_OPTIONS: Mapping[str, Any] = MappingProxyType(
+_NO_OPTIONS: ReadNode = MappingProxyType({})
+_PHONE_OPTIONS: ReadNode = MappingProxyType(
     {"se_type": "none", "activation": "relu6", "classifier_activation": "relu6"}
 )
 # Last part of TF Hub's address: int8 is at version 1 in the publisher's examples, float16 at 2.
