@@ -60,10 +60,7 @@ _CONVOLUTION = (
     ("bn._mean", "_batch_norm{}/moving_mean", "norm.running_mean"),
     ("bn._variance", "_batch_norm{}/moving_variance", "norm.running_var"),
 )
-_DENSE = (
-    ("weight", "_conv{}/kernel", "conv3d.weight"),
-    ("bias", "_conv{}/bias", "conv3d.bias"),
-)
+_DENSE = (("weight", "_conv{}/kernel", "conv3d.weight"), ("bias", "_conv{}/bias", "conv3d.bias"))
 
 
 @dataclass(frozen=True)

@@ -188,10 +188,7 @@ def read_array_pickle(path: str | Path) -> object:
         WeightsError: missing, not a pickle, truncated, or holding anything else.
     """
     path = Path(path)
-    with (
-        open_regular(path) as (file, size),
-        damage_of(path, f"a .pdparams file ({size} bytes)"),
-    ):
+    with open_regular(path) as (file, size), damage_of(path, f"a .pdparams file ({size} bytes)"):
         try:
             return plain_values(load_admitted(file, size, _ADMITTED), _Contents(size).of)
         except RefusedNameError as error:

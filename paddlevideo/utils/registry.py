@@ -172,10 +172,7 @@ def _is_ours(component: Callable[..., object]) -> bool:
 
 
 def bind_arguments(
-    component: Callable[..., object],
-    arguments: ReadNode,
-    where: str,
-    context: Collection[str] = (),
+    component: Callable[..., object], arguments: ReadNode, where: str, context: Collection[str] = ()
 ) -> Node:
     """Check ``arguments`` against the signature of ``component``; return them converted.
 

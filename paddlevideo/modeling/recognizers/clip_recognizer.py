@@ -80,10 +80,7 @@ class ClipRecognizer(Recognizer):
 
     def built_with(self) -> dict[str, object]:
         """The options of backbone and head, under the paths of a config."""
-        parts = {
-            "MODEL.backbone": self.backbone.built_with(),
-            "MODEL.head": self.head.built_with(),
-        }
+        parts = {"MODEL.backbone": self.backbone.built_with(), "MODEL.head": self.head.built_with()}
         return {f"{at}.{k}": v for at, part in parts.items() for k, v in part.items()}
 
     @property

@@ -43,10 +43,7 @@ class EnsembleRecognizer(Recognizer):
     """
 
     def __init__(
-        self,
-        members: dict[str, Node],
-        loss: Node | None = None,
-        where: str = "MODEL",
+        self, members: dict[str, Node], loss: Node | None = None, where: str = "MODEL"
     ) -> None:
         super().__init__()
         sections = _member_sections({MEMBERS: members, "loss": loss}, where)
