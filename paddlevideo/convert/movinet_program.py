@@ -107,7 +107,7 @@ class NetworkFinder:
         return Network(variant, stem, pairs, project, dense, classifier, offset)
 
     def kernel_frames(self, layer: Layer) -> list[tuple[int, int]]:
-        """The frames of a kernel in order: the place of each, 0 the frame itself, and its number.
+        """The frames of a kernel in order: the offset of each, 0 the frame itself, and its number.
 
         Raises:
             ValueError: a frame of the kernel is missing.
@@ -115,10 +115,10 @@ class NetworkFinder:
         own, *others = layer.taps
         if others and others[0].state is not None:
             names = self._queue_of.get(others[0].state, ())
-            places = {name: place - len(names) for place, name in enumerate(names)}
+            offsets = {name: index - len(names) for index, name in enumerate(names)}
             if {tap.state for tap in others} != set(names) or len(others) != len(names):
                 raise ValueError("a convolution does not see all frames of its state")
-            past = sorted((places[str(tap.state)], tap.kernel) for tap in others)
+            past = sorted((offsets[str(tap.state)], tap.kernel) for tap in others)
             return [*past, (0, own.kernel)]
         frames = sorted((tap.move, tap.kernel) for tap in layer.taps)
         moves = [move for move, _ in frames]

@@ -161,8 +161,8 @@ def _require_directory(file: IO[bytes], num_bytes: int) -> None:
     """Raise if the list of members, which is read as a whole, is far longer than any needs."""
     file.seek(max(0, num_bytes - _LONGEST_END_BYTES - 76))
     tail = file.read(_LONGEST_END_BYTES + 76)
-    place = tail.rfind(_END)
-    sizes = [tail[place + 12 : place + 16]] if place >= 0 else []
+    start = tail.rfind(_END)
+    sizes = [tail[start + 12 : start + 16]] if start >= 0 else []
     place64 = tail.rfind(_END64)
     if place64 >= 0:
         sizes.append(tail[place64 + 40 : place64 + 48])

@@ -12,7 +12,7 @@ _PLAIN = (str, bytes, int, float, bool, type(None), set, frozenset)
 def plain_values(value: object, finished: Callable[[object], object]) -> object:
     """Return ``value`` with every leaf replaced, in containers of any kind.
 
-    A container that is held in two places becomes two: a few bytes can hold lists of lists that
+    A container that is held twice becomes two: a few bytes can hold lists of lists that
     are billions of values, so all that is visited is counted.
 
     Args:

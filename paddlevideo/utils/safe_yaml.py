@@ -1,7 +1,7 @@
 """Parse YAML of unknown origin: bounded in depth and size, plain values only, nothing shared.
 
 What comes out is made of ``dict`` with text keys, ``list``, ``str``, ``bool``, ``int`` of 64 bits,
-``float``, dates and ``None``. An alias gives a copy: a change in one place changes no other.
+``float``, dates and ``None``. An alias gives a copy: no two values share one object.
 """
 
 import re
@@ -146,7 +146,7 @@ SafeLoader.yaml_constructors = {
 
 
 def parse_yaml(text: str, name: str, error: type[PaddleVideoError] = ConfigError) -> Any:
-    """Return what the one document in ``text`` holds; no two places share a value.
+    """Return what the one document in ``text`` holds; no two values share one object.
 
     Args:
         name: the file or option, for messages.
@@ -183,7 +183,7 @@ def parse_yaml(text: str, name: str, error: type[PaddleVideoError] = ConfigError
 
 
 def written_out(value: object) -> object:
-    """A copy of nested dicts and lists in which every place has its own."""
+    """A copy of nested dicts and lists that share nothing."""
     if isinstance(value, dict):
         return {key: written_out(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -191,6 +191,6 @@ def written_out(value: object) -> object:
     return value
 
 
-def _problem(text: str, place: yaml.Event | yaml.Node) -> _Problem:
-    mark: Any = place.start_mark
+def _problem(text: str, at: yaml.Event | yaml.Node) -> _Problem:
+    mark: Any = at.start_mark
     return _Problem(problem=text, problem_mark=mark)

@@ -47,7 +47,7 @@ class ClipInput:
         if step.layout_in != self.output_layout:
             raise ConfigError(
                 f"{where}: takes a {step.layout_in} clip, but at this position in the list it is "
-                f"{self.output_layout}; mind the order: pictures, then Image2Array, then "
+                f"{self.output_layout}; mind the order: frames, then Image2Array, then "
                 "Normalization"
             )
         if self.output_dtype != "uint8":

@@ -87,7 +87,7 @@ def _alike_but_for_classes(
     """Whether the tensors that follow the classes differ along their class axis alone."""
 
     def other_axes(tensor: Tensor | np.ndarray, axis: int) -> list[int]:
-        return [length for place, length in enumerate(tensor.shape) if place != axis]
+        return [length for index, length in enumerate(tensor.shape) if index != axis]
 
     return all(
         other_axes(state[n], axis) == other_axes(arrays[n], axis) for n, axis in axes.items()

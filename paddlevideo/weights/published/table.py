@@ -66,9 +66,9 @@ _LITE_SHORT_NAMES = {"int8": "int8", "float16": "fp16"}
 
 def _garden_entry(variant: str, kind: str, data: str) -> PretrainedEntry:
     """A checkpoint of TensorFlow Model Garden."""
-    facts = _VARIANTS[variant]
+    row = _VARIANTS[variant]
     class_list, num_classes = _CLASSES[data]
-    top1, top5 = getattr(facts, f"{kind}_{data}")
+    top1, top5 = getattr(row, f"{kind}_{data}")
     stem = f"movinet_{variant}_{kind}"
     file_name = f"{stem}{'_k400' if data == 'k400' else ''}.tar.gz"
     return PretrainedEntry(
@@ -80,12 +80,12 @@ def _garden_entry(variant: str, kind: str, data: str) -> PretrainedEntry:
         options=_NO_OPTIONS,
         num_classes=num_classes,
         class_list=class_list,
-        **facts.clip(),
+        **row.clip(),
         licence=_APACHE,
         page=_GARDEN_PAGE,
         top1=top1,
         top5=top5,
-        megabytes=facts.megabytes,
+        megabytes=row.megabytes,
     )
 
 
