@@ -49,11 +49,6 @@ class _StorageType:
     dtype: str
 
 
-def _table() -> dict[object, object]:
-    """What an OrderedDict begins as."""
-    return {}
-
-
 def read_torch_file(path: str | Path) -> dict[str, object]:
     """Return what was saved: a table of NumPy arrays and plain values, tables in it included.
 
@@ -102,7 +97,7 @@ class _Reader:
         if byte_order in self.archive.namelist() and self._member(byte_order) != b"little":
             raise ValueError("its numbers are big-endian, which is not supported")
         admitted = {
-            ("collections", "OrderedDict"): AdmittedFunction(_table),
+            ("collections", "OrderedDict"): AdmittedFunction(dict),
             ("torch._utils", "_rebuild_tensor_v2"): AdmittedFunction(self._rebuild_tensor),
             ("torch._utils", "_rebuild_parameter"): AdmittedFunction(_rebuild_parameter),
             **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},

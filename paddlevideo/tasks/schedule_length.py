@@ -61,16 +61,16 @@ def follow_the_run(config: ReadNode, in_file: ReadNode, overrides: Sequence[str]
     )
 
 
-def fill_length(node: Node | None, epochs: int) -> None:
+def fill_length(node: object, epochs: int) -> None:
     """Give a warm-up and cosine that states no ``max_epoch`` that of the run, in place."""
-    if node is not None and node.get("name") == _OWN:
+    if isinstance(node, dict) and node.get("name") == _OWN:
         node.setdefault("max_epoch", epochs)
 
 
-def warn_of_another_length(node: ReadNode | None, epochs: int) -> None:
+def warn_of_another_length(node: object, epochs: int) -> None:
     """Warn where the schedule does not end with the run."""
-    key = length_key(node) if node else None
-    length = node.get(key) if node and key else None
+    key = length_key(node) if isinstance(node, Mapping) else None
+    length = node.get(key) if isinstance(node, Mapping) and key else None
     if not isinstance(length, (int, float)) or length == epochs:
         return
     logger.warning(

@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, cast
 
 import numpy as np
 
@@ -91,10 +91,6 @@ class _Bounded:
         return content
 
 
-def _open_tar(stream: Any) -> tarfile.TarFile:
-    return tarfile.open(fileobj=stream, mode="r|")
-
-
 def unpack_tar(path: Path, folder: Path) -> None:
     """Unpack the regular files of a ``.tar.gz`` below ``folder``; links and devices are left out.
 
@@ -105,7 +101,7 @@ def unpack_tar(path: Path, folder: Path) -> None:
         open_regular(path) as (file, size),
         damage_of(path, "a .tar.gz file"),
         gzip.GzipFile(fileobj=file) as unpacked,
-        _open_tar(_Bounded(unpacked, size)) as archive,
+        tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked, size)), mode="r|") as archive,
     ):
         for number, member in enumerate(archive):
             if number >= limit("tensors"):

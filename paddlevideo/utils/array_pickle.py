@@ -77,16 +77,6 @@ def _latin1_bytes(text: object, encoding: object) -> _Latin1Bytes:
     return _Latin1Bytes(text)
 
 
-def _no_bytes() -> bytes:
-    """What protocol 2 calls for the content of an empty array."""
-    return b""
-
-
-def _no_items() -> dict[object, object]:
-    """An ordered table, which is filled afterwards."""
-    return {}
-
-
 def _tuple(items: object) -> tuple[object, ...]:
     """What Paddle calls for (name, array), on a tuple."""
     if type(items) is not tuple:
@@ -102,8 +92,7 @@ def _from_buffer(buffer: object, dtype: object, shape: object, order: object) ->
 
 
 def _scalar(dtype: object, data: object) -> object:
-    scalar: object = _array_of(data, dtype, (), "C")[()]
-    return scalar
+    return _array_of(data, dtype, (), "C")[()]
 
 
 def _array_of(data: object, dtype: object, shape: object, order: object) -> np.ndarray:
@@ -131,18 +120,23 @@ def _array_of(data: object, dtype: object, shape: object, order: object) -> np.n
 _ADMITTED: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): None,  # named beside _reconstruct, never called
     ("numpy", "dtype"): AdmittedFunction(_Dtype),
-    ("collections", "OrderedDict"): AdmittedFunction(_no_items),
+    ("collections", "OrderedDict"): AdmittedFunction(dict),
     ("builtins", "tuple"): AdmittedFunction(_tuple),
     ("__builtin__", "tuple"): AdmittedFunction(_tuple),
-    ("builtins", "bytes"): AdmittedFunction(_no_bytes),
-    ("__builtin__", "bytes"): AdmittedFunction(_no_bytes),
+    # What protocol 2 calls for the content of an empty array.
+    ("builtins", "bytes"): AdmittedFunction(lambda: b""),
+    ("__builtin__", "bytes"): AdmittedFunction(lambda: b""),
     ("_codecs", "encode"): AdmittedFunction(_latin1_bytes),
     **{
         (f"{package}.{module}", name): component
         for package in ("numpy.core", "numpy._core")
         for module, name, component in (
             ("multiarray", "_reconstruct", AdmittedFunction(_Array)),
-            ("multiarray", "scalar", AdmittedFunction(_scalar)),
+            (
+                "multiarray",
+                "scalar",
+                AdmittedFunction(_scalar),
+            ),
             ("numeric", "_frombuffer", AdmittedFunction(_from_buffer)),
         )
     },

@@ -111,7 +111,8 @@ class Registry(Generic[Component]):
         except ValueError as error:
             # Ours say by `ArgumentError` that an argument is wrong; another library has no such
             # class. Any other ValueError is a defect and keeps its traceback.
-            if _is_ours(component) and not isinstance(error, ArgumentError):
+            is_ours = component.__module__.partition(".")[0] == __name__.partition(".")[0]
+            if is_ours and not isinstance(error, ArgumentError):
                 raise
             raise ConfigError(f"{where} ({node['name']}): {error}") from error
 
@@ -165,10 +166,6 @@ def _members(protocol: type) -> set[str]:
 
 def _has(made: type, name: str) -> bool:
     return any(name in vars(base) for base in made.__mro__ if base is not object)
-
-
-def _is_ours(component: Callable[..., object]) -> bool:
-    return component.__module__.partition(".")[0] == __name__.partition(".")[0]
 
 
 def bind_arguments(

@@ -7,7 +7,7 @@ keys are plain values, and the number of steps is limited, so the cost is that o
 """
 
 import struct
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TypeVar
 
 from paddlevideo.utils.limits import how_to_raise, limit
@@ -106,6 +106,11 @@ class _Machine:
             raise PickleError("a value is missing")
         return self.stack.pop()
 
+    def pop_two(self) -> tuple[object, object]:
+        """The two topmost values, the lower one first."""
+        upper, lower = self.pop(), self.pop()
+        return lower, upper
+
     def pop_to_mark(self) -> list[object]:
         if not self.marks:
             raise PickleError("a mark is missing")
@@ -140,9 +145,10 @@ class _Machine:
             raise PickleError(f"more than {_MOST_NUMBER_KEYS} keys are numbers")
         raise PickleError(f"a key is a {type(value).__name__}, expected a text or a whole number")
 
-    def add_items(self, table: dict, values: list[object]) -> None:
+    def add_items(self, values: Sequence[object]) -> None:
         if len(values) % 2:
             raise PickleError("a key has no value")
+        table = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
             table[self.key(key)] = value
 
@@ -225,11 +231,6 @@ def _pop(machine: _Machine) -> None:
         machine.pop()
 
 
-def _duplicate(machine: _Machine) -> None:
-    value = machine.pop()
-    machine.stack += [value, value]
-
-
 def _append(machine: _Machine) -> None:
     value = machine.pop()
     machine.top(list).append(value)
@@ -240,30 +241,15 @@ def _appends(machine: _Machine) -> None:
     machine.top(list).extend(values)
 
 
-def _set_item(machine: _Machine) -> None:
-    value, key = machine.pop(), machine.pop()
-    machine.add_items(machine.top(dict), [key, value])
-
-
-def _set_items(machine: _Machine) -> None:
-    values = machine.pop_to_mark()
-    machine.add_items(machine.top(dict), values)
-
-
 def _add_members(machine: _Machine) -> None:
     values = machine.pop_to_mark()
     machine.top(set).update(machine.key(value) for value in values)
 
 
 def _make_dict(machine: _Machine) -> None:
-    table: dict[object, object] = {}
-    machine.add_items(table, machine.pop_to_mark())
-    machine.stack.append(table)
-
-
-def _stack_global(machine: _Machine) -> None:
-    name, module = machine.pop(), machine.pop()
-    machine.push_name(module, name)
+    values = machine.pop_to_mark()
+    machine.stack.append({})
+    machine.add_items(values)
 
 
 def _protocol(machine: _Machine) -> None:
@@ -272,21 +258,17 @@ def _protocol(machine: _Machine) -> None:
         raise PickleError(f"pickle protocol {version}, which is not known")
 
 
-def _frame(machine: _Machine) -> None:
-    machine.source.require(_U8(machine))
-
-
 def _line(machine: _Machine) -> str:
     return machine.source.line().decode("utf-8")
 
 
 _OPERATIONS: Mapping[bytes, _Operation] = {
     b"\x80": _protocol,
-    b"\x95": _frame,
+    b"\x95": lambda machine: machine.source.require(_U8(machine)),
     b"(": lambda machine: machine.marks.append(len(machine.stack)),
     b"0": _pop,
     b"1": lambda machine: machine.pop_to_mark().clear(),
-    b"2": _duplicate,
+    b"2": lambda machine: machine.stack.extend([machine.pop()] * 2),
     b"N": _push(lambda _: None),
     b"\x88": _push(lambda _: True),
     b"\x89": _push(lambda _: False),
@@ -322,13 +304,13 @@ _OPERATIONS: Mapping[bytes, _Operation] = {
     b"d": _make_dict,
     b"a": _append,
     b"e": _appends,
-    b"s": _set_item,
-    b"u": _set_items,
+    b"s": lambda machine: machine.add_items(machine.pop_two()),
+    b"u": lambda machine: machine.add_items(machine.pop_to_mark()),
     b"\x90": _add_members,
     b"\x91": _push(lambda m: frozenset(m.key(value) for value in m.pop_to_mark())),
     b"c": lambda machine: machine.push_name(_line(machine), _line(machine)),
     b"i": lambda machine: machine.push_name(_line(machine), _line(machine)),
-    b"\x93": _stack_global,
+    b"\x93": lambda machine: machine.push_name(*machine.pop_two()),
     b"R": _Machine.call,
     b"b": _Machine.build,
     b"Q": _Machine.load_persistent,
