@@ -13,8 +13,7 @@ from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import ClipSize, Recognizer
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.recognizers.clip_check import check_clip
-from paddlevideo.modeling.recognizers.clip_program import ClipProgram
-from paddlevideo.modeling.recognizers.step_program import StepProgram
+from paddlevideo.modeling.recognizers.programs import ClipProgram, StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
     load_states,
