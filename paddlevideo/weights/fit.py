@@ -72,7 +72,9 @@ def load_initial_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], sourc
     )
 
 
-def _number_of_classes(tensors: Mapping[str, np.ndarray], axes: Mapping[str, int]) -> int | None:
+def _number_of_classes(
+    tensors: Mapping[str, Tensor | np.ndarray], axes: Mapping[str, int]
+) -> int | None:
     """The one length of all class axes; None if a tensor is missing or they do not agree."""
     lengths = {
         tensors[name].shape[axis] if name in tensors and axis < tensors[name].ndim else None
