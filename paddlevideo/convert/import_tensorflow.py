@@ -94,7 +94,8 @@ def _graph_of(bundle: Bundle) -> ObjectGraph:
 
 
 def _import_table(path: Path) -> ImportedWeights:
-    variables = _read_table(path)
+    found = read_npz(path, lambda name: name.startswith(_TABLE_PREFIX))
+    variables = {name.removeprefix(_TABLE_PREFIX): array for name, array in found.items()}
     layers = {m[1] for key in variables if (m := _BLOCK.match(short_key(key)))}
     if not layers:
         raise WeightsError(
@@ -104,8 +105,3 @@ def _import_table(path: Path) -> ImportedWeights:
     arrays, rest = _in_our_layout(variables, blocks, str(path))
     unknown, left_over = sort_out(rest, _reason)
     return ImportedWeights(str(path), arrays, unknown, left_over)
-
-
-def _read_table(path: Path) -> dict[str, np.ndarray]:
-    arrays = read_npz(path, lambda name: name.startswith(_TABLE_PREFIX))
-    return {name.removeprefix(_TABLE_PREFIX): array for name, array in arrays.items()}

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 
+from paddlevideo.convert.folded_network import Network
 from paddlevideo.convert.imported import ImportedWeights
 from paddlevideo.convert.movinet_folded import convolution, dense
 from paddlevideo.convert.movinet_names import is_dense
-from paddlevideo.convert.movinet_tflite import Network, find_network
+from paddlevideo.convert.movinet_tflite import find_network
 from paddlevideo.convert.tflite import Graph, read_model
-from paddlevideo.modeling.backbones.movinet.specs import SPECS
+from paddlevideo.convert.tflite.layers import Layer
 from paddlevideo.utils.damage import damage_of
-from paddlevideo.utils.nodes import Node
 
 TFLITE = ".tflite"
 
@@ -38,7 +38,7 @@ def import_tflite(path: str | Path) -> ImportedWeights:
     model = read_model(path)
     with damage_of(path, WHAT):
         network = find_network(Graph(model))
-        options = _options(network)
+        options = network.options()
         arrays = dict(_arrays(network))
         if not all(np.isfinite(array).all() for array in arrays.values()):
             raise ValueError("it has weights that are not finite")
@@ -46,27 +46,14 @@ def import_tflite(path: str | Path) -> ImportedWeights:
     return ImportedWeights(str(path), arrays, model=name, options=options)
 
 
-def _options(network: Network) -> Node:
-    options: Node = {"num_classes": network.layers["head.classifier"].channels[1]}
-    for name, kinds in network.activations().items():
-        if len(kinds) > 1:
-            raise ValueError(f"its layers differ in {name}: {', '.join(kinds)}")
-        if kinds:
-            options[name] = kinds[0]
-    hidden = SPECS[network.variant].hidden_channels
-    found = network.layers["head.dense"].channels[1]
-    if found != hidden:
-        raise ValueError(f"its head has {found} hidden values, not {hidden}")
-    return options
-
-
-def _arrays(network: Network) -> Iterator[tuple[str, np.ndarray]]:
+def _arrays(network: Network[Layer]) -> Iterator[tuple[str, np.ndarray]]:
     """Our names and layouts."""
+    offsets = {f"{name}.attention.expand": gate.offset for name, gate in network.gates()}
     for name, layer in network.layers.items():
         block, _, part = name.rpartition(".")
         if is_dense(name):
             kernel, bias = layer.weights()
-            yield from dense(name, kernel[:, :, 0, 0], bias - np.float32(network.offset(name)))
+            yield from dense(name, kernel[:, :, 0, 0], bias - np.float32(offsets.get(name, 0.0)))
         elif part == "project" and block.startswith(_BLOCKS) and not block.endswith("shortcut"):
             kernel, bias, factor = layer.weights_and_factor()
             yield from convolution(name, kernel[:, :, None], bias)

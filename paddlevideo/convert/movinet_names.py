@@ -60,10 +60,7 @@ _CONVOLUTION = (
     ("bn._mean", "_batch_norm{}/moving_mean", "norm.running_mean"),
     ("bn._variance", "_batch_norm{}/moving_variance", "norm.running_var"),
 )
-_DENSE = (
-    ("weight", "_conv{}/kernel", "conv3d.weight"),
-    ("bias", "_conv{}/bias", "conv3d.bias"),
-)
+_DENSE = (("weight", "_conv{}/kernel", "conv3d.weight"), ("bias", "_conv{}/bias", "conv3d.bias"))
 
 
 @dataclass(frozen=True)
@@ -155,12 +152,13 @@ def describe(shapes: Mapping[str, Sequence[int]]) -> dict[str, str]:
         name for name, spec in SPECS.items() if blocks == {layer.name for layer in spec.layers()}
     ]
     temporal = any(".feature.temporal." in name for name in shapes)
+    has_positions = any("positional_encoding" in name for name in shapes)
     classes = shapes.get("head.classifier.bias")
     return {
         "variant": variants[0] if variants else f"{len(blocks)} layers",
         "convolutions": "(2+1)D" if temporal else "3d",
         "squeeze-excitation": _attention(shapes),
-        "positional encoding": _yes(any("positional_encoding" in name for name in shapes)),
+        "positional encoding": "yes" if has_positions else "no",
         "classes": str(classes[0]) if classes else "no classifier",
     }
 
@@ -172,7 +170,3 @@ def _attention(shapes: Mapping[str, Sequence[int]]) -> str:
             expanded = shapes.get(name.replace(".reduce.weight", ".expand.bias"))
             return "2plus3d" if expanded and shape[0] == 2 * expanded[0] else "3d or 2d"
     return "none"
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"

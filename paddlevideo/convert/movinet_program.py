@@ -5,64 +5,12 @@ result; names and the order of the operations do not matter.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
+from paddlevideo.convert.folded_network import Block, Gate, Network, network_of
 from paddlevideo.convert.paddle_program import Operation, Program
-from paddlevideo.convert.program_layers import Activation, Layer, joined, layer_at
-from paddlevideo.modeling.backbones.movinet.specs import SPECS, LayerSpec
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A squeeze-excitation gate.
-
-    Attributes:
-        kind: ``2d``, ``3d`` or ``2plus3d``.
-        positions: the factor of the positional encoding, or None.
-        sees_future: whether a mean over time is that of the whole clip; None: it has none.
-    """
-
-    reduce: Layer
-    expand: Layer
-    activation: Activation
-    kind: str
-    positions: float | None
-    sees_future: bool | None
-
-
-@dataclass(frozen=True)
-class Block:
-    """One bottleneck; ``input`` is the value that it reads."""
-
-    expand: Layer
-    spatial: Layer
-    temporal: Layer | None
-    gate: Gate | None
-    project: Layer
-    shortcut: Layer | None
-    pooling: Operation | None
-    input: int
-
-
-@dataclass(frozen=True)
-class Network:
-    """All layers of a MoViNet.
-
-    Attributes:
-        blocks: in the order of the forward pass, with what the variant's table says of each.
-        picture: what the stem reads: pixels, to which `offset` was added.
-        offset: number of the parameter; None: nothing is added.
-    """
-
-    variant: str
-    stem: Layer
-    blocks: list[tuple[LayerSpec, Block]]
-    project: Layer
-    dense: Layer
-    classifier: Layer
-    offset: int | None
+from paddlevideo.convert.program_layers import Layer, joined, layer_at
 
 
 class NetworkFinder:
@@ -77,7 +25,7 @@ class NetworkFinder:
         self.program = program
         self._queue_of = {name: tuple(queue) for queue in queues for name in queue}
 
-    def network(self) -> Network:
+    def network(self) -> Network[Layer]:
         """The one network.
 
         Raises:
@@ -91,23 +39,22 @@ class NetworkFinder:
         if maps is None:
             raise ValueError("the head takes no mean over time and space")
         project = self._pointwise(maps, "what the head takes the mean of")
-        blocks: list[Block] = []
+        blocks: list[Block[Layer]] = []
         value = project.input
         while (block := self._block(value)) is not None:
             blocks.insert(0, block)
             value = block.input
         stem = layer_at(program, value)
-        if stem is None or stem.kernel_shape[1:] != (3, 3, 3) or stem.stride != 2:
+        if stem is None or stem.kernel_shape[1:] != (3, 3, 3) or stem.stride != (2, 2):
             raise ValueError(
                 f"{len(blocks)} bottlenecks are found, and before them neither another nor a stem"
             )
-        variant, specs = self._variant(stem, blocks, project)
-        pairs = list(zip(specs, blocks, strict=True))
-        offset = self._offset(stem.input)
-        return Network(variant, stem, pairs, project, dense, classifier, offset)
+        frames = [len(self.kernel_frames(block.temporal or block.spatial)) for block in blocks]
+        hint = ", or clips too short for whole kernels"
+        return network_of(stem, blocks, (project, dense, classifier), frames, hint)
 
     def kernel_frames(self, layer: Layer) -> list[tuple[int, int]]:
-        """The frames of a kernel in order: the place of each, 0 the frame itself, and its number.
+        """The frames of a kernel in order: the offset of each, 0 the frame itself, and its number.
 
         Raises:
             ValueError: a frame of the kernel is missing.
@@ -115,10 +62,10 @@ class NetworkFinder:
         own, *others = layer.taps
         if others and others[0].state is not None:
             names = self._queue_of.get(others[0].state, ())
-            places = {name: place - len(names) for place, name in enumerate(names)}
+            offsets = {name: index - len(names) for index, name in enumerate(names)}
             if {tap.state for tap in others} != set(names) or len(others) != len(names):
                 raise ValueError("a convolution does not see all frames of its state")
-            past = sorted((places[str(tap.state)], tap.kernel) for tap in others)
+            past = sorted((offsets[str(tap.state)], tap.kernel) for tap in others)
             return [*past, (0, own.kernel)]
         frames = sorted((tap.move, tap.kernel) for tap in layer.taps)
         moves = [move for move, _ in frames]
@@ -130,16 +77,16 @@ class NetworkFinder:
         layer = layer_at(self.program, number)
         if layer is None or not layer.is_pointwise:
             raise ValueError(f"{what} is no 1x1 convolution with a bias")
-        if activation not in (None, layer.activation.name):
-            raise ValueError(f"{what} has an activation, {layer.activation.name}")
+        if activation not in (None, layer.activation):
+            raise ValueError(f"{what} has an activation, {layer.activation}")
         return layer
 
-    def _block(self, number: int) -> Block | None:
+    def _block(self, number: int) -> Block[Layer] | None:
         """The bottleneck whose result a value is; None where it is none's."""
         maker = self.program.maker(number, "add")
         for branch, other in () if maker is None else (maker.inputs, maker.inputs[::-1]):
             project = layer_at(self.program, branch)
-            if project is None or not project.is_pointwise or project.activation.name != "identity":
+            if project is None or not project.is_pointwise or project.activation != "identity":
                 continue
             gated = self._gated(project.input)
             if gated is None:
@@ -152,11 +99,11 @@ class NetworkFinder:
                     raise ValueError("a temporal convolution does not follow a spatial one")
                 spatial, temporal = found, last
             expand = self._pointwise(spatial.input, "what a depthwise convolution reads")
-            shortcut, pooling = self._shortcut(other, expand.input)
-            return Block(expand, spatial, temporal, gate, project, shortcut, pooling, expand.input)
+            shortcut = self._shortcut(other, expand.input)
+            return Block(expand, spatial, temporal, gate, project, shortcut, expand.input)
         return None
 
-    def _gated(self, number: int) -> tuple[Gate | None, Layer] | None:
+    def _gated(self, number: int) -> tuple[Gate[Layer] | None, Layer] | None:
         """The gate of a value, and the depthwise convolution that it is of; None if it is none."""
         layer = layer_at(self.program, number)
         if layer is not None and layer.is_depthwise:
@@ -168,7 +115,7 @@ class NetworkFinder:
                 return self._gate(gate, value), layer
         return None
 
-    def _gate(self, number: int, gated: int) -> Gate:
+    def _gate(self, number: int, gated: int) -> Gate[Layer]:
         expand = self._pointwise(number, "a gate")
         reduce = self._pointwise(expand.input, "the inner layer of a gate")
         pooled, positions = reduce.input, None
@@ -183,13 +130,15 @@ class NetworkFinder:
         same = not parts or self.program.source(parts[-1]) == self.program.source(frame)
         if not same or self._spatial_mean(frame) != self.program.source(gated):
             raise ValueError("a gate sees no mean of what it gates")
+        sees_future = None if over_time is None else over_time[1]
         return Gate(
             reduce,
             expand,
-            expand.activation,
             kind,
-            positions,
-            None if over_time is None else over_time[1],
+            expand.activation,
+            factor=expand.factor,
+            positions=positions,
+            sees_future=sees_future,
         )
 
     def _over_time(self, number: int) -> tuple[int, bool] | None:
@@ -256,22 +205,26 @@ class NetworkFinder:
             return None
         return self.program.source(pool.inputs[0])
 
-    def _shortcut(self, number: int, block_input: int) -> tuple[Layer | None, Operation | None]:
+    def _shortcut(self, number: int, block_input: int) -> Layer | None:
         if self.program.source(number) == block_input:
-            return None, None
+            return None
         layer = self._pointwise(number, "a shortcut", "identity")
-        pool = self.program.maker(layer.input, "pool2d")
-        if pool is not None and _is_mean(pool) and layer.input != block_input:
+        source = layer.input
+        pool = self.program.maker(source, "pool2d")
+        if pool is not None and _is_mean(pool) and source != block_input:
             if self.program.constant(pool.inputs[1]) != [3, 3] or pool.attributes["adaptive"]:
                 raise ValueError("a shortcut's pooling is not 3x3")
-            if self.program.source(pool.inputs[0]) == block_input:
-                return layer, pool
-        if layer.input != block_input:
+            source = self.program.source(pool.inputs[0])
+        if source != block_input:
             raise ValueError("a shortcut does not start where its bottleneck does")
-        return layer, None
+        return layer
 
-    def _offset(self, picture: int) -> int | None:
-        """What is added to the pixels, which must be the program's one input beside states."""
+    def offset(self, picture: int) -> int | None:
+        """The parameter that is added to the pixels, which the stem must read; None: there is none.
+
+        Raises:
+            ValueError: ``picture`` is not made of the program's one input beside states.
+        """
         maker = self.program.maker(picture, "add")
         offset = None
         if maker is not None and self.program.is_parameter(maker.inputs[1]):
@@ -280,35 +233,6 @@ class NetworkFinder:
         if name is None or name in self._queue_of:
             raise ValueError("the stem does not read the picture")
         return offset
-
-    def _variant(
-        self, stem: Layer, blocks: list[Block], project: Layer
-    ) -> tuple[str, list[LayerSpec]]:
-        found = [self._facts(block) for block in blocks]
-        outer = (stem.kernel_shape[0], project.kernel_shape[0])
-        for name, spec in SPECS.items():
-            same_ends = outer == (spec.stem_channels, spec.project_channels)
-            if same_ends and found == [_expected(layer) for layer in spec.layers()]:
-                return name, list(spec.layers())
-        raise ValueError(
-            f"{len(blocks)} bottlenecks of no known MoViNet, or clips too short for whole kernels"
-        )
-
-    def _facts(self, block: Block) -> tuple[int, ...]:
-        last = block.temporal or block.spatial
-        return (
-            block.expand.kernel_shape[1],
-            block.expand.kernel_shape[0],
-            block.project.kernel_shape[0],
-            len(self.kernel_frames(last)),
-            *block.spatial.kernel_shape[2:],
-            block.spatial.stride,
-        )
-
-
-def _expected(layer: LayerSpec) -> tuple[int, ...]:
-    channels = (layer.in_channels, layer.expand_channels, layer.out_channels)
-    return (*channels, *layer.kernel, layer.stride)
 
 
 def _is_mean(pool: Operation) -> bool:

@@ -5,11 +5,9 @@ those of the converter, which merges constants of equal value and renames result
 the order and kind of operations, their shapes, and who reads whose result.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
-
 import numpy as np
 
+from paddlevideo.convert.folded_network import Block, Gate, Network, network_of
 from paddlevideo.convert.tflite.graph import Graph
 from paddlevideo.convert.tflite.layers import (
     DENSE,
@@ -21,7 +19,6 @@ from paddlevideo.convert.tflite.layers import (
     use_layer,
 )
 from paddlevideo.convert.tflite.means import use_running_mean, use_spatial_mean
-from paddlevideo.modeling.backbones.movinet.specs import SPECS, LayerSpec
 
 _SIXTH = 1.0 / 6.0
 _GATE_TOLERANCE = 2e-3  # of the factor of a hard sigmoid, which int8 rounds
@@ -29,74 +26,7 @@ _PIXEL = 1.0 / 255.0
 _SHOWN = 5
 
 
-@dataclass(frozen=True)
-class Gate:
-    """A squeeze-excitation gate.
-
-    Attributes:
-        kind: ``2d``, ``3d`` or ``2plus3d``.
-        activation: its last one, `hard_sigmoid` or `sigmoid`.
-        offset: what is in the bias of ``expand`` and belongs to the activation.
-    """
-
-    reduce: Layer
-    expand: Layer
-    kind: str
-    activation: str
-    offset: float
-
-
-@dataclass(frozen=True)
-class Block:
-    """One bottleneck.
-
-    Attributes:
-        layers: those with weights, by our names within a bottleneck.
-        input: the value that it reads.
-    """
-
-    layers: dict[str, Layer]
-    gate: Gate | None
-    input: int
-
-
-@dataclass(frozen=True)
-class Network:
-    """All layers of a MoViNet stream.
-
-    Attributes:
-        variant: A0 and so on.
-        layers: those with weights, by our names.
-        blocks: in the order of the forward pass.
-    """
-
-    variant: str
-    layers: dict[str, Layer]
-    blocks: list[Block]
-
-    def offset(self, name: str) -> float:
-        """What is in the bias of a layer and belongs to the activation after it."""
-        gates = [block.gate for block in self.blocks if block.gate is not None]
-        return next((gate.offset for gate in gates if gate.expand is self.layers[name]), 0.0)
-
-    def activations(self) -> dict[str, list[str]]:
-        """The activations of each kind, all that were found."""
-        gates = [block.gate for block in self.blocks if block.gate is not None]
-        linear = (".project", "attention.expand", "head.dense", "head.classifier")
-        main = [
-            layer
-            for name, layer in self.layers.items()
-            if name == "backbone.project" or not name.endswith(linear)
-        ]
-        return {
-            "activation": sorted({layer.activation for layer in main}),
-            "gating_activation": sorted({gate.activation for gate in gates}),
-            "classifier_activation": [self.layers["head.dense"].activation],
-            "se_type": sorted({"none" if b.gate is None else b.gate.kind for b in self.blocks}),
-        }
-
-
-def find_network(graph: Graph) -> Network:
+def find_network(graph: Graph) -> Network[Layer]:
     """Recognise the network; every operation that leads to the logits is one of it.
 
     Raises:
@@ -105,7 +35,7 @@ def find_network(graph: Graph) -> Network:
     classifier = _classifier(graph)
     dense = _pointwise(graph, classifier.input, "the classifier's input")
     project = _pointwise(graph, _head_input(graph, dense), "what the head takes the mean of")
-    blocks: list[Block] = []
+    blocks: list[Block[Layer]] = []
     value = project.input
     while (block := _block(graph, value)) is not None:
         blocks.insert(0, block)
@@ -115,19 +45,8 @@ def find_network(graph: Graph) -> Network:
     if rest:
         some = ", ".join(f"{op.kind} ({graph.name(op.outputs[0])})" for op in rest[:_SHOWN])
         raise ValueError(f"{len(rest)} operations are no part of a MoViNet stream: {some}")
-    variant, specs = _variant(stem, blocks, project)
-    layers = {
-        "backbone.stem": stem,
-        **{
-            f"backbone.blocks.{spec.name}.{name}": layer
-            for spec, block in zip(specs, blocks, strict=True)
-            for name, layer in block.layers.items()
-        },
-        "backbone.project": project,
-        "head.dense": dense,
-        "head.classifier": classifier,
-    }
-    return Network(variant, layers, blocks)
+    frames = [1 if block.temporal is None else block.temporal.kernel_size[0] for block in blocks]
+    return network_of(stem, blocks, (project, dense, classifier), frames)
 
 
 def _classifier(graph: Graph) -> Layer:
@@ -158,7 +77,7 @@ def _head_input(graph: Graph, dense: Layer) -> int:
     return maps
 
 
-def _block(graph: Graph, number: int) -> Block | None:
+def _block(graph: Graph, number: int) -> Block[Layer] | None:
     """The bottleneck whose result is ``number``; None where that is no sum of two values."""
     pair = operands(graph, number, "add")
     if pair is None:
@@ -175,21 +94,12 @@ def _block(graph: Graph, number: int) -> Block | None:
         gate, feature = last
         spatial, temporal = _feature(graph, feature)
         expand = _pointwise(graph, spatial.input, f"what {graph.name(feature)} is made of")
-        layers = {
-            "expand": expand,
-            "feature.spatial": spatial,
-            "feature.temporal": temporal,
-            "attention.reduce": None if gate is None else gate.reduce,
-            "attention.expand": None if gate is None else gate.expand,
-            "project": project,
-            "shortcut.project": _shortcut(graph, other, expand.input),
-        }
-        found = {name: layer for name, layer in layers.items() if layer is not None}
-        return Block(found, gate, expand.input)
+        shortcut = _shortcut(graph, other, expand.input)
+        return Block(expand, spatial, temporal, gate, project, shortcut, expand.input)
     raise ValueError(f"{graph.name(number)} is no sum of a bottleneck and its shortcut")
 
 
-def _gated(graph: Graph, number: int) -> tuple[Gate | None, int] | None:
+def _gated(graph: Graph, number: int) -> tuple[Gate[Layer] | None, int] | None:
     """The gate of a value, and the result of a depthwise convolution; None if it is none."""
     if _is_depthwise(layer_at(graph, number)):
         return None, number
@@ -203,7 +113,7 @@ def _gated(graph: Graph, number: int) -> tuple[Gate | None, int] | None:
     return None
 
 
-def _gate(graph: Graph, number: int, gated: int) -> Gate | None:
+def _gate(graph: Graph, number: int, gated: int) -> Gate[Layer] | None:
     """The gate ``number`` of the maps ``gated``: mean, dense, activation, dense, sigmoid."""
     activation, offset, inner = "sigmoid", 0.0, number
     maker = graph.maker(number)
@@ -318,30 +228,3 @@ def _is_pointwise(layer: Layer) -> bool:
 
 def _is_depthwise(layer: Layer | None) -> bool:
     return layer is not None and layer.is_depthwise
-
-
-def _variant(stem: Layer, blocks: list[Block], project: Layer) -> tuple[str, list[LayerSpec]]:
-    """The variant whose table these layers are."""
-    found = [_measures(block.layers) for block in blocks]
-    for name, spec in SPECS.items():
-        layers = list(spec.layers())
-        expected = [
-            (of.in_channels, of.expand_channels, of.out_channels, of.kernel, of.stride)
-            for of in layers
-        ]
-        outer = (stem.channels[1], project.channels[1])
-        if found == expected and outer == (spec.stem_channels, spec.project_channels):
-            return name, layers
-    raise ValueError(
-        f"its {len(blocks)} bottlenecks are those of no MoViNet ({', '.join(SPECS)}); the first is "
-        f"{found[0] if found else 'missing'} (channels in, inside and out, kernel, stride)"
-    )
-
-
-def _measures(layers: Mapping[str, Layer]) -> tuple[int, int, int, tuple[int, int, int], int]:
-    """Channels in, inside and out, kernel and stride of a bottleneck; stride 0: of unequal ones."""
-    spatial, temporal = layers["feature.spatial"], layers.get("feature.temporal")
-    frames = 1 if temporal is None else temporal.kernel_size[0]
-    stride = spatial.stride[0] if spatial.stride[0] == spatial.stride[1] else 0
-    inner, outer = layers["expand"].channels, layers["project"].channels[1]
-    return (*inner, outer, (frames, *spatial.kernel_size), stride)

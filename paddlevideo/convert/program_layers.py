@@ -57,19 +57,31 @@ class Layer:
     Attributes:
         taps: the first is of the frame itself.
         input: the value that it reads.
+        factor: of its activation; see `Activation`.
     """
 
     program: Program
     operation: Operation
     taps: tuple[Tap, ...]
     bias: int
-    activation: Activation
+    activation: str
     input: int
+    factor: float = 1.0
 
     @property
     def kernel_shape(self) -> tuple[int, ...]:
         """[C_out, C_in of a group, H, W]."""
         return self.program.shapes[self.taps[0].kernel]
+
+    @property
+    def channels(self) -> tuple[int, int]:
+        """Of its input, where it has no groups, and of its result."""
+        return self.kernel_shape[1], self.kernel_shape[0]
+
+    @property
+    def kernel_size(self) -> tuple[int, ...]:
+        """Height and width."""
+        return self.kernel_shape[2:]
 
     @property
     def is_depthwise(self) -> bool:
@@ -79,16 +91,14 @@ class Layer:
     @property
     def is_pointwise(self) -> bool:
         """Whether it is a 1x1 convolution of single frames."""
-        simple = not self.is_depthwise and self.stride == 1 and len(self.taps) == 1
-        return simple and self.kernel_shape[2:] == (1, 1)
+        simple = not self.is_depthwise and self.stride == (1, 1) and len(self.taps) == 1
+        return simple and self.kernel_size == (1, 1)
 
     @property
-    def stride(self) -> int:
-        """In both directions."""
+    def stride(self) -> tuple[int, int]:
+        """Along height and width."""
         rows, columns = self.operation.attributes["strides"]
-        if rows != columns:
-            raise ValueError("a convolution has two strides")
-        return int(rows)
+        return int(rows), int(columns)
 
     @property
     def padding(self) -> list[int]:
@@ -127,7 +137,9 @@ def _linear(program: Program, activation: Activation) -> Layer | None:
                 kernel = program.source(own.inputs[1])
                 source = program.source(own.inputs[0])
                 every = (Tap(kernel), *reversed(taps))
-                return Layer(program, own, every, program.source(bias), activation, source)
+                bias = program.source(bias)
+                name, factor = activation.name, activation.factor
+                return Layer(program, own, every, bias, name, source, factor)
         found = [(value, tap) for value, other in pairs if (tap := _tap(program, other))]
         if not found:
             return None

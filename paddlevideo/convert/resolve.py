@@ -114,11 +114,7 @@ def _publishers_file(entry: PretrainedEntry, allow_plain_http: bool) -> Path:
     logger.info("%s: fetching %s from %s", entry.name, entry.file_name, entry.host)
     try:
         return download(
-            entry.address,
-            file,
-            entry.sha256,
-            entry.num_bytes,
-            allow_plain_http=allow_plain_http,
+            entry.address, file, entry.sha256, entry.num_bytes, allow_plain_http=allow_plain_http
         )
     except DownloadError as error:
         raise DownloadError(

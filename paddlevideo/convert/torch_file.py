@@ -10,7 +10,6 @@ import math
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -48,11 +47,6 @@ class _StorageType:
     """What stands for a storage class: the type of its numbers."""
 
     dtype: str
-
-
-def _table() -> dict[object, object]:
-    """What an OrderedDict begins as."""
-    return {}
 
 
 def read_torch_file(path: str | Path) -> dict[str, object]:
@@ -103,7 +97,7 @@ class _Reader:
         if byte_order in self.archive.namelist() and self._member(byte_order) != b"little":
             raise ValueError("its numbers are big-endian, which is not supported")
         admitted = {
-            ("collections", "OrderedDict"): AdmittedFunction(_table),
+            ("collections", "OrderedDict"): AdmittedFunction(dict),
             ("torch._utils", "_rebuild_tensor_v2"): AdmittedFunction(self._rebuild_tensor),
             ("torch._utils", "_rebuild_parameter"): AdmittedFunction(_rebuild_parameter),
             **{("torch", name): _StorageType(dtype) for name, dtype in _STORAGES.items()},
@@ -139,7 +133,7 @@ class _Reader:
         return numbers
 
     def _rebuild_tensor(
-        self, storage: Any, offset: Any, shape: Any, strides: Any, *_: object
+        self, storage: object, offset: object, shape: object, strides: object, *_: object
     ) -> np.ndarray:
         tensor = _rebuild_tensor(storage, offset, shape, strides)
         self.num_bytes_left -= tensor.nbytes
@@ -155,7 +149,7 @@ def _numbers(raw: bytearray, dtype: str) -> np.ndarray:
     return (upper << np.uint32(16)).view(np.float32)
 
 
-def _rebuild_tensor(storage: Any, offset: Any, shape: Any, strides: Any) -> np.ndarray:
+def _rebuild_tensor(storage: object, offset: object, shape: object, strides: object) -> np.ndarray:
     """The view that a tensor's shape, strides and offset (in numbers) cut out of its storage."""
     if type(shape) is not tuple or type(strides) is not tuple or len(shape) != len(strides):
         raise ValueError("a tensor with strides of another rank than its shape")

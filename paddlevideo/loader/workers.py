@@ -21,10 +21,10 @@ import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import cv2
 import numpy as np
@@ -219,7 +219,7 @@ def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None
 
 def _answer(
     reader: BatchReader, position: tuple[int, list[int]], slot: mmap.mmap
-) -> dict[str, Any]:
+) -> Mapping[str, object]:
     try:
         return _into_slot(reader[position], slot)
     except PaddleVideoError as error:

@@ -301,7 +301,7 @@ class Recognizer(nn.Layer, ABC):
         return self
 
     def step_program(self, height: int, width: int) -> nn.Layer:
-        """What is exported for single frames: `paddlevideo.modeling.recognizers.step_program`.
+        """What is exported for single frames: `paddlevideo.modeling.recognizers.programs`.
 
         Raises:
             ConfigError: the model does not run frame by frame.

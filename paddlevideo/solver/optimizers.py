@@ -20,7 +20,7 @@ from paddlevideo.solver.weight_decay import (
     parse_weight_decay,
 )
 from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.registry import bind_arguments
 
 _CLIPS = {
@@ -91,7 +91,7 @@ def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optim
     )
 
 
-def _optimizer_class(node: ReadNode, where: str) -> Callable[..., Any]:
+def _optimizer_class(node: ReadNode, where: str) -> Callable[..., object]:
     none = (paddle.optimizer.Optimizer, paddle.optimizer.LBFGS)  # LBFGS repeats the forward pass
     known = {
         name: item
@@ -106,7 +106,7 @@ def _optimizer_class(node: ReadNode, where: str) -> Callable[..., Any]:
     return known[name]
 
 
-def _plain_arguments(node: ReadNode, where: str) -> dict[str, Any]:
+def _plain_arguments(node: ReadNode, where: str) -> Node:
     """The arguments that go to the optimizer's constructor as they are."""
     arguments = {key: value for key, value in node.items() if key not in _OWN_KEYS}
     context = ("learning_rate", "parameters", "grad_clip", "weight_decay", "self")
@@ -139,14 +139,14 @@ def _is_named_number(node: object, names: Collection[str]) -> bool:
 
 
 def _decoupled_decay(
-    optimizer_class: Callable[..., Any], decay: WeightDecay | None, kept: set[str]
-) -> dict[str, Any]:
+    optimizer_class: Callable[..., object], decay: WeightDecay | None, kept: set[str]
+) -> Node:
     """AdamW and Lamb decay the weights themselves, by a number and a filter on Paddle's names.
 
     Without a number Paddle's default holds.
     """
     value_key, filter_key = _DECOUPLED[optimizer_class]
-    arguments: dict[str, Any] = {}
+    arguments: Node = {}
     if decay is not None:
         arguments[value_key] = decay.value
     if kept and optimizer_class is paddle.optimizer.Lamb:

@@ -203,11 +203,11 @@ class Checkpoints:
     def _problem(self, epoch: int) -> str:
         """Why the checkpoint cannot be used; empty if it can."""
         try:
-            facts = self._manifest(epoch)
+            entries = self._manifest(epoch)
         except WeightsError as error:
             return str(error)
         weights, folder = self.weights_of(epoch), self.state_folder_of(epoch)
-        for name, fact in facts.items():
+        for name, entry in entries.items():
             path = weights if name == weights.name else folder / name
             if not path.is_file():
                 return f"{path} is missing"
@@ -215,7 +215,7 @@ class Checkpoints:
                 found = (path.stat().st_size, sha256_of(path))
             except OSError as error:
                 return f"{path} cannot be read: {error.strerror}"
-            if found != fact:
+            if found != entry:
                 return f"{path} is not the file that was written"
         return self._problem_of_weights(epoch)
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from paddle import Tensor, nn
 
 from paddlevideo.metrics import Metric
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.stateful import Stateful
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.registry import Registry
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class Event:
     """
 
     kind: str
-    values: Mapping[str, Any]
+    values: ReadNode
     extra: Mapping[str, float] = field(default_factory=dict)
 
 

@@ -132,7 +132,9 @@ def optimizer_arrays(optimizer: Optimizer, model: nn.Layer) -> dict[str, np.ndar
     structural = {parameter.name: name for name, parameter in model.named_parameters()}
     arrays = {}
     for key, value in optimizer.state_dict().items():
-        owner = _owner_of(key, structural)
+        # One generated name may begin another: the longest is the owner's.
+        owners = (name for name in structural if key.startswith(f"{name}_"))
+        owner = max(owners, key=len, default=None)
         if owner is not None and isinstance(value, paddle.Tensor):
             arrays[f"{structural[owner]}/{key[len(owner) + 1 :]}"] = value.numpy()
     return arrays
@@ -160,9 +162,3 @@ def optimizer_state_of(
             raise WeightsError(f"{source}: {shown(key)} has the shape {shown(array.shape)}")
         state[f"{generated[name].name}_{accumulator}"] = paddle.to_tensor(array)
     return state
-
-
-def _owner_of(key: str, names: Mapping[str, str]) -> str | None:
-    """The parameter whose generated name is the longest that ``key`` begins with."""
-    candidates = [name for name in names if key.startswith(f"{name}_")]
-    return max(candidates, key=len, default=None)

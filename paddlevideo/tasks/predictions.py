@@ -7,7 +7,6 @@ import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from paddle import Tensor
@@ -155,7 +154,7 @@ def write_predictions(
 
 def _line_of(
     record: Record, predictions: Predictions, index: int, titles: Sequence[str]
-) -> dict[str, Any]:
+) -> dict[str, object]:
     readable = bool(predictions.readable_S[index])
     top = zip(predictions.top_SK[index], predictions.score_SK[index], strict=True)
     return {
@@ -173,7 +172,7 @@ def _line_of(
     }
 
 
-def _json(line: dict[str, Any]) -> str:
+def _json(line: dict[str, object]) -> str:
     """One line; a file name that is no Unicode is written with escapes."""
     text = json.dumps(line, ensure_ascii=False)
     return text if text.isascii() or _is_unicode(text) else json.dumps(line)

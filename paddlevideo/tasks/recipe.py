@@ -6,7 +6,7 @@ component's own signature (`paddlevideo.utils.registry`). A key that nobody read
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pydantic
 
@@ -18,6 +18,7 @@ from paddlevideo.tasks.hooks import HOOKS
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.ranges import (
     BatchSize,
     Count,
@@ -29,7 +30,6 @@ from paddlevideo.utils.ranges import (
 )
 from paddlevideo.video import Pipeline, for_video_files
 
-Node = dict[str, Any]
 SPLITS = ("train", "valid", "test")
 
 # Sections that PaddleVideo has and that are not served here, with what to do instead.
@@ -157,7 +157,7 @@ class Recipe(_Section):
         return to_yaml(self.model_dump())
 
 
-def parse_recipe(config: Mapping[str, Any]) -> Recipe:
+def parse_recipe(config: ReadNode) -> Recipe:
     """Check a translated configuration completely; nothing is built.
 
     Raises:

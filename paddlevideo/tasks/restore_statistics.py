@@ -1,4 +1,4 @@
-"""Batch norm's statistics of folded weights, put back before training starts from them."""
+"""Batch norm's running statistics of folded weights, put back before training starts from them."""
 
 import contextlib
 import logging
@@ -18,7 +18,7 @@ _FEWEST_BATCHES = 2
 
 
 def restore_folded(model: nn.Layer, loader: ClipLoader) -> None:
-    """Put statistics back where the model is a folded one; the log says so. Else do nothing.
+    """Put running statistics back where the model is a folded one, which the log says.
 
     They are those of the first clips of training, as its transforms make them: batches of these are
     what training will normalise by.

@@ -3,12 +3,12 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.tasks.run_folder import METRICS_NAME
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.nodes import Node
 
-Line = dict[str, Any]
+Line = Node
 
 
 def read_metrics(folder: Path) -> list[Line]:

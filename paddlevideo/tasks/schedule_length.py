@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeGuard
+from typing import TypeGuard
 
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 
 logger = logging.getLogger(__name__)
 
@@ -61,16 +61,16 @@ def follow_the_run(config: ReadNode, in_file: ReadNode, overrides: Sequence[str]
     )
 
 
-def fill_length(node: Any, epochs: int) -> None:
+def fill_length(node: object, epochs: int) -> None:
     """Give a warm-up and cosine that states no ``max_epoch`` that of the run, in place."""
     if isinstance(node, dict) and node.get("name") == _OWN:
         node.setdefault("max_epoch", epochs)
 
 
-def warn_of_another_length(node: Any, epochs: int) -> None:
+def warn_of_another_length(node: object, epochs: int) -> None:
     """Warn where the schedule does not end with the run."""
     key = length_key(node) if isinstance(node, Mapping) else None
-    length = None if key is None else node.get(key)
+    length = node.get(key) if isinstance(node, Mapping) and key else None
     if not isinstance(length, (int, float)) or length == epochs:
         return
     logger.warning(
@@ -92,7 +92,7 @@ def length_key(node: ReadNode) -> str | None:
     return _LENGTH_KEYS.get(str(name))
 
 
-def _node(config: ReadNode) -> dict[str, Any] | None:
+def _node(config: ReadNode) -> Node | None:
     optimizer = config.get("OPTIMIZER")
     node = optimizer.get("learning_rate") if isinstance(optimizer, Mapping) else None
     return node if isinstance(node, dict) else None

@@ -112,9 +112,7 @@ class TrainStep:
         # Inside a group gradients stay local; they are averaged over processes at its end.
         with contextlib.nullcontext() if update else self._unshared():
             with paddle.amp.auto_cast(
-                enable=self._casts,
-                level=self.precision.level,
-                dtype=self.precision.dtype,
+                enable=self._casts, level=self.precision.level, dtype=self.precision.dtype
             ):
                 result = self.module(batch)
             self.scaler.scale(result["loss"] / group_size).backward()

@@ -83,7 +83,8 @@ class Trainer:
         self.last_step = len(self.train_loader)
         self.meter = TrainMeter(recipe.log_interval, self.metric)
         self.best = BestResult()
-        added = [*_listed_hooks(recipe), *hooks]
+        listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
+        added = [*listed, *hooks]
         self.hooks = [*self._own_hooks(), *added]
         self.parts: Mapping[str, Stateful] = {**self._own_parts(), **_parts_among(added)}
         self.resumed = self._save_wanted = False
@@ -299,10 +300,6 @@ class Trainer:
         """Steps until ``max_iters``; without it, more than there are."""
         most = sys.maxsize if self.max_iters is None else self.max_iters
         return max(0, most - self.position.iterations)
-
-
-def _listed_hooks(recipe: Recipe) -> list[Hook]:
-    return [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
 
 
 def _parts_among(hooks: Sequence[Hook]) -> dict[str, Stateful]:

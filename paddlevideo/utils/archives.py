@@ -10,7 +10,7 @@ import tarfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, cast
 
 import numpy as np
 
@@ -91,10 +91,6 @@ class _Bounded:
         return content
 
 
-def _open_tar(stream: Any) -> tarfile.TarFile:
-    return tarfile.open(fileobj=stream, mode="r|")
-
-
 def unpack_tar(path: Path, folder: Path) -> None:
     """Unpack the regular files of a ``.tar.gz`` below ``folder``; links and devices are left out.
 
@@ -105,7 +101,7 @@ def unpack_tar(path: Path, folder: Path) -> None:
         open_regular(path) as (file, size),
         damage_of(path, "a .tar.gz file"),
         gzip.GzipFile(fileobj=file) as unpacked,
-        _open_tar(_Bounded(unpacked, size)) as archive,
+        tarfile.open(fileobj=cast(IO[bytes], _Bounded(unpacked, size)), mode="r|") as archive,
     ):
         for number, member in enumerate(archive):
             if number >= limit("tensors"):
@@ -142,7 +138,7 @@ def _read_npy(file: IO[bytes], num_bytes: int) -> np.ndarray:
     return np.frombuffer(content, dtype).reshape(shape, order=order)
 
 
-def _parse_header(text: str) -> tuple[np.dtype, tuple[int, ...], Any]:
+def _parse_header(text: str) -> tuple[np.dtype, tuple[int, ...], object]:
     header = ast.literal_eval(text.strip())
     if not isinstance(header, dict) or set(header) != {"descr", "fortran_order", "shape"}:
         raise ValueError("the header of an array is damaged")
@@ -161,8 +157,8 @@ def _require_directory(file: IO[bytes], num_bytes: int) -> None:
     """Raise if the list of members, which is read as a whole, is far longer than any needs."""
     file.seek(max(0, num_bytes - _LONGEST_END_BYTES - 76))
     tail = file.read(_LONGEST_END_BYTES + 76)
-    place = tail.rfind(_END)
-    sizes = [tail[place + 12 : place + 16]] if place >= 0 else []
+    start = tail.rfind(_END)
+    sizes = [tail[start + 12 : start + 16]] if start >= 0 else []
     place64 = tail.rfind(_END64)
     if place64 >= 0:
         sizes.append(tail[place64 + 40 : place64 + 48])

@@ -31,7 +31,7 @@ _LONGEST_SPEC = 8  # letters of a dtype such as "<f4"
 class _Dtype(StatefulObject):
     """A plain numeric dtype. Of its pickled state only the byte order counts."""
 
-    def __init__(self, spec: Any, _align: Any = False, _copy: Any = False) -> None:
+    def __init__(self, spec: object, _align: object = False, _copy: object = False) -> None:
         if not isinstance(spec, str) or len(spec) > _LONGEST_SPEC:
             raise PickleError(f"dtype {shown(spec)} is not numeric")
         dtype: np.dtype = np.dtype(spec)
@@ -39,7 +39,7 @@ class _Dtype(StatefulObject):
             raise PickleError(f"dtype {spec!r} is not numeric")
         self.dtype = dtype
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
         if type(state) is not tuple or len(state) < 2 or state[1] not in ("<", ">", "=", "|"):
             raise PickleError("a dtype without a byte order")
         self.dtype = self.dtype.newbyteorder(state[1])
@@ -51,12 +51,12 @@ class _Array(StatefulObject):
     What ``numpy.core.multiarray._reconstruct`` makes; the following state is its content.
     """
 
-    content: tuple[Any, Any, Any, Any] | None = None  # data, dtype, shape, order
+    content: tuple[Any, object, object, object] | None = None  # data, dtype, shape, order
 
-    def __init__(self, _subtype: Any, _shape: Any, _typecode: Any) -> None:
+    def __init__(self, _subtype: object, _shape: object, _typecode: object) -> None:
         pass
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
         if type(state) is not tuple or len(state) != 5 or self.content is not None:
             raise PickleError("an array without the state of one")
         _version, shape, dtype, is_fortran, data = state
@@ -70,43 +70,32 @@ class _Latin1Bytes:
         self.text = text
 
 
-def _latin1_bytes(text: Any, encoding: Any) -> _Latin1Bytes:
+def _latin1_bytes(text: object, encoding: object) -> _Latin1Bytes:
     """What protocol 2 calls to rebuild bytes; only the encoding pickle itself writes."""
     if encoding != "latin1" or not isinstance(text, str):
         raise PickleError(f"unexpected text encoding {shown(encoding)!r}")
     return _Latin1Bytes(text)
 
 
-def _no_bytes() -> bytes:
-    """What protocol 2 calls for the content of an empty array."""
-    return b""
-
-
-def _no_items() -> dict[Any, Any]:
-    """An ordered table, which is filled afterwards."""
-    return {}
-
-
-def _tuple(items: Any) -> tuple[Any, ...]:
+def _tuple(items: object) -> tuple[object, ...]:
     """What Paddle calls for (name, array), on a tuple."""
     if type(items) is not tuple:
         raise PickleError("a tuple is made of what is none")
     return items
 
 
-def _from_buffer(buffer: Any, dtype: Any, shape: Any, order: Any) -> _Array:
+def _from_buffer(buffer: object, dtype: object, shape: object, order: object) -> _Array:
     """Protocol 5's form of a contiguous array (``numpy.core.numeric._frombuffer``)."""
     array = _Array(None, None, None)
     array.content = (buffer, dtype, shape, order)
     return array
 
 
-def _scalar(dtype: Any, data: Any) -> Any:
-    scalar: Any = _array_of(data, dtype, (), "C")[()]
-    return scalar
+def _scalar(dtype: object, data: object) -> object:
+    return _array_of(data, dtype, (), "C")[()]
 
 
-def _array_of(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
+def _array_of(data: object, dtype: object, shape: object, order: object) -> np.ndarray:
     """An array of its own, of exactly the bytes that its shape needs."""
     if isinstance(data, _Latin1Bytes):
         data = data.text.encode("latin1")
@@ -128,21 +117,26 @@ def _array_of(data: Any, dtype: Any, shape: Any, order: Any) -> np.ndarray:
 # Names that a file may use. Classes and functions that fill an array are stand-ins of our own:
 # NumPy's trust the state that a file gives them. The second name of each pair is where
 # NumPy >= 2 keeps the same function; ``__builtin__`` is Python 2's, which protocol 2 writes.
-_ADMITTED: dict[tuple[str, str], Any] = {
+_ADMITTED: dict[tuple[str, str], object] = {
     ("numpy", "ndarray"): None,  # named beside _reconstruct, never called
     ("numpy", "dtype"): AdmittedFunction(_Dtype),
-    ("collections", "OrderedDict"): AdmittedFunction(_no_items),
+    ("collections", "OrderedDict"): AdmittedFunction(dict),
     ("builtins", "tuple"): AdmittedFunction(_tuple),
     ("__builtin__", "tuple"): AdmittedFunction(_tuple),
-    ("builtins", "bytes"): AdmittedFunction(_no_bytes),
-    ("__builtin__", "bytes"): AdmittedFunction(_no_bytes),
+    # What protocol 2 calls for the content of an empty array.
+    ("builtins", "bytes"): AdmittedFunction(lambda: b""),
+    ("__builtin__", "bytes"): AdmittedFunction(lambda: b""),
     ("_codecs", "encode"): AdmittedFunction(_latin1_bytes),
     **{
         (f"{package}.{module}", name): component
         for package in ("numpy.core", "numpy._core")
         for module, name, component in (
             ("multiarray", "_reconstruct", AdmittedFunction(_Array)),
-            ("multiarray", "scalar", AdmittedFunction(_scalar)),
+            (
+                "multiarray",
+                "scalar",
+                AdmittedFunction(_scalar),
+            ),
             ("numeric", "_frombuffer", AdmittedFunction(_from_buffer)),
         )
     },
@@ -155,9 +149,9 @@ class _Contents:
     def __init__(self, num_bytes: int) -> None:
         self.num_left = num_bytes
         # The stand-in is kept, so that no other has its id.
-        self.made: dict[int, tuple[Any, Any]] = {}
+        self.made: dict[int, tuple[object, object]] = {}
 
-    def of(self, leaf: Any) -> Any:
+    def of(self, leaf: object) -> object:
         """What a stand-in stands for."""
         if isinstance(leaf, np.generic):
             return leaf
@@ -165,7 +159,7 @@ class _Contents:
             self.made[id(leaf)] = (leaf, self._make(leaf))
         return self.made[id(leaf)][1]
 
-    def _make(self, leaf: Any) -> Any:
+    def _make(self, leaf: object) -> object:
         if isinstance(leaf, _Latin1Bytes):
             self._take(len(leaf.text))
             return leaf.text.encode("latin1")
@@ -181,17 +175,14 @@ class _Contents:
             raise PickleError("its arrays are longer than the file: they share their content")
 
 
-def read_array_pickle(path: str | Path) -> Any:
+def read_array_pickle(path: str | Path) -> object:
     """Return the content of ``path``: containers, numbers, strings and NumPy arrays.
 
     Raises:
         WeightsError: missing, not a pickle, truncated, or holding anything else.
     """
     path = Path(path)
-    with (
-        open_regular(path) as (file, size),
-        damage_of(path, f"a .pdparams file ({size} bytes)"),
-    ):
+    with open_regular(path) as (file, size), damage_of(path, f"a .pdparams file ({size} bytes)"):
         try:
             return plain_values(load_admitted(file, size, _ADMITTED), _Contents(size).of)
         except RefusedNameError as error:

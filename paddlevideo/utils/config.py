@@ -13,6 +13,7 @@ import yaml
 
 from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
 from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.safe_yaml import Dumper, parse_yaml
 from paddlevideo.utils.text_files import read_text
 
@@ -22,7 +23,7 @@ _SHOWN_FILES = 5
 _INDEX_DIGITS = 9
 
 
-def read_config(path: str | Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
+def read_config(path: str | Path, overrides: Sequence[str] = ()) -> Node:
     """Read ``path`` with its ``_base_`` files, then apply ``overrides`` (``a.b.0.c=value``).
 
     Raises:
@@ -43,10 +44,10 @@ class _BaseReader:
     """
 
     def __init__(self) -> None:
-        self.merged: dict[Path, dict[str, Any]] = {}
+        self.merged: dict[Path, Node] = {}
         self.num_values = 0
 
-    def read(self, path: Path, children: tuple[Path, ...] = ()) -> dict[str, Any]:
+    def read(self, path: Path, children: tuple[Path, ...] = ()) -> Node:
         """Return the config in ``path``; ``children`` are the files that led to it."""
         via = f" (named as {BASE_KEY} in {children[-1]})" if children else ""
         subject = f"config {str(path)[:_SHOWN_PATH]}{via}"
@@ -62,7 +63,7 @@ class _BaseReader:
             self.merged[resolved] = self._read(path, subject, (*children, resolved))
         return self.merged[resolved]
 
-    def _read(self, path: Path, subject: str, files: tuple[Path, ...]) -> dict[str, Any]:
+    def _read(self, path: Path, subject: str, files: tuple[Path, ...]) -> Node:
         config = parse_yaml(read_text(path, subject), str(path))
         if not isinstance(config, dict):
             raise ConfigError(f"{path}: expected a mapping of sections at the top of the file")
@@ -73,7 +74,7 @@ class _BaseReader:
                 f"{path}: {BASE_KEY} is {shown(bases)}; expected a path or a list of paths"
             )
         self._check_number(len(bases), path)
-        merged: dict[str, Any] = {}
+        merged: Node = {}
         for base in bases:
             found = self.read(path.parent / base, files)
             self.num_values += _num_values(found)
@@ -92,7 +93,7 @@ class _BaseReader:
             )
 
 
-def _num_values(value: Any) -> int:
+def _num_values(value: object) -> int:
     """How many values a config holds, containers included."""
     if isinstance(value, dict):
         return 1 + sum(map(_num_values, value.values()))
@@ -101,7 +102,7 @@ def _num_values(value: Any) -> int:
     return 1
 
 
-def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def merge(base: ReadNode, over: ReadNode) -> Node:
     """Return ``base`` with ``over`` laid on top: mappings merge key by key, all else replaces.
 
     A mapping in ``over`` that changes the component ``name`` (or ``format``) replaces the whole
@@ -117,11 +118,11 @@ def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def _other(old: Mapping[str, Any], new: Mapping[str, Any]) -> bool:
+def _other(old: ReadNode, new: ReadNode) -> bool:
     return any(key in old and key in new and old[key] != new[key] for key in ("name", "format"))
 
 
-def apply_override(config: dict[str, Any], override: str) -> None:
+def apply_override(config: Node, override: str) -> None:
     """Apply one ``a.b.0.c=value`` in place. The value is a YAML scalar, list or mapping.
 
     Raises:
@@ -161,12 +162,12 @@ def _step(node: Any, part: str, where: str) -> Any:
     return node[part]
 
 
-def to_yaml(config: Mapping[str, Any]) -> str:
+def to_yaml(config: ReadNode) -> str:
     """Write a config back as YAML text, sections in their order."""
     return yaml.dump(_plain(config), Dumper=Dumper, sort_keys=False, allow_unicode=True, width=100)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """Turn tuples and other mappings into what ``safe_dump`` writes."""
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}

@@ -11,13 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from paddlevideo.utils.errors import DataError, PaddleVideoError
 from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.utils.processes import end_process
 
-Work = Callable[[Sequence[Path]], Sequence[Any]]
+Result = TypeVar("Result")
+Work = Callable[[Sequence[Path]], Sequence[Result]]
 """Gives a result for each of the files."""
 
 _LOOK_SECONDS = 1.0
@@ -55,8 +56,8 @@ class Died:
 
 
 def for_each_file(
-    start: Callable[[], Work], paths: Sequence[Path], options: CrewOptions
-) -> Iterator[tuple[int, Any]]:
+    start: Callable[[], Work[Result]], paths: Sequence[Path], options: CrewOptions
+) -> Iterator[tuple[int, Result | Died]]:
     """Yield (index of the path, result or `Died`) for every file, as they become ready.
 
     A process that dies (killed, out of memory, a crash in a decoder), or that has files for too
@@ -122,11 +123,11 @@ class _Worker:
         return time.monotonic() > self.deadline
 
 
-class _Crew:
+class _Crew(Generic[Result]):
     """Hands out files, collects results, replaces processes that died."""
 
     def __init__(
-        self, tasks: Sequence[_Task], start: Callable[[], Work], options: CrewOptions
+        self, tasks: Sequence[_Task], start: Callable[[], Work[Result]], options: CrewOptions
     ) -> None:
         self._waiting = deque(tasks)
         self._start, self._options = start, options
@@ -136,16 +137,16 @@ class _Crew:
     def _new_worker(self) -> _Worker:
         return _Worker(self._start, self._options.start_seconds)
 
-    def wait(self) -> Iterator[tuple[int, Any]]:
+    def wait(self) -> Iterator[tuple[int, Result | Died]]:
         """Wait for a while; what has been finished meanwhile."""
         for worker in self._workers:
             if worker.is_late():
                 worker.process.kill()  # its pipe ends, which the wait below sees
-        by_pipe: dict[Any, _Worker] = {worker.pipe: worker for worker in self._workers}
-        for pipe in wait(list(by_pipe), timeout=_LOOK_SECONDS):
-            yield from self._hear(by_pipe[pipe])
+        heard = wait([worker.pipe for worker in self._workers], timeout=_LOOK_SECONDS)
+        for worker in [worker for worker in self._workers if worker.pipe in heard]:
+            yield from self._hear(worker)
 
-    def _hear(self, worker: _Worker) -> Iterator[tuple[int, Any]]:
+    def _hear(self, worker: _Worker) -> Iterator[tuple[int, Result | Died]]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):

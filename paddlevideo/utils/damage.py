@@ -1,4 +1,4 @@
-"""One place where whatever a damaged or hostile weights file leads to becomes one message."""
+"""Whatever a damaged or hostile weights file leads to, as one message."""
 
 import contextlib
 import os

@@ -7,7 +7,6 @@ Anything that is not a :class:`PaddleVideoError` is a defect of ours and keeps i
 import difflib
 import reprlib
 from collections.abc import Iterable
-from typing import Any
 
 _SHOWN = 100  # characters of a value from a file in a message
 
@@ -57,7 +56,7 @@ def no_effect(option: str, belongs_to: str) -> ConfigError:
     return ConfigError(f"--{option} has no effect here: it belongs to {belongs_to}; leave one out")
 
 
-def shown(value: Any) -> str:
+def shown(value: object) -> str:
     """``repr`` of a value from a file, cut for a message; nothing large is written out."""
     short = reprlib.Repr()
     short.maxstring = short.maxother = short.maxlong = _SHOWN

@@ -47,7 +47,7 @@ class FigureText:
         text = " ".join(text.split()).translate(self._plain)
         return text if len(text) <= most else f"{text[: most - 1].rstrip()}…"
 
-    def style(self, pixels: float, colour: Any = INK) -> dict[str, Any]:
+    def style(self, pixels: float, colour: object = INK) -> dict[str, Any]:
         """Arguments of matplotlib's texts; a dollar sign is no formula."""
         return {
             "fontfamily": self._families,

@@ -1,4 +1,4 @@
-"""Ctrl-C at a safe place."""
+"""Ctrl-C held back until a block has ended."""
 
 import signal
 import threading

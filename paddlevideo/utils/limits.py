@@ -67,7 +67,8 @@ def how_to_raise(name: str) -> str:
 
 def _stated_limits() -> dict[str, float]:
     stated: dict[str, float] = {}
-    for entry in filter(None, (part.strip() for part in _variable().split(","))):
+    parts = os.environ.get(LIMITS_VARIABLE, "").split(",")
+    for entry in filter(None, (part.strip() for part in parts)):
         name, _, text = entry.partition("=")
         name = name.strip()
         if name not in DEFAULT_LIMITS:
@@ -85,7 +86,3 @@ def _stated_limits() -> dict[str, float]:
             )
         stated[name] = value
     return stated
-
-
-def _variable() -> str:
-    return os.environ.get(LIMITS_VARIABLE, "")

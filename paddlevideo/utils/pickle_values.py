@@ -9,10 +9,10 @@ from paddlevideo.utils.pickle_source import PickleError
 _PLAIN = (str, bytes, int, float, bool, type(None), set, frozenset)
 
 
-def plain_values(value: Any, finished: Callable[[Any], Any]) -> Any:
+def plain_values(value: object, finished: Callable[[object], object]) -> object:
     """Return ``value`` with every leaf replaced, in containers of any kind.
 
-    A container that is held in two places becomes two: a few bytes can hold lists of lists that
+    A container that is held twice becomes two: a few bytes can hold lists of lists that
     are billions of values, so all that is visited is counted.
 
     Args:
@@ -21,7 +21,7 @@ def plain_values(value: Any, finished: Callable[[Any], Any]) -> Any:
     most, deepest = int(limit("pickle_steps")), int(limit("pickle_depth"))
     num_visited = 0
 
-    def visit(item: Any, depth: int) -> Any:
+    def visit(item: Any, depth: int) -> object:
         nonlocal num_visited
         num_visited += 1
         if num_visited > most:

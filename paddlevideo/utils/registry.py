@@ -13,10 +13,10 @@ from typing import Any, Generic, Protocol, TypeVar, cast, get_type_hints
 import pydantic
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 
 Component = TypeVar("Component")
-Registrable = TypeVar("Registrable", bound=Callable[..., Any])
+Registrable = TypeVar("Registrable", bound=Callable[..., object])
 
 # A component that has this argument is given the YAML path it was built from, for its messages.
 WHERE = "where"
@@ -38,7 +38,7 @@ class Registry(Generic[Component]):
     def __init__(self, kind: str, interface: type | None = None) -> None:
         self.kind = kind
         self.interface = interface
-        self._components: dict[str, Callable[..., Any]] = {}
+        self._components: dict[str, Callable] = {}
 
     def __contains__(self, name: object) -> bool:
         return name in self._components
@@ -77,7 +77,7 @@ class Registry(Generic[Component]):
             raise ConfigError(f'{at}unknown {self.kind} "{str(name)[:100]}"; {hint}')
         return self._components[name]
 
-    def check(self, node: ReadNode, where: str, context: Collection[str] = ()) -> dict[str, Any]:
+    def check(self, node: ReadNode, where: str, context: Collection[str] = ()) -> Node:
         """Check the node's name and arguments without building; return the converted arguments.
 
         Args:
@@ -96,7 +96,7 @@ class Registry(Generic[Component]):
         arguments = {key: value for key, value in node.items() if key != "name"}
         return bind_arguments(component, arguments, where, {*context, WHERE})
 
-    def build(self, node: ReadNode, where: str, **context: Any) -> Component:
+    def build(self, node: ReadNode, where: str, **context: object) -> Component:
         """Build the component that ``node`` describes.
 
         ``context`` is what the program adds; a component gets those of them (and ``where``)
@@ -111,7 +111,8 @@ class Registry(Generic[Component]):
         except ValueError as error:
             # Ours say by `ArgumentError` that an argument is wrong; another library has no such
             # class. Any other ValueError is a defect and keeps its traceback.
-            if _is_ours(component) and not isinstance(error, ArgumentError):
+            is_ours = component.__module__.partition(".")[0] == __name__.partition(".")[0]
+            if is_ours and not isinstance(error, ArgumentError):
                 raise
             raise ConfigError(f"{where} ({node['name']}): {error}") from error
 
@@ -124,7 +125,7 @@ class ClassRegistry(Registry[Component]):
         return cast(type[Component], super().get(name, where))
 
 
-def _check_interface(component: Callable[..., Any], interface: type, kind: str) -> None:
+def _check_interface(component: Callable[..., object], interface: type, kind: str) -> None:
     name = component.__name__
     made = component if inspect.isclass(component) else get_type_hints(component).get("return")
     if not inspect.isclass(made):
@@ -167,16 +168,9 @@ def _has(made: type, name: str) -> bool:
     return any(name in vars(base) for base in made.__mro__ if base is not object)
 
 
-def _is_ours(component: Callable[..., Any]) -> bool:
-    return component.__module__.partition(".")[0] == __name__.partition(".")[0]
-
-
 def bind_arguments(
-    component: Callable[..., Any],
-    arguments: Mapping[str, Any],
-    where: str,
-    context: Collection[str] = (),
-) -> dict[str, Any]:
+    component: Callable[..., object], arguments: ReadNode, where: str, context: Collection[str] = ()
+) -> Node:
     """Check ``arguments`` against the signature of ``component``; return them converted.
 
     A string such as ``"1e-4"`` (which YAML 1.1 does not read as a number) becomes a float where
@@ -203,7 +197,9 @@ def bind_arguments(
     return converted
 
 
-def _signature_fields(component: Callable[..., Any]) -> tuple[dict[str, tuple[Any, Any]], bool]:
+def _signature_fields(
+    component: Callable[..., object],
+) -> tuple[dict[str, tuple[Any, object]], bool]:
     """Return ``{argument: (annotation, default)}`` and whether ``**kwargs`` takes any other."""
     function = component.__init__ if inspect.isclass(component) else component
     parameters = inspect.signature(component).parameters
@@ -211,7 +207,7 @@ def _signature_fields(component: Callable[..., Any]) -> tuple[dict[str, tuple[An
         hints = get_type_hints(function, include_extras=True)  # ranges too
     except (NameError, TypeError):  # a class of another library with unresolvable annotations
         hints = {n: type(p.default) for n, p in parameters.items() if type(p.default) in _PLAIN}
-    fields: dict[str, tuple[Any, Any]] = {}
+    fields: dict[str, tuple[Any, object]] = {}
     takes_any = False
     for name, parameter in parameters.items():
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
@@ -221,7 +217,7 @@ def _signature_fields(component: Callable[..., Any]) -> tuple[dict[str, tuple[An
     return fields, takes_any
 
 
-def _convert(value: Any, annotation: Any, where: str) -> Any:
+def _convert(value: object, annotation: Any, where: str) -> object:
     """Convert ``value`` to ``annotation`` with pydantic's rules; an error names ``where``."""
     if annotation is Any:
         return value

@@ -7,8 +7,8 @@ keys are plain values, and the number of steps is limited, so the cost is that o
 """
 
 import struct
-from collections.abc import Callable, Mapping
-from typing import IO, Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO, TypeVar
 
 from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.utils.pickle_source import PickleError, PickleSource
@@ -18,6 +18,9 @@ _MOST_NUMBER_KEYS = 10_000
 _HIGHEST_PROTOCOL = 5
 
 
+Container = TypeVar("Container", list, dict, set)
+
+
 class RefusedNameError(Exception):
     """The pickle names something that the reader does not admit."""
 
@@ -25,17 +28,17 @@ class RefusedNameError(Exception):
 class AdmittedFunction:
     """What a file may call; unlike a plain function, the file cannot alter it."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
+    def __init__(self, function: Callable[..., object]) -> None:
         self._function = function
 
-    def __call__(self, *arguments: Any) -> Any:
+    def __call__(self, *arguments: object) -> object:
         return self._function(*arguments)
 
 
 class StatefulObject:
     """Base of what takes a state from the file (BUILD); nothing else does."""
 
-    def set_state(self, state: Any) -> None:
+    def set_state(self, state: object) -> None:
         """Take the state that the file gives."""
         raise NotImplementedError
 
@@ -43,9 +46,9 @@ class StatefulObject:
 def load_admitted(
     file: IO[bytes],
     num_bytes: int,
-    admitted: Mapping[tuple[str, str], Any],
-    persistent: Callable[[Any], Any] | None = None,
-) -> Any:
+    admitted: Mapping[tuple[str, str], object],
+    persistent: Callable[[object], object] | None = None,
+) -> object:
     """Return the content of a pickle: plain values, and what the admitted functions return.
 
     Containers may share and hold one another: whoever walks them counts (`plain_values`).
@@ -68,18 +71,18 @@ class _Machine:
     def __init__(
         self,
         source: PickleSource,
-        admitted: Mapping[tuple[str, str], Any],
-        persistent: Callable[[Any], Any] | None,
+        admitted: Mapping[tuple[str, str], object],
+        persistent: Callable[[object], object] | None,
     ) -> None:
         self.source = source
         self.admitted = admitted
         self.persistent = persistent
-        self.stack: list[Any] = []
+        self.stack: list[object] = []
         self.marks: list[int] = []
-        self.memo: dict[int, Any] = {}
+        self.memo: dict[int, object] = {}
         self.num_number_keys = 0
 
-    def run(self) -> Any:
+    def run(self) -> object:
         steps_left = int(limit("pickle_steps"))
         read, stack, operations = self.source.take, self.stack, _OPERATIONS
         while steps_left > 0:
@@ -97,13 +100,18 @@ class _Machine:
             raise PickleError("it does not end with one value")
         return stack[0]
 
-    def pop(self) -> Any:
+    def pop(self) -> object:
         """The topmost value above the last mark."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise PickleError("a value is missing")
         return self.stack.pop()
 
-    def pop_to_mark(self) -> list[Any]:
+    def pop_two(self) -> tuple[object, object]:
+        """The two topmost values, the lower one first."""
+        upper, lower = self.pop(), self.pop()
+        return lower, upper
+
+    def pop_to_mark(self) -> list[object]:
         if not self.marks:
             raise PickleError("a mark is missing")
         start = self.marks.pop()
@@ -111,7 +119,7 @@ class _Machine:
         del self.stack[start:]
         return values
 
-    def top(self, kind: type) -> Any:
+    def top(self, kind: type[Container]) -> Container:
         """The topmost value, a container to which something is added."""
         if len(self.stack) <= (self.marks[-1] if self.marks else 0):
             raise PickleError("a container is missing")
@@ -119,14 +127,14 @@ class _Machine:
             raise PickleError(f"something is added to what is no {kind.__name__}")
         return self.stack[-1]
 
-    def push_name(self, module: Any, name: Any) -> None:
+    def push_name(self, module: object, name: object) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("a name that is no text")
         if (module, name) not in self.admitted:
             raise RefusedNameError(f"{module}.{name}")
         self.stack.append(self.admitted[module, name])
 
-    def key(self, value: Any) -> Any:
+    def key(self, value: object) -> object:
         """A value as a key of a dict: none whose hash is recursive or chosen by the file."""
         if isinstance(value, (str, bytes, bool)) or value is None:
             return value
@@ -137,9 +145,10 @@ class _Machine:
             raise PickleError(f"more than {_MOST_NUMBER_KEYS} keys are numbers")
         raise PickleError(f"a key is a {type(value).__name__}, expected a text or a whole number")
 
-    def add_items(self, table: dict, values: list[Any]) -> None:
+    def add_items(self, values: Sequence[object]) -> None:
         if len(values) % 2:
             raise PickleError("a key has no value")
+        table = self.top(dict)
         for key, value in zip(values[::2], values[1::2], strict=True):
             table[self.key(key)] = value
 
@@ -187,7 +196,7 @@ _F8 = _number(">d")
 _Operation = Callable[[_Machine], None]
 
 
-def _push(value_of: Callable[[_Machine], Any]) -> _Operation:
+def _push(value_of: Callable[[_Machine], object]) -> _Operation:
     return lambda machine: machine.stack.append(value_of(machine))
 
 
@@ -222,11 +231,6 @@ def _pop(machine: _Machine) -> None:
         machine.pop()
 
 
-def _duplicate(machine: _Machine) -> None:
-    value = machine.pop()
-    machine.stack += [value, value]
-
-
 def _append(machine: _Machine) -> None:
     value = machine.pop()
     machine.top(list).append(value)
@@ -237,30 +241,15 @@ def _appends(machine: _Machine) -> None:
     machine.top(list).extend(values)
 
 
-def _set_item(machine: _Machine) -> None:
-    value, key = machine.pop(), machine.pop()
-    machine.add_items(machine.top(dict), [key, value])
-
-
-def _set_items(machine: _Machine) -> None:
-    values = machine.pop_to_mark()
-    machine.add_items(machine.top(dict), values)
-
-
 def _add_members(machine: _Machine) -> None:
     values = machine.pop_to_mark()
     machine.top(set).update(machine.key(value) for value in values)
 
 
 def _make_dict(machine: _Machine) -> None:
-    table: dict[Any, Any] = {}
-    machine.add_items(table, machine.pop_to_mark())
-    machine.stack.append(table)
-
-
-def _stack_global(machine: _Machine) -> None:
-    name, module = machine.pop(), machine.pop()
-    machine.push_name(module, name)
+    values = machine.pop_to_mark()
+    machine.stack.append({})
+    machine.add_items(values)
 
 
 def _protocol(machine: _Machine) -> None:
@@ -269,21 +258,17 @@ def _protocol(machine: _Machine) -> None:
         raise PickleError(f"pickle protocol {version}, which is not known")
 
 
-def _frame(machine: _Machine) -> None:
-    machine.source.require(_U8(machine))
-
-
 def _line(machine: _Machine) -> str:
     return machine.source.line().decode("utf-8")
 
 
 _OPERATIONS: Mapping[bytes, _Operation] = {
     b"\x80": _protocol,
-    b"\x95": _frame,
+    b"\x95": lambda machine: machine.source.require(_U8(machine)),
     b"(": lambda machine: machine.marks.append(len(machine.stack)),
     b"0": _pop,
     b"1": lambda machine: machine.pop_to_mark().clear(),
-    b"2": _duplicate,
+    b"2": lambda machine: machine.stack.extend([machine.pop()] * 2),
     b"N": _push(lambda _: None),
     b"\x88": _push(lambda _: True),
     b"\x89": _push(lambda _: False),
@@ -319,13 +304,13 @@ _OPERATIONS: Mapping[bytes, _Operation] = {
     b"d": _make_dict,
     b"a": _append,
     b"e": _appends,
-    b"s": _set_item,
-    b"u": _set_items,
+    b"s": lambda machine: machine.add_items(machine.pop_two()),
+    b"u": lambda machine: machine.add_items(machine.pop_to_mark()),
     b"\x90": _add_members,
     b"\x91": _push(lambda m: frozenset(m.key(value) for value in m.pop_to_mark())),
     b"c": lambda machine: machine.push_name(_line(machine), _line(machine)),
     b"i": lambda machine: machine.push_name(_line(machine), _line(machine)),
-    b"\x93": _stack_global,
+    b"\x93": lambda machine: machine.push_name(*machine.pop_two()),
     b"R": _Machine.call,
     b"b": _Machine.build,
     b"Q": _Machine.load_persistent,

@@ -1,7 +1,7 @@
 """Parse YAML of unknown origin: bounded in depth and size, plain values only, nothing shared.
 
 What comes out is made of ``dict`` with text keys, ``list``, ``str``, ``bool``, ``int`` of 64 bits,
-``float``, dates and ``None``. An alias gives a copy: a change in one place changes no other.
+``float``, dates and ``None``. An alias gives a copy: no two values share one object.
 """
 
 import re
@@ -41,7 +41,7 @@ class SafeLoader(yaml.SafeLoader):
         # (values, levels) of each finished node, by its identity.
         self._extents: dict[int, tuple[int, int]] = {}
 
-    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         """Compose one node and all within it."""
         event = self.peek_event()
         self._depth += 1
@@ -73,7 +73,7 @@ class SafeLoader(yaml.SafeLoader):
                 f"too many values, aliases written out; {how_to_raise('config_nodes')}", event
             )
 
-    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+    def compose_mapping_node(self, anchor: dict[Any, yaml.Node]) -> yaml.MappingNode:
         """Compose a mapping; its own keys are text, each of them once."""
         node = super().compose_mapping_node(anchor)
         seen: set[str] = set()
@@ -114,7 +114,7 @@ class SafeLoader(yaml.SafeLoader):
                     merged.setdefault(source_key.value, (source_key, source_value))
         node.value = list({**merged, **own}.values())
 
-    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> Any:
+    def construct_scalar(self, node: yaml.ScalarNode | yaml.MappingNode) -> str:
         """The text of a scalar."""
         text = super().construct_scalar(node)
         if isinstance(text, str) and _NOT_TEXT.search(text):
@@ -146,7 +146,7 @@ SafeLoader.yaml_constructors = {
 
 
 def parse_yaml(text: str, name: str, error: type[PaddleVideoError] = ConfigError) -> Any:
-    """Return what the one document in ``text`` holds; no two places share a value.
+    """Return what the one document in ``text`` holds; no two values share one object.
 
     Args:
         name: the file or option, for messages.
@@ -182,8 +182,8 @@ def parse_yaml(text: str, name: str, error: type[PaddleVideoError] = ConfigError
         raise error(f"{name}: not valid YAML: {str(e)[:300]}") from None
 
 
-def written_out(value: Any) -> Any:
-    """A copy of nested dicts and lists in which every place has its own."""
+def written_out(value: object) -> object:
+    """A copy of nested dicts and lists that share nothing."""
     if isinstance(value, dict):
         return {key: written_out(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -191,6 +191,6 @@ def written_out(value: Any) -> Any:
     return value
 
 
-def _problem(text: str, place: yaml.Event | yaml.Node) -> _Problem:
-    mark: Any = place.start_mark
+def _problem(text: str, at: yaml.Event | yaml.Node) -> _Problem:
+    mark: Any = at.start_mark
     return _Problem(problem=text, problem_mark=mark)

@@ -24,7 +24,8 @@ def public_name(source: object) -> str:
         host = host.rpartition("@")[2]
     elif "@" in path and ":" in host:
         host, slash, path = path.rpartition("@")[2].partition("/")
-    return _short(f"{scheme}{host}{slash}{path}")
+    name = f"{scheme}{host}{slash}{path}"
+    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."
 
 
 def without_secrets(text: str, source: object) -> str:
@@ -35,7 +36,3 @@ def without_secrets(text: str, source: object) -> str:
     """
     text = text.replace(str(source), public_name(source))
     return _URL.sub(lambda match: public_name(match[0]) if match[1] else match[0], text)
-
-
-def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST else f"{name[:_LONGEST]}..."

@@ -1,11 +1,9 @@
 """`ClipInput`: makes a clip of an open video, by a sampler and a list of transforms."""
 
-from typing import Any
-
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.description import transform_nodes
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
@@ -43,13 +41,13 @@ class ClipInput:
         for step_node, at in transform_nodes(node, where):
             self._append(step_node, at)
 
-    def _append(self, node: dict[str, Any], where: str) -> None:
+    def _append(self, node: Node, where: str) -> None:
         TRANSFORMS.get(node["name"], where)  # here: the path without a doubled name
         step = TRANSFORMS.build(node, where)
         if step.layout_in != self.output_layout:
             raise ConfigError(
                 f"{where}: takes a {step.layout_in} clip, but at this position in the list it is "
-                f"{self.output_layout}; mind the order: pictures, then Image2Array, then "
+                f"{self.output_layout}; mind the order: frames, then Image2Array, then "
                 "Normalization"
             )
         if self.output_dtype != "uint8":

@@ -19,12 +19,11 @@ or, for a model that takes a video at several sizes, several inputs::
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.config import unknown_key
 from paddlevideo.utils.errors import ConfigError
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 
 _INPUT_KEYS = ("sample", "transform")
 _SEVERAL = ("inputs", "views")  # the second is the older word
@@ -32,7 +31,7 @@ _KEYS = ("decode", *_INPUT_KEYS, *_SEVERAL)
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
-def check_keys(description: Any, where: str) -> None:
+def check_keys(description: ReadNode, where: str) -> None:
     """Raise `ConfigError` unless ``description`` is a mapping of just the keys above."""
     _check_mapping(description, where, _KEYS, required=["decode"])
     key = _key_of_inputs(description)
@@ -58,7 +57,7 @@ def _key_of_inputs(description: ReadNode) -> str | None:
     return next((key for key in _SEVERAL if description.get(key) is not None), None)
 
 
-def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequence[str]) -> None:
+def _check_mapping(node: object, where: str, keys: Sequence[str], required: Sequence[str]) -> None:
     if not isinstance(node, Mapping):
         raise ConfigError(f"{where}: expected a mapping of {', '.join(keys)}, got {node!r}")
     for key in node:
@@ -69,7 +68,7 @@ def _check_mapping(node: Any, where: str, keys: Sequence[str], required: Sequenc
             raise ConfigError(f'{where}: "{key}" is missing')
 
 
-def described_inputs(description: ReadNode, where: str) -> dict[str, tuple[Any, str]]:
+def described_inputs(description: ReadNode, where: str) -> dict[str, tuple[ReadNode, str]]:
     """Return ``{clip name: (node, YAML path)}`` of a description whose keys were checked.
 
     The node holds ``sample`` and ``transform``: it is the description itself without ``inputs``.
@@ -81,7 +80,7 @@ def described_inputs(description: ReadNode, where: str) -> dict[str, tuple[Any, 
     return {clip_name(name): (node, f"{where}.{key}.{name}") for name, node in nodes}
 
 
-def transform_nodes(description: ReadNode, where: str) -> list[tuple[dict[str, Any], str]]:
+def transform_nodes(description: ReadNode, where: str) -> list[tuple[Node, str]]:
     """Return each transform as a node ``{name: ..., argument: ...}`` with its YAML path."""
     entries = description.get("transform")
     entries = [] if entries is None else entries
@@ -90,7 +89,7 @@ def transform_nodes(description: ReadNode, where: str) -> list[tuple[dict[str, A
     return [_node(entry, f"{where}.transform[{i}]") for i, entry in enumerate(entries)]
 
 
-def _node(entry: Any, where: str) -> tuple[dict[str, Any], str]:
+def _node(entry: object, where: str) -> tuple[Node, str]:
     if isinstance(entry, str):
         return {"name": entry}, f"{where}.{entry}"
     if not isinstance(entry, Mapping) or len(entry) != 1:
@@ -102,10 +101,10 @@ def _node(entry: Any, where: str) -> tuple[dict[str, Any], str]:
     return {**(arguments or {}), "name": str(name)}, at
 
 
-def plain_copy(description: ReadNode) -> dict[str, Any]:
+def plain_copy(description: ReadNode) -> Node:
     """Return the description as nested plain dicts and lists, independent of the original."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> object:
         if isinstance(value, Mapping):
             return {str(key): plain(item) for key, item in value.items()}
         if isinstance(value, (list, tuple)):
@@ -115,7 +114,7 @@ def plain_copy(description: ReadNode) -> dict[str, Any]:
     return {key: plain(description[key]) for key in _KEYS if key in description}
 
 
-def for_video_files(description: ReadNode) -> dict[str, Any]:
+def for_video_files(description: ReadNode) -> Node:
     """Return the description for video files: a FrameDecoder becomes a VideoDecoder.
 
     Prediction takes video files also where training read folders of frames. The backend is cv2,

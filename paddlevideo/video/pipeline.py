@@ -9,12 +9,7 @@ from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.decoders.base import DECODERS, FrameSource
-from paddlevideo.video.description import (
-    check_keys,
-    described_inputs,
-    for_video_files,
-    plain_copy,
-)
+from paddlevideo.video.description import check_keys, described_inputs, for_video_files, plain_copy
 from paddlevideo.video.sample import Sample
 
 

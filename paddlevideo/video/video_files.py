@@ -57,11 +57,11 @@ def _visible_entries(folder: Path) -> Iterator[Path]:
         raise DataError(f"{error.filename or folder}: cannot be read: {error.strerror}")
 
     seen: set[str] = set()
-    for place, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
-        real = os.path.realpath(place)
+    for parent, folders, names in os.walk(folder, onerror=refuse, followlinks=True):
+        real = os.path.realpath(parent)
         if real in seen:
             folders.clear()
             continue
         seen.add(real)
         folders[:] = sorted(name for name in folders if not is_hidden(name))
-        yield from (Path(place, name) for name in names if not is_hidden(name))
+        yield from (Path(parent, name) for name in names if not is_hidden(name))

@@ -9,12 +9,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from paddlevideo.weights.files import read_weights, write_weights
-    from paddlevideo.weights.fit import (
-        check_arrays,
-        load_arrays,
-        load_initial_arrays,
-        model_arrays,
-    )
+    from paddlevideo.weights.fit import check_arrays, load_arrays, load_initial_arrays, model_arrays
 
 __all__ = [
     "check_arrays",

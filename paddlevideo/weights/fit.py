@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import paddle
@@ -73,7 +72,9 @@ def load_initial_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], sourc
     )
 
 
-def _number_of_classes(tensors: Mapping[str, Any], axes: Mapping[str, int]) -> int | None:
+def _number_of_classes(
+    tensors: Mapping[str, Tensor | np.ndarray], axes: Mapping[str, int]
+) -> int | None:
     """The one length of all class axes; None if a tensor is missing or they do not agree."""
     lengths = {
         tensors[name].shape[axis] if name in tensors and axis < tensors[name].ndim else None
@@ -83,12 +84,12 @@ def _number_of_classes(tensors: Mapping[str, Any], axes: Mapping[str, int]) -> i
 
 
 def _alike_but_for_classes(
-    state: Mapping[str, Any], arrays: Mapping[str, np.ndarray], axes: Mapping[str, int]
+    state: Mapping[str, Tensor], arrays: Mapping[str, np.ndarray], axes: Mapping[str, int]
 ) -> bool:
     """Whether the tensors that follow the classes differ along their class axis alone."""
 
-    def other_axes(tensor: Any, axis: int) -> list[int]:
-        return [length for place, length in enumerate(tensor.shape) if place != axis]
+    def other_axes(tensor: Tensor | np.ndarray, axis: int) -> list[int]:
+        return [length for index, length in enumerate(tensor.shape) if index != axis]
 
     return all(
         other_axes(state[n], axis) == other_axes(arrays[n], axis) for n, axis in axes.items()

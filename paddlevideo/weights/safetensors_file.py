@@ -1,7 +1,7 @@
 """Read ``.safetensors``: the header is compared with the file before anything is made of it.
 
 Source: the format's own description. Eight bytes of a length, so much JSON of types, shapes and
-places, and the numbers; every byte of them belongs to exactly one tensor.
+positions, and the numbers; every byte of them belongs to exactly one tensor.
 """
 
 import json
@@ -10,13 +10,13 @@ import struct
 from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.utils.damage import damage_of, open_regular, shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.limits import how_to_raise, limit
+from paddlevideo.utils.nodes import Node
 
 _LENGTH = struct.Struct("<Q")
 _METADATA = "__metadata__"
@@ -36,10 +36,10 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
     with open_regular(path) as (file, size), damage_of(path, "a safetensors file"):
         header = _read_header(file, size)
         num_data_bytes = size - file.tell()
-        places = {name: _place_of(path, name, entry) for name, entry in header.items()}
+        positions = {name: _position(path, name, entry) for name, entry in header.items()}
         end = 0
         arrays: dict[str, np.ndarray] = {}
-        for name, (dtype, shape, start, stop) in sorted(places.items(), key=lambda i: i[1][2:]):
+        for name, (dtype, shape, start, stop) in sorted(positions.items(), key=lambda i: i[1][2:]):
             if start != end or stop > num_data_bytes:
                 raise ValueError(f"the numbers of {shown(name)} overlap others, or lie outside")
             raw = bytearray(stop - start)
@@ -52,7 +52,7 @@ def read_safetensors(path: Path) -> dict[str, np.ndarray]:
         return arrays
 
 
-def _read_header(file: BufferedReader, num_bytes: int) -> dict[str, Any]:
+def _read_header(file: BufferedReader, num_bytes: int) -> Node:
     start = file.read(_LENGTH.size)
     if len(start) != _LENGTH.size:
         raise ValueError(f"it has {num_bytes} bytes")
@@ -70,31 +70,31 @@ def _read_header(file: BufferedReader, num_bytes: int) -> dict[str, Any]:
     return header
 
 
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _without_repeats(pairs: list[tuple[str, object]]) -> Node:
     table = dict(pairs)
     if len(table) != len(pairs):
         raise ValueError("its header has a name twice")
     return table
 
 
-def _place_of(path: Path, name: str, entry: Any) -> tuple[np.dtype, tuple[int, ...], int, int]:
+def _position(path: Path, name: str, entry: object) -> tuple[np.dtype, tuple[int, ...], int, int]:
     """The type and shape of a tensor, and where it begins and ends in the numbers."""
     if not isinstance(entry, Mapping) or set(entry) != {"dtype", "shape", "data_offsets"}:
         raise ValueError(f"the entry of {shown(name)} is not one of a tensor")
-    kind, shape, place = entry["dtype"], entry["shape"], entry["data_offsets"]
+    kind, shape, span = entry["dtype"], entry["shape"], entry["data_offsets"]
     if not isinstance(kind, str) or kind not in _DTYPES:  # NumPy has no such number
         raise WeightsError(
             f"{path}: weights of type {shown(kind)} cannot be read; save them as float32"
         )
-    if not _are_sizes(shape) or not _are_sizes(place) or len(place) != 2:
-        raise ValueError(f"the shape or place of {shown(name)} is no list of sizes")
+    if not _are_sizes(shape) or not _are_sizes(span) or len(span) != 2:
+        raise ValueError(f"the shape or position of {shown(name)} is no list of sizes")
     dtype: np.dtype = np.dtype(_DTYPES[kind])
-    if len(shape) > _MOST_AXES or math.prod(shape) * dtype.itemsize != place[1] - place[0]:
+    if len(shape) > _MOST_AXES or math.prod(shape) * dtype.itemsize != span[1] - span[0]:
         raise ValueError(f"{shown(name)} is not of the length that its shape needs")
-    if place[1] - place[0] > limit("tensor_bytes"):
+    if span[1] - span[0] > limit("tensor_bytes"):
         raise ValueError(f"{shown(name)} is too large; {how_to_raise('tensor_bytes')}")
-    return dtype, tuple(shape), place[0], place[1]
+    return dtype, tuple(shape), span[0], span[1]
 
 
-def _are_sizes(value: Any) -> bool:
+def _are_sizes(value: object) -> bool:
     return isinstance(value, list) and all(type(size) is int and size >= 0 for size in value)

@@ -261,7 +261,7 @@ REFUSED = {
     "past after present": (swap_past_and_present, "without frames of the past"),
     "unknown operation": (unknown_operation, "is no input of the network"),
     "two classifiers": (two_logits, "2 of its outputs are the logits"),
-    "a block left out": (drop_a_block, "are no part of a MoViNet stream|are those of no MoViNet"),
+    "a block left out": (drop_a_block, "no part of a MoViNet stream|are those of no MoViNet"),
     "another pool": (other_pool, "is no mean over 3x3 pixels"),
     "no state": (no_state, "is read before it is made"),
     "order": (later_first, "is read before it is made"),

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.video import (
     TRANSFORMS,
     CenterCrop,
@@ -393,3 +393,12 @@ def test_color_jitter_a_full_turn_is_none():
 def test_color_jitter_amounts(wrong):
     with pytest.raises(ValueError, match="must be from 0"):
         ColorJitter(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("mean", "std"),
+    [([0.5, 0.5], [1.0, 1.0, 1.0]), ([1e308] * 3, [1.0] * 3), ([0.0] * 3, [1.0, 1.0, 1e-60])],
+)
+def test_normalization_refuses_what_float32_does_not_hold(mean, std):
+    with pytest.raises(ArgumentError, match="three numbers each, and std not zero"):
+        Normalization(mean, std)

@@ -51,14 +51,17 @@ def predict_with_workers(
     next_index = 0
     for index, result in for_each_file(start, paths, crew):
         path = paths[index]
-        died = isinstance(result, Died)
-        done[index] = VideoFailure(str(path), f"{path}: {result.reason}") if died else result
+        if isinstance(result, Died):
+            result = VideoFailure(str(path), f"{path}: {result.reason}")
+        done[index] = result
         while next_index in done:
             yield done.pop(next_index)
             next_index += 1
 
 
-def _start(bundle: Bundle, options: EngineOptions, top_k: int, factory: PredictorFactory) -> Work:
+def _start(
+    bundle: Bundle, options: EngineOptions, top_k: int, factory: PredictorFactory
+) -> Work[VideoResult | VideoFailure]:
     """In a worker process."""
     predictor = factory(bundle, options)
 

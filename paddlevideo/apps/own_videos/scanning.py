@@ -41,7 +41,7 @@ def scan(
     return [found[record.path] for record in records]
 
 
-def start_reading(work: Callable[[Path], FileScan]) -> Work:
+def start_reading(work: Callable[[Path], FileScan]) -> Work[FileScan]:
     """In a worker process: read one file after the other."""
 
     def read(paths: Sequence[Path]) -> Sequence[FileScan]:

@@ -9,7 +9,6 @@ import struct
 from collections.abc import Mapping
 from io import BufferedReader
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -59,7 +58,7 @@ def _read_tensor(file: BufferedReader, file_size: int) -> np.ndarray:
             sizes.append(as_int(value))
     if kind not in _TYPES:
         raise ValueError(f"a tensor has elements of the unknown type {kind}")
-    dtype: np.dtype[Any] = np.dtype(_TYPES[kind])
+    dtype: np.dtype[np.generic] = np.dtype(_TYPES[kind])
     num_bytes = math.prod(sizes) * dtype.itemsize
     if num_bytes > file_size - file.tell():
         raise ValueError("it ends within a tensor")

@@ -4,13 +4,13 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.convert.paddle_program.params import read_params
 from paddlevideo.utils.damage import damage_of, read_bounded
 from paddlevideo.utils.limits import limit
+from paddlevideo.utils.nodes import ReadNode
 
 WHAT = "a program of Paddle"
 
@@ -30,7 +30,7 @@ class Operation:
     kind: str
     inputs: tuple[int, ...]
     outputs: tuple[int, ...]
-    attributes: Mapping[str, Any]
+    attributes: ReadNode
 
 
 class Program:
@@ -148,7 +148,7 @@ def read_program(program: Path, params: Path) -> Program:
     return Program(operations, shapes, {number: arrays[name] for number, name in names.items()})
 
 
-def _operation(item: Mapping[str, Any], outputs: tuple[int, ...], known: set[int]) -> Operation:
+def _operation(item: ReadNode, outputs: tuple[int, ...], known: set[int]) -> Operation:
     inputs = tuple(value["%"] for value in item.get("I") or [])
     if not known.issuperset(inputs):
         raise ValueError("an operation reads what was not computed before it")
@@ -156,14 +156,14 @@ def _operation(item: Mapping[str, Any], outputs: tuple[int, ...], known: set[int
     return Operation(str(item["#"]).rpartition(".")[2], inputs, outputs, attributes)
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: object) -> object:
     """An attribute; the elements of a list carry their types."""
     if isinstance(value, list):
         return [entry.get("D") if isinstance(entry, dict) else entry for entry in value]
     return value
 
 
-def _shapes(results: list[Any]) -> Iterator[tuple[int, tuple[int, ...]]]:
+def _shapes(results: list[ReadNode]) -> Iterator[tuple[int, tuple[int, ...]]]:
     for result in results:
         kind = result["TT"]
         if str(kind["#"]).endswith("dtensor"):

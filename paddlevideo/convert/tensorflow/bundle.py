@@ -15,12 +15,7 @@ import numpy as np
 
 from paddlevideo.convert.tensorflow.crc32c import crc32c, mask
 from paddlevideo.convert.tensorflow.locate import INDEX
-from paddlevideo.convert.tensorflow.protobuf import (
-    as_bytes,
-    as_int,
-    read_fields,
-    read_varint,
-)
+from paddlevideo.convert.tensorflow.protobuf import as_bytes, as_int, read_fields, read_varint
 from paddlevideo.convert.tensorflow.table import NotATableError, read_table
 from paddlevideo.utils.damage import damage_of, open_regular, read_bounded, shown
 from paddlevideo.utils.errors import WeightsError

@@ -39,7 +39,7 @@ def use_spatial_mean(graph: Graph, number: int) -> int | None:
             break
         steps.append(at)
         at = graph.value(before)
-    if not steps or abs(factor - 1.0) > _TOLERANCE or not _is_one_place(graph, number):
+    if not steps or abs(factor - 1.0) > _TOLERANCE or not _is_one_pixel(graph, number):
         return None
     for step in steps:
         graph.use(step)
@@ -65,7 +65,7 @@ def use_running_mean(graph: Graph, number: int) -> int | None:
     return graph.value(frame)
 
 
-def _is_one_place(graph: Graph, number: int) -> bool:
+def _is_one_pixel(graph: Graph, number: int) -> bool:
     shape = graph.shape(graph.value(number))
     return math.prod(shape) == shape[-1] if shape else False
 

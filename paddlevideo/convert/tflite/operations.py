@@ -18,12 +18,7 @@ _ACTIVATIONS = {0: "identity", 1: "relu", 3: "relu6", 4: "tanh"}
 _Fields = Mapping[str, tuple[int, str, int]]
 _WINDOW: _Fields = {"valid": (0, "b", 0), "stride_w": (1, "i", 0), "stride_h": (2, "i", 0)}
 _OPTIONS: Mapping[str, _Fields] = {
-    "conv": {
-        **_WINDOW,
-        "fused": (3, "b", 0),
-        "dilation_w": (4, "i", 1),
-        "dilation_h": (5, "i", 1),
-    },
+    "conv": {**_WINDOW, "fused": (3, "b", 0), "dilation_w": (4, "i", 1), "dilation_h": (5, "i", 1)},
     "depthwise_conv": {
         **_WINDOW,
         "multiplier": (3, "i", 0),

@@ -6,7 +6,7 @@ from typing import Any
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.utils.errors import ConfigError, nearest_hint
-from paddlevideo.utils.nodes import ReadNode
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.video.pipeline import Pipeline
 
 _CONTEXT = "context"
@@ -64,7 +64,7 @@ def class_folders_root(node: ReadNode | None) -> Path | None:
     return root
 
 
-def _registry_node(node: ReadNode, where: str) -> dict[str, Any]:
+def _registry_node(node: ReadNode, where: str) -> Node:
     """Rename ``format`` to the registry's ``name``."""
     if not isinstance(node, Mapping) or not isinstance(node.get("format"), str):
         known = nearest_hint(str(node), DATASETS)

@@ -20,7 +20,7 @@ class _Run:
 
     def __call__(self, x: Tensor, *_: Tensor) -> Tensor:
         if self.is_repetition:
-            with _statistics_kept(self.layer):
+            with _running_statistics_kept(self.layer):
                 return self.layer(x)
         self.is_repetition = True
         return self.layer(x)
@@ -39,7 +39,7 @@ def run_with_recompute(layer: nn.Layer, x: Tensor) -> Tensor:
 
 
 @contextmanager
-def _statistics_kept(layer: nn.Layer) -> Iterator[None]:
+def _running_statistics_kept(layer: nn.Layer) -> Iterator[None]:
     """Give batch norm the running statistics back that it had before."""
     norms = [part for part in layer.sublayers() if isinstance(part, nn.layer.norm._BatchNormBase)]
     tensors = [tensor for norm in norms for tensor in (norm._mean, norm._variance)]

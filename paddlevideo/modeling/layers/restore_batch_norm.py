@@ -54,8 +54,8 @@ def trained_batch_norms(model: nn.Layer) -> list[nn.Layer]:
 def is_folded(model: nn.Layer) -> bool:
     """Whether all batch norms that are not frozen are those of a folded network.
 
-    They have mean 0 and variance 1, and not all biases are 0: a new network has such statistics
-    too, but it has learnt nothing yet.
+    They have mean 0 and variance 1, and not all biases are 0: a new network is alike
+    in that, but it has learnt nothing yet.
     """
     norms = trained_batch_norms(model)
     return (
@@ -104,11 +104,11 @@ def restore_batch_norm(model: nn.Layer, batches: Iterable[Tensor | Mapping[str, 
     if not all(np.isfinite(values).all() for pair in found for values in pair):
         raise NonFiniteError("batch norm cannot be put back: a layer sees infinity or NaN")
     for norm, (mean, variance) in zip(norms, found, strict=True):
-        _set_statistics(norm, mean, variance)
+        _set_running_statistics(norm, mean, variance)
     return len(norms)
 
 
-def _set_statistics(norm: nn.Layer, mean: np.ndarray, variance: np.ndarray) -> None:
+def _set_running_statistics(norm: nn.Layer, mean: np.ndarray, variance: np.ndarray) -> None:
     """Set the running statistics, and weight and bias so that product and sum stay the same."""
     old_weight, old_bias, old_mean, old_variance = (
         tensor.numpy().astype(np.float64)

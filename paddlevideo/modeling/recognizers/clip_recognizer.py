@@ -13,8 +13,7 @@ from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import ClipSize, Recognizer
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.recognizers.clip_check import check_clip
-from paddlevideo.modeling.recognizers.clip_program import ClipProgram
-from paddlevideo.modeling.recognizers.step_program import StepProgram
+from paddlevideo.modeling.recognizers.programs import ClipProgram, StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
     check_states,
     load_states,
@@ -80,10 +79,7 @@ class ClipRecognizer(Recognizer):
 
     def built_with(self) -> dict[str, object]:
         """The options of backbone and head, under the paths of a config."""
-        parts = {
-            "MODEL.backbone": self.backbone.built_with(),
-            "MODEL.head": self.head.built_with(),
-        }
+        parts = {"MODEL.backbone": self.backbone.built_with(), "MODEL.head": self.head.built_with()}
         return {f"{at}.{k}": v for at, part in parts.items() for k, v in part.items()}
 
     @property

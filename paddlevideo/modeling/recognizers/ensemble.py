@@ -12,7 +12,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.builder import build_recognizer, resolve_model_section
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import MEMBERS, ClipSize, Recognizer
-from paddlevideo.modeling.recognizers.clip_program import MeanOfPrograms
+from paddlevideo.modeling.recognizers.programs import MeanOfPrograms
 from paddlevideo.modeling.registry import RECOGNIZERS
 from paddlevideo.utils.clip_names import CLIP, clip_name
 from paddlevideo.utils.errors import ConfigError, DataError
@@ -43,10 +43,7 @@ class EnsembleRecognizer(Recognizer):
     """
 
     def __init__(
-        self,
-        members: dict[str, Node],
-        loss: Node | None = None,
-        where: str = "MODEL",
+        self, members: dict[str, Node], loss: Node | None = None, where: str = "MODEL"
     ) -> None:
         super().__init__()
         sections = _member_sections({MEMBERS: members, "loss": loss}, where)

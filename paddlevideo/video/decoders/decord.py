@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterator
-from typing import Any
+from types import ModuleType
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from paddlevideo.video.decoders.packets import ReadingTime, check_count
 from paddlevideo.video.decoders.times import FrameTimes
 
 
-def _import_decord() -> Any:
+def _import_decord() -> ModuleType:
     try:
         import decord
     except ImportError:

@@ -84,7 +84,8 @@ class OpenCVSource(FrameSource):
                 check_frame_size(self.path, frame_HWC.shape[1], frame_HWC.shape[0])
                 good.append(number)
                 check_count(self.path, len(good))
-                times_seconds.append(_time_of(capture, times, self.fps))
+                seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3
+                times_seconds.append(times.at(seconds, self.fps))
                 kept_bytes += frame_HWC.nbytes
                 if kept_bytes > keep_bytes:
                     self._kept = None
@@ -142,7 +143,3 @@ def _listed_frames(path: str) -> int:
             check_count(path, packets)
         listed = sum(entry.size > 0 for entry in stream.index_entries)
         return max(0, listed - discarded)
-
-
-def _time_of(capture: cv2.VideoCapture, times: FrameTimes, rate: float | None) -> float:
-    return times.at(capture.get(cv2.CAP_PROP_POS_MSEC) / 1e3, rate)

@@ -121,7 +121,7 @@ class StridedSampler(FrameSampler):
         else:
             if self.random_stride_range:
                 stride = int(rng.integers(*self._drawn_strides()))
-            places = length - (self.num_frames - 1) * stride
-            offset = int(rng.integers(places if places > 0 else length))
+            free = length - (self.num_frames - 1) * stride
+            offset = int(rng.integers(free if free > 0 else length))
         chosen: np.ndarray = (offset + stride * np.arange(self.num_frames)) % length
         return chosen

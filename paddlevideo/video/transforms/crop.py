@@ -31,7 +31,7 @@ class _SquareCrop(Transform):
 
 @TRANSFORMS.register
 class RandomCrop(_SquareCrop):
-    """Cut a square of ``target_size`` pixels at a random place, every place equally likely.
+    """Cut a square of ``target_size`` pixels at a random position, every one equally likely.
 
     Raises:
         DataError: the frames are smaller than the crop.

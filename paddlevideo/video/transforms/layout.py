@@ -62,11 +62,15 @@ class Normalization(Transform):
         if shape not in _LAYOUT_OF_SHAPE:
             known = ", ".join(str(list(s)) for s in _LAYOUT_OF_SHAPE)
             raise ArgumentError(f"tensor_shape {list(shape)} fits no layout; known: {known}")
-        if len(mean) != 3 or len(std) != 3 or not all(std):
+        three_each = len(mean) == len(std) == 3
+        with np.errstate(over="ignore", under="ignore"):  # what float32 lacks is inf, or 0
+            values: np.ndarray = np.array(
+                [mean, std] if three_each else np.zeros((2, 3)), np.float32
+            )
+        if not np.isfinite(values).all() or not values[1].all():
             raise ArgumentError("mean and std must be three numbers each, and std not zero")
         self.layout_in = self.layout_out = _LAYOUT_OF_SHAPE[shape]
-        self.mean = np.array(mean, np.float32).reshape(shape)
-        self.std = np.array(std, np.float32).reshape(shape)
+        self.mean, self.std = values.reshape(2, *shape)
 
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return float32 of the same shape."""

@@ -17,7 +17,7 @@ class RandomResizedCrop(Transform):
 
     The recipe of MoViNet's own training (TF's ``sample_distorted_bounding_box``): the aspect ratio
     width / height is uniform in ``aspect``; then the height is uniform among those for which the
-    area lies in ``area`` (as a fraction of the frame) and the box fits; then the place is uniform.
+    area lies in ``area`` (a fraction of the frame) and the box fits; then its position is uniform.
     When no box fits in 100 attempts the whole frame is taken.
 
     Args:

@@ -102,11 +102,7 @@ class Resize(Transform):
         if clip_THWC.shape[1:3] == (self.height, self.width):
             return clip_THWC
         return resize_clip(
-            clip_THWC,
-            len(clip_THWC),
-            self.height,
-            self.width,
-            interpolation=self.interpolation,
+            clip_THWC, len(clip_THWC), self.height, self.width, interpolation=self.interpolation
         )
 
     def output_size(self, size: Size) -> Size:

@@ -5,13 +5,13 @@ import fcntl
 import json
 import logging
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.utils.damage import read_bounded
 from paddlevideo.utils.errors import DownloadError, PaddleVideoError
 from paddlevideo.utils.limits import limit
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.weights.published.entry import PretrainedEntry
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def names_file(entry: PretrainedEntry) -> Path:
     return converted_file(entry).with_name("class_names.json")
 
 
-def read_record(entry: PretrainedEntry) -> Mapping[str, Any] | None:
+def read_record(entry: PretrainedEntry) -> ReadNode | None:
     """The record of a converted file that is whole; None: there is none, or it is of no use."""
     try:
         text = read_bounded(record_file(entry), int(limit("config_bytes")))

@@ -12,7 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import pooch
 import requests
@@ -90,7 +90,7 @@ class _Fetch:
         self.num_bytes = num_bytes
         self.allow_plain_http = allow_plain_http
 
-    def __call__(self, url: str, output_file: Any, _pooch: Any) -> None:
+    def __call__(self, url: str, output_file: str, _pooch: object) -> None:
         """Write the content of ``url`` to the path ``output_file``."""
         with Path(output_file).open("w+b") as file, self._session() as session:
             for attempt in range(1, _ATTEMPTS + 1):
@@ -221,7 +221,7 @@ def _reason(error: Exception) -> str:
 
 def _innermost(error: BaseException) -> str:
     """The text of the error at the bottom, without addresses of objects."""
-    inner: Any = error.args[0] if error.args else error
+    inner: object = error.args[0] if error.args else error
     inner = getattr(inner, "reason", inner)
     text = str(inner.args[-1]) if isinstance(inner, BaseException) and inner.args else str(inner)
     return re.sub(r"^.*?(>|Connection\([^)]*\)): ", "", text)

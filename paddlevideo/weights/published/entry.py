@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
+
+from paddlevideo.utils.nodes import Node, ReadNode
 
 SourceName = Literal["tf", "paddlevideo", "tflite"]
 FileFormat = Literal["tensorflow", "paddlevideo", "tflite"]
@@ -48,7 +50,7 @@ class PretrainedEntry:
     file_name: str
     source: SourceName
     model: str
-    options: Mapping[str, Any] | None
+    options: ReadNode | None
     num_classes: int
     class_list: str
     num_frames: int
@@ -77,7 +79,7 @@ class PretrainedEntry:
         return urlsplit(self.address).netloc
 
     @property
-    def scaling(self) -> dict[str, Any]:
+    def scaling(self) -> Node:
         """The node ``MODEL.scaling`` that these weights were trained with; empty: the default."""
         if self.mean == (0.0, 0.0, 0.0) and self.std == (1.0, 1.0, 1.0):
             return {}

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import Any
 
 from paddlevideo.utils.errors import WeightsError, nearest_hint
+from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.weights.published.entry import PretrainedEntry
 
 _GARDEN = "https://storage.googleapis.com/tf_model_garden/vision/movinet"
@@ -45,7 +46,7 @@ class _Variant:
             ("base", "k400"): self.base_k400,
         }
 
-    def clip(self) -> dict[str, Any]:
+    def clip(self) -> Node:
         return {
             "num_frames": self.num_frames,
             "frame_rate": self.frame_rate,
@@ -63,8 +64,8 @@ _VARIANTS = {
     "a5": _Variant(120, 12.5, 320, 368, 72, (84.27, 96.39), (82.37, 95.79), (81.39, 95.06)),
 }
 _CLASSES = {"k400": ("kinetics_400", 400), "k600": ("kinetics_600", 600)}
-_NO_OPTIONS: Mapping[str, Any] = MappingProxyType({})
-_PHONE_OPTIONS: Mapping[str, Any] = MappingProxyType(
+_NO_OPTIONS: ReadNode = MappingProxyType({})
+_PHONE_OPTIONS: ReadNode = MappingProxyType(
     {"se_type": "none", "activation": "relu6", "classifier_activation": "relu6"}
 )
 # Last part of TF Hub's address: int8 is at version 1 in the publisher's examples, float16 at 2.
@@ -74,9 +75,9 @@ _LITE_SHORT_NAMES = {"int8": "int8", "float16": "fp16"}
 
 def _garden_entry(variant: str, kind: str, data: str) -> PretrainedEntry:
     """A checkpoint of TensorFlow Model Garden."""
-    facts = _VARIANTS[variant]
+    row = _VARIANTS[variant]
     class_list, num_classes = _CLASSES[data]
-    top1, top5 = facts.accuracies[kind, data]
+    top1, top5 = row.accuracies[kind, data]
     stem = f"movinet_{variant}_{kind}"
     file_name = f"{stem}{'_k400' if data == 'k400' else ''}.tar.gz"
     return PretrainedEntry(
@@ -88,12 +89,12 @@ def _garden_entry(variant: str, kind: str, data: str) -> PretrainedEntry:
         options=_NO_OPTIONS,
         num_classes=num_classes,
         class_list=class_list,
-        **facts.clip(),
+        **row.clip(),
         licence=_APACHE,
         page=_GARDEN_PAGE,
         top1=top1,
         top5=top5,
-        megabytes=facts.megabytes,
+        megabytes=row.megabytes,
     )
 
 

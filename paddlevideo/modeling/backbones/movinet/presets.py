@@ -17,11 +17,7 @@ def _base_preset(model_type: str, spec: MoViNetSpec) -> Callable[..., Node]:
         """The MODEL section; every other option is the backbone's."""
         return {
             "framework": "ClipRecognizer",
-            "backbone": {
-                "name": "MoViNet",
-                "model_type": model_type,
-                **backbone_options,
-            },
+            "backbone": {"name": "MoViNet", "model_type": model_type, **backbone_options},
             "head": {
                 "name": "ClassifierHead",
                 "num_classes": num_classes,

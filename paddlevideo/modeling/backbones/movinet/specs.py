@@ -148,12 +148,7 @@ _BLOCKS: dict[str, tuple[tuple[int, str], ...]] = {
 }  # fmt: skip
 
 
-def _spec(name: str) -> MoViNetSpec:
-    row = _OUTER[name]
-    return MoViNetSpec(row[0], _BLOCKS[name], *row[1:])
-
-
-SPECS = {name: _spec(name) for name in _OUTER}
+SPECS = {name: MoViNetSpec(row[0], _BLOCKS[name], *row[1:]) for name, row in _OUTER.items()}
 
 
 def spec_of(model_type: str) -> MoViNetSpec:
