@@ -5,6 +5,9 @@
 >>> logits = model(clip_BTCHW)                 # uint8 or float in [0, 255], RGB
 >>> predictor = paddlevideo.load_predictor("inference/MoViNetA0")
 >>> predictor("video.mp4", top_k=5).label
+
+Imports ``api`` when a function is asked for. Begin reading in `api`; docs/architecture.md has the
+packages and who imports whom.
 """
 
 import importlib

@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from paddlevideo.utils.nodes import Node
 
 PACKAGES = ()
 
@@ -36,7 +37,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def new_lines(path: Path, position: int, pid: int | None) -> Iterator[dict[str, Any]]:
+def new_lines(path: Path, position: int, pid: int | None) -> Iterator[Node]:
     """Yield the objects of a growing JSON-lines file until ``pid`` has ended."""
     rest = ""
     while True:

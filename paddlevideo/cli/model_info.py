@@ -10,10 +10,11 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddlevideo.cli.output import say
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import TRAINING
 
 if TYPE_CHECKING:
@@ -64,9 +65,7 @@ def matching(pattern: str) -> list[str]:
     return names
 
 
-def complexity_of(
-    name: str, options: dict[str, Any], arguments: argparse.Namespace
-) -> "ModelComplexity":
+def complexity_of(name: str, options: Node, arguments: argparse.Namespace) -> "ModelComplexity":
     """What a model is and costs."""
     import paddle
 
@@ -168,7 +167,7 @@ def run(arguments: argparse.Namespace) -> None:
     from paddlevideo.utils.files import write_text
 
     names = matching(arguments.name)
-    options: dict[str, Any] = {}
+    options: Node = {}
     for option in arguments.option:
         apply_override(options, option)
     text = FORMATS[arguments.format](

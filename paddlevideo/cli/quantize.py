@@ -10,7 +10,7 @@ much stays in float; the table says which (docs/quantization.md).
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddlevideo.cli.output import say
 from paddlevideo.utils.errors import no_effect
@@ -118,9 +118,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.weights_only and arguments.range_method is not None:
         raise no_effect("range_method", "integer arithmetic, without --weights_only")
-    given: dict[str, Any] = {
-        name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None
-    }
+    given = {name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None}
     options = QuantizeOptions(
         weights_only=arguments.weights_only, keep_float=arguments.keep_float, **given
     )

@@ -6,7 +6,6 @@ that a run costs what it did.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import paddle
@@ -47,7 +46,7 @@ class HalfWeights(nn.Layer):
                     self.stored.append(_half_of(parameter))
                 self._owners.append((owner, name, places[id(parameter)]))
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """What the layer gives."""
         with self._cast_back():
             return self._layer(*inputs)

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import paddle
 from paddle import nn
@@ -29,6 +29,7 @@ from paddlevideo.runtime.frame_rate import RateSources, stream_frame_rate
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.ranges import check_file_name
 from paddlevideo.video import ClipInput, Pipeline
 
@@ -65,7 +66,7 @@ class ExportOptions:
 
 def export_clip_model(
     model: Recognizer,
-    pipeline: Mapping[str, Any],
+    pipeline: ReadNode,
     folder: str | Path,
     name: str,
     labels: list[str] | None = None,
@@ -76,12 +77,12 @@ def export_clip_model(
 
 def export_model(
     model: Recognizer,
-    pipeline: Mapping[str, Any],
+    pipeline: ReadNode,
     folder: str | Path,
     name: str,
     labels: list[str] | None = None,
     options: ExportOptions | None = None,
-    training: Mapping[str, Any] | None = None,
+    training: ReadNode | None = None,
 ) -> Bundle:
     """Write ``model`` as a bundle that takes clips [B, T, 3, H, W], and frames if it is causal.
 
@@ -215,7 +216,7 @@ def _logits(model: Recognizer, batch: int) -> TensorSpec:
 def _frame_rate(
     model: Recognizer,
     clip_input: ClipInput,
-    training: Mapping[str, Any] | None,
+    training: ReadNode | None,
     options: ExportOptions,
 ) -> float:
     """Frames a second of the stream; see `stream_frame_rate`."""

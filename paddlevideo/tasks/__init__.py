@@ -1,1 +1,4 @@
-"""Train and test: the loop, and nothing that knows a model's name."""
+"""Train and test: the loop, and nothing that knows a model's name.
+
+Imports every package but ``export``, ``convert``, ``apps`` and ``cli``. Begin reading in `train`.
+"""

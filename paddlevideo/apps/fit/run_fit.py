@@ -7,7 +7,6 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -36,10 +35,12 @@ from paddlevideo.apps.reports.parts import DataCheck as DataCheckPart
 from paddlevideo.apps.reports.parts import write_part
 from paddlevideo.modeling import resolve_model_section
 from paddlevideo.modeling.device import setup_device
+from paddlevideo.modeling.interfaces import InputSpec, Recognizer
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
+from paddlevideo.utils.nodes import Node
 
 logger = logging.getLogger(__name__)
 
@@ -189,9 +190,7 @@ class _Fit:
             frame_rate=clip.frame_rate,
         )
 
-    def _make_plan(
-        self, section: dict[str, Any], choices: Choices, wanted: Wanted, side: int
-    ) -> Plan:
+    def _make_plan(self, section: Node, choices: Choices, wanted: Wanted, side: int) -> Plan:
         options, counts = self.options, self.record.facts["counts"]
         processes = options.num_processes(self.device == "cpu")
         processes = max(1, min(processes, counts[TRAIN] // 4))
@@ -303,7 +302,7 @@ def _share_of_half(share: Callable[[float], None], place: int, part: float) -> N
     share((place + part) / 2)
 
 
-def open_model_of(section: dict[str, Any], seed: int) -> Any:
+def open_model_of(section: Node, seed: int) -> Recognizer:
     """The recognizer of a MODEL section, with random weights."""
     import paddle
 
@@ -319,7 +318,7 @@ def _file_name(videos: Path) -> str:
     return name.encode()[:60].decode(errors="ignore") or "model"
 
 
-def _for_small_sets(start: Start) -> dict[str, Any]:
+def _for_small_sets(start: Start) -> Node:
     """What few videos and few steps want of a network."""
     section = dict(start.section)
     section["backbone"] = {**section["backbone"], "bn_momentum": 0.9}
@@ -330,10 +329,8 @@ def _for_small_sets(start: Start) -> dict[str, Any]:
     return section
 
 
-def _native_spec(section: dict[str, Any]) -> Any:
-    resolved = resolve_model_section(section)
-    model = open_model_of(resolved, 0)
-    return model.input_spec()
+def _native_spec(section: Node) -> InputSpec:
+    return open_model_of(resolve_model_section(section), 0).input_spec()
 
 
 def _covering_frames(durations: list[float], rate: float, least: int) -> int:

@@ -1,9 +1,8 @@
 """`DataCheck`: what was found about a user's videos, for a console and a report."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from paddlevideo.apps.own_videos.footage import Kind, Match
 from paddlevideo.apps.own_videos.records import SPLITS, OwnVideos, VideoRecord, named
 from paddlevideo.apps.own_videos.sources import Sources
 from paddlevideo.apps.own_videos.splitting import Split
+from paddlevideo.utils.nodes import Node
 
 _MOST_ROWS = 200
 _FEW_VIDEOS = 5
@@ -110,7 +110,7 @@ class DataCheck:
             table[record.class_name][place] += 1
         return table
 
-    def tables(self) -> list[dict[str, Any]]:
+    def tables(self) -> list[Node]:
         """Tables with ``title``, ``columns`` and ``rows``; empty ones are left out."""
         tables = [
             self._class_table(),
@@ -136,11 +136,11 @@ class DataCheck:
         ]
         return [table for table in tables if table["rows"]]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Node:
         """What JSON and the report take: ``summary``, sentences, and ``tables``."""
         return {"summary": self.sentences(), "tables": self.tables()}
 
-    def _class_table(self) -> dict[str, Any]:
+    def _class_table(self) -> Node:
         counts = self.counts()
         shown = [s for s in SPLITS if any(row[s] for row in counts.values())]
         recordings: dict[str, set[int]] = defaultdict(set)
@@ -166,7 +166,7 @@ class DataCheck:
         columns = ["class", *shown, "recordings", "median seconds", "unreadable"]
         return {"title": "Videos by class and split", "columns": columns, "rows": rows}
 
-    def _property_table(self) -> dict[str, Any]:
+    def _property_table(self) -> Node:
         usable = [self.scans[index] for index in self.kept]
         rows = []
         for title, values in (
@@ -184,11 +184,11 @@ class DataCheck:
 
     def _file_table(
         self, title: str, column: str, scans: Sequence[FileScan], attribute: str
-    ) -> dict[str, Any]:
+    ) -> Node:
         rows = [[self._short(scan), getattr(scan, attribute)] for scan in scans]
         return {"title": title, "columns": ["file", column], "rows": _cut(rows)}
 
-    def _pair_table(self, title: str, is_wanted: Any) -> dict[str, Any]:
+    def _pair_table(self, title: str, is_wanted: Callable[[Match], bool]) -> Node:
         rows = [
             [
                 self._name(match.first),
@@ -203,7 +203,7 @@ class DataCheck:
         columns = ["video", "split", "", "video", "split"]
         return {"title": title, "columns": columns, "rows": _cut(rows)}
 
-    def _crossing_table(self) -> dict[str, Any]:
+    def _crossing_table(self) -> Node:
         crossing = set(self.split.crossing)
         members: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
         for place, (number, split) in enumerate(zip(self.sources.of, self.split.of, strict=True)):
@@ -240,7 +240,7 @@ def _count(things: Sequence[object], noun: str, has_verb: bool = True) -> str:
     return f"{counted} {'is' if is_one else 'are'}" if has_verb else counted
 
 
-def _cut(rows: list[list[Any]]) -> list[list[Any]]:
+def _cut(rows: list[list[str]]) -> list[list[str]]:
     """The first rows, and one that says how many more there are."""
     if len(rows) <= _MOST_ROWS:
         return rows

@@ -1,4 +1,4 @@
-"""Read TensorFlow Lite models (``.tflite``) without TensorFlow: tables, tensors, operations."""
+"""TensorFlow Lite models (``.tflite``), read without TensorFlow: tables, tensors, operations."""
 
 from paddlevideo.convert.tflite.graph import Graph, Operation
 from paddlevideo.convert.tflite.model import read_model

@@ -5,7 +5,7 @@ import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -31,6 +31,7 @@ from paddlevideo.runtime.bundle import (
 from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
 from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
 from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import require_packages
 from paddlevideo.video import Pipeline
 
@@ -193,7 +194,7 @@ def _named_layers(layers: Sequence[Layer], given: Sequence[str]) -> set[str]:
 
 def _facts(
     choices: Sequence[LayerChoice], damage: Damage, measured: Measured, options: QuantizeOptions
-) -> dict[str, Any]:
+) -> Node:
     """What ``inference.yml`` says of it."""
     return {
         "arithmetic": "float32" if options.weights_only else "int8",
@@ -205,7 +206,7 @@ def _facts(
     }
 
 
-def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: dict[str, Any]) -> Bundle:
+def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: Node) -> Bundle:
     import onnx
     import onnxruntime
 

@@ -6,9 +6,9 @@ operations allow it, and the result is wrong: fixed padding and scaling are part
 
 import json
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.runtime.engines.base import DeclaredInput
+from paddlevideo.utils.nodes import Node
 
 
 def declared_inputs(program: Path) -> dict[str, DeclaredInput]:
@@ -28,5 +28,5 @@ def declared_inputs(program: Path) -> dict[str, DeclaredInput]:
         return {}  # the engine itself will say what is wrong with the file
 
 
-def _attributes(operation: dict[str, Any]) -> dict[str, Any]:
+def _attributes(operation: Node) -> Node:
     return {item["N"]: item["AT"].get("D") for item in operation["A"]}

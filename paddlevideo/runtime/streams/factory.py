@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -17,10 +16,11 @@ from paddlevideo.runtime.streams.session_options import StreamOptions
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video import ClipInput
 
 
-def stream_options(given: Mapping[str, Any]) -> StreamOptions:
+def stream_options(given: ReadNode) -> StreamOptions:
     """Keyword arguments as `StreamOptions`.
 
     Raises:

@@ -10,9 +10,9 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.assembly import Assembly
@@ -147,7 +147,7 @@ class CheckedRun:
         program, slot = self._program, self._assembly.slots[name]
         info = program.inputs.get(name)
         channels, rows, columns = self._assembly.shapes[name]
-        dtype: Any = np.float32 if info is None else info.dtype
+        dtype: DTypeLike = np.float32 if info is None else info.dtype
         if name.removeprefix("output:") in program.outputs and name.startswith("output:"):
             held = program.outputs[name.removeprefix("output:")]
             dtype = np.int32 if held in program.counters else np.float32
@@ -185,7 +185,7 @@ class _GuardedMaps:
         """Fill a map with what is no number, so that nothing of it can be taken for a result."""
         self._floats[slot][:] = np.nan
 
-    def has_scratch(self, row: Any) -> bool:
+    def has_scratch(self, row: np.ndarray) -> bool:
         """Whether an operation has a map of its own to work in."""
         uses = row["code"] in (Code.CONVOLUTION, Code.DEPTHWISE)
         return bool(uses or (row["code"] == Code.DENSE and row["gate"] >= 0))

@@ -1,8 +1,8 @@
 """Run a table of operations: one compiled function, so that a step of a network is one call."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -252,7 +252,7 @@ def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Ar
     return regions
 
 
-def _make(version: str) -> Any:
+def _make(version: str) -> Callable[..., None]:
     """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
 
     @kept_on_disk(nogil=True)

@@ -1,7 +1,5 @@
 """Products of maps and matrices: dense layers of pixels, and the convolution of a frame."""
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
@@ -18,6 +16,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LINE_BYTES,
     REGISTERS,
     VECTOR_BYTES,
+    Kernel,
     keep_apart,
     vload,
     vmul,
@@ -66,7 +65,7 @@ def _ahead_of(ahead: Array, regions: Array, size: int, otherwise: int) -> int:
     return now
 
 
-def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
+def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
     """A function of all rows of one panel: tiles of many rows, and of fewer at the end.
 
     Where there are enough rows the last tile begins earlier and computes some of them twice. With

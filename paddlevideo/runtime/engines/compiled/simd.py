@@ -133,6 +133,8 @@ def activate(builder: ir.IRBuilder, value: ir.Value, activation: list[ir.Value])
 # Untyped, as what it makes is called with numbers of compiled code.
 operation: Any = intrinsic
 
+Kernel = Callable[..., None]
+
 # What an intrinsic says of itself: its types, and what writes its instructions.
 Typed = tuple[Signature, Callable[..., ir.Value]]
 

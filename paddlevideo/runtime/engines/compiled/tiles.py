@@ -5,8 +5,6 @@ register of its own, each number of ``a`` read once for all vectors, each vector
 all rows.
 """
 
-from typing import Any
-
 from llvmlite import ir
 from numba.core import types
 from numba.core.base import BaseContext as Target
@@ -17,6 +15,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LINE_BYTES,
     VECTOR,
     VECTOR_BYTES,
+    Kernel,
     Typed,
     activate,
     load_activation,
@@ -35,7 +34,7 @@ _SIGNATURE = types.void(*[_I] * 11)
 _GROUP = 4  # rows whose addresses are told apart by multiples of one stride
 
 
-def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
+def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kernel:
     """A numba function of ``rows`` x ``vectors * LANES`` numbers of ``activation(a @ b + bias)``.
 
     Its arguments: address of a, and bytes between its rows; address of b, packed [depth, vectors *
@@ -166,7 +165,7 @@ class _Block:
         return results
 
 
-def depthwise_span(kernel: int) -> Any:
+def depthwise_span(kernel: int) -> Kernel:
     """A numba function of one row of a depthwise convolution, for one vector of channels.
 
     Its arguments: address of ``kernel`` integers, the addresses of the input rows under the first

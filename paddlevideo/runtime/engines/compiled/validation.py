@@ -7,7 +7,6 @@ not prove is refused by name. `check_program` then holds what was lowered agains
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -293,7 +292,7 @@ class _Validation:
 
 def _moved(node: Node, kernel: int, shape: tuple[int, ...]) -> tuple[int, int]:
     """Rows and columns of what a window gives that moves over a map."""
-    attributes: dict[str, Any] = node.attributes
+    attributes = node.attributes
     strides = attributes.get("strides", [1, 1])
     pads = attributes.get("pads", [0, 0, 0, 0])
     automatic = attributes.get("auto_pad", b"NOTSET")
