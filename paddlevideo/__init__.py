@@ -6,8 +6,7 @@
 >>> predictor = paddlevideo.load_predictor("inference/MoViNetA0")
 >>> predictor("video.mp4", top_k=5).label
 
-Imports ``api`` when a function is asked for. Begin reading in `api`; docs/architecture.md has the
-packages and who imports whom.
+May import ``api`` alone, when a function is asked for. Begin reading in docs/architecture.md.
 """
 
 import importlib

@@ -1,4 +1,4 @@
 """The command `paddlevideo`: one module for each subcommand (`main.COMMANDS` lists them).
 
-Imports every package; nothing imports it but ``__main__``. Begin reading in `main`.
+May import every package; nothing imports it but ``__main__``. Begin reading in `main`.
 """

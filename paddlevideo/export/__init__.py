@@ -1,6 +1,6 @@
 """A trained model written as a bundle: programs, precision, quantization, proof.
 
-Imports every package but ``convert``, ``apps`` and ``cli``. Begin reading in `write_bundle`.
+May import every package but ``convert``, ``apps`` and ``cli``. Begin reading in `write_bundle`.
 """
 
 import paddlevideo.export.formats  # noqa: F401 - registers them

@@ -1,6 +1,6 @@
 """From lists of videos to batches of clips: data sets, batches, worker processes.
 
-Imports ``video`` and ``utils`` only. Begin reading in `dataset.base`.
+May import ``video`` and ``utils`` only. Begin reading in `dataset.base`.
 """
 
 from paddlevideo.loader.batches import BatchReader, OnUnreadable

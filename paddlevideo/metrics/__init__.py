@@ -1,6 +1,6 @@
 """Metrics: exact sums over samples, the same for any number of processes.
 
-Imports ``modeling``, ``weights`` and ``utils``. Begin reading in `metric`.
+May import ``modeling``, ``weights`` and ``utils``. Begin reading in `metric`.
 """
 
 from paddlevideo.metrics.confusion import (

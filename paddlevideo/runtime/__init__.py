@@ -1,6 +1,6 @@
 """The exported bundle, the engines that run it, and the predictor on top.
 
-Imports ``video`` and ``utils``, never Paddle. Begin reading in `predictor`.
+May import ``video`` and ``utils``, never Paddle. Begin reading in `predictor`.
 """
 
 from paddlevideo.runtime.bundle import Bundle, read_bundle

@@ -1,6 +1,6 @@
 """Optimizers and learning-rate schedules.
 
-Imports ``modeling``, ``weights`` and ``utils``. Begin reading in `optimizers`.
+May import ``modeling``, ``weights`` and ``utils``. Begin reading in `optimizers`.
 """
 
 from paddlevideo.solver.optimizers import build_optimizer, check_optimizer

@@ -1,4 +1,5 @@
 """Train and test: the loop, and nothing that knows a model's name.
 
-Imports every package but ``export``, ``convert``, ``apps`` and ``cli``. Begin reading in `train`.
+May import every package but ``export``, ``convert``, ``apps`` and ``cli``. Begin reading in
+`train`.
 """

@@ -1,6 +1,6 @@
 """The steps from a video to a clip, built from one YAML description.
 
-Imports ``utils`` only, never Paddle. Begin reading in `pipeline`.
+May import ``utils`` only, never Paddle. Begin reading in `pipeline`.
 """
 
 from paddlevideo.video.clip_input import ClipInput

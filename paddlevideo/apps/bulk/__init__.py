@@ -1,4 +1,4 @@
 """Many files: their results, and the processes that make them.
 
-Imports ``runtime``, ``video`` and ``utils``, never Paddle. Begin reading in `prediction`.
+May import ``runtime``, ``video`` and ``utils``, never Paddle. Begin reading in `prediction`.
 """

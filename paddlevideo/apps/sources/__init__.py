@@ -1,6 +1,6 @@
 """Where live and recorded frames come from: files, cameras, network streams, pipes.
 
-Imports ``runtime``, ``video`` and ``utils``, never Paddle. Begin reading in `factory`.
+May import ``runtime``, ``video`` and ``utils``, never Paddle. Begin reading in `factory`.
 """
 
 from paddlevideo.apps.sources.factory import SourceOptions, open_source
