@@ -35,11 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo quantize``."""
     parser.add_argument("--model_dir", type=Path, required=True, help="exported with ONNX")
     parser.add_argument("--calibration", required=True, help="video, folder or list file")
-    parser.add_argument(
-        "--num_videos",
-        type=int,
-        help="to measure on (default: 100)",
-    )
+    parser.add_argument("--num_videos", type=int, help="to measure on (default: 100)")
     parser.add_argument("--output_dir", type=Path, help="default: <model_dir>_int8")
     parser.add_argument(
         "--weights_only", action="store_true", help="8-bit weights, float32 arithmetic"

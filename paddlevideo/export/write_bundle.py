@@ -214,10 +214,7 @@ def _logits(model: Recognizer, batch: int) -> TensorSpec:
 
 
 def _frame_rate(
-    model: Recognizer,
-    clip_input: ClipInput,
-    training: ReadNode | None,
-    options: ExportOptions,
+    model: Recognizer, clip_input: ClipInput, training: ReadNode | None, options: ExportOptions
 ) -> float:
     """Frames a second of the stream; see `stream_frame_rate`."""
     trained = None

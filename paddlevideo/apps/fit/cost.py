@@ -22,11 +22,7 @@ _SHARED_MEMORY = 1.2
 
 
 def measure_cost(
-    model: nn.Layer,
-    num_classes: int,
-    pipeline: ReadNode,
-    videos: Sequence[str],
-    native_side: int,
+    model: nn.Layer, num_classes: int, pipeline: ReadNode, videos: Sequence[str], native_side: int
 ) -> Cost:
     """Time a few steps of ``model`` on noise and the reading of a few videos.
 

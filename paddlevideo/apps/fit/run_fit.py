@@ -17,14 +17,7 @@ from paddlevideo.apps.fit.finish import Finished, finish
 from paddlevideo.apps.fit.options import FitOptions
 from paddlevideo.apps.fit.plan import FROM_SCRATCH, PRETRAINED, Data, Plan, Wanted, make_plan
 from paddlevideo.apps.fit.recipe import Choices, make_config, reading_pipeline
-from paddlevideo.apps.fit.record import (
-    CHECKED,
-    DONE,
-    PLANNED,
-    TRAINED,
-    FitRecord,
-    open_record,
-)
+from paddlevideo.apps.fit.record import CHECKED, DONE, PLANNED, TRAINED, FitRecord, open_record
 from paddlevideo.apps.fit.stages import Stages
 from paddlevideo.apps.fit.training import Progress, command_of, train
 from paddlevideo.apps.fit.weights import Start, choose_start

@@ -129,10 +129,7 @@ class Pictures:
     def _frames(self, video: int) -> tuple[np.ndarray, np.ndarray]:
         """Normalised thumbnails [F, D] of a video, and their times [F]."""
         prints = self._prints[video]
-        return (
-            _normalised(prints.pictures[:: self.step]),
-            prints.times_seconds[:: self.step],
-        )
+        return (_normalised(prints.pictures[:: self.step]), prints.times_seconds[:: self.step])
 
     def _distance(self, query: int, video: int, mirrored: bool) -> float | None:
         """Mean distance of the best run that is found; None where none is."""

@@ -220,10 +220,7 @@ def _crossing(sources: Sources, places: Sequence[str]) -> tuple[int, ...]:
 
 
 def _crossing_warnings(
-    records: Sequence[VideoRecord],
-    sources: Sources,
-    places: Sequence[str],
-    crossing: Sequence[int],
+    records: Sequence[VideoRecord], sources: Sources, places: Sequence[str], crossing: Sequence[int]
 ) -> list[str]:
     if not crossing:
         return []
@@ -244,11 +241,7 @@ def _crossing_warnings(
 
 
 def _how(
-    records: Sequence[VideoRecord],
-    sources: Sources,
-    places: Sequence[str],
-    share: float,
-    seed: int,
+    records: Sequence[VideoRecord], sources: Sources, places: Sequence[str], share: float, seed: int
 ) -> str:
     counts = Counter(places)
     num_val = len({n for n, place in zip(sources.of, places, strict=True) if place == VAL})

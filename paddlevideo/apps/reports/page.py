@@ -69,8 +69,7 @@ def write_page(path: Path, template: str, content: Mapping[str, object]) -> None
     environment.filters.update(percent=percent, plural=plural)
     style = resources.files("paddlevideo.apps.reports").joinpath("templates/style.css")
     text = environment.get_template(template).render(
-        style=Markup(style.read_text(encoding="utf-8")),
-        **content,
+        style=Markup(style.read_text(encoding="utf-8")), **content
     )
     text = text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
     try:

@@ -14,12 +14,7 @@ from paddlevideo.export.quantization.calibration import CalibrationVideos, Measu
 from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
-from paddlevideo.export.quantization.sensitivity import (
-    Damage,
-    Judge,
-    choose_float,
-    damage_of_each,
-)
+from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
 from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
 from paddlevideo.runtime.bundle import (
     Bundle,

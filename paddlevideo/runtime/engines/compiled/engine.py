@@ -338,12 +338,7 @@ class CompiledEngine:
             addresses = self._addresses(streams)
             addresses[self._slots] = places + start * self._moves
             self._run(
-                assembly.table,
-                assembly.later,
-                assembly.lists,
-                addresses,
-                assembly.strides,
-                streams,
+                assembly.table, assembly.later, assembly.lists, addresses, assembly.strides, streams
             )
 
     def _addresses(self, streams: int) -> np.ndarray:

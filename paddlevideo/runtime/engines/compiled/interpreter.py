@@ -167,37 +167,20 @@ def _depthwise(
 
 @njit(nogil=True)
 def _weighted_sum(
-    row: Row,
-    lists: Array,
-    addresses: Array,
-    strides: Array,
-    stream: int,
-    output: int,
+    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int
 ) -> None:
     maps: Array = np.empty(MOST_MAPS, np.int64)
     for place in range(row.list_size):
         slot = lists[row.list_start + place]
         maps[place] = addresses[slot] + stream * strides[slot]
     weighted_sum(
-        maps,
-        row.list_size,
-        row.pixels,
-        row.channels,
-        row.weights,
-        output,
-        row.bias,
-        row.activation,
+        maps, row.list_size, row.pixels, row.channels, row.weights, output, row.bias, row.activation
     )
 
 
 @njit(nogil=True)
 def _concat(
-    row: Row,
-    lists: Array,
-    addresses: Array,
-    strides: Array,
-    stream: int,
-    output: int,
+    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int
 ) -> None:
     result = floats_at(output, row.count)
     at = 0
@@ -257,12 +240,7 @@ def _make(version: str) -> Callable[..., None]:
 
     @kept_on_disk(nogil=True)
     def run(
-        table: Array,
-        later: Array,
-        lists: Array,
-        addresses: Array,
-        strides: Array,
-        streams: int,
+        table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
     ) -> None:
         if not version:
             return

@@ -29,14 +29,7 @@ _CLIP, _SIGMOID, _SILU, _SINE, _COSINE, _FLOOR = range(6)
 
 @compiled
 def weighted_sum(
-    maps: Array,
-    count: int,
-    pixels: int,
-    channels: int,
-    w: int,
-    y: int,
-    bias: int,
-    activation: int,
+    maps: Array, count: int, pixels: int, channels: int, w: int, y: int, bias: int, activation: int
 ) -> None:
     """``activation(sum of map * weight + bias)`` over ``count`` maps at the addresses ``maps``.
 

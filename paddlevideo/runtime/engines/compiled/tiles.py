@@ -65,12 +65,7 @@ class _Block:
     """Emits the code of one block."""
 
     def __init__(
-        self,
-        builder: ir.IRBuilder,
-        values: list,
-        shape: tuple[int, int],
-        gather: bool,
-        lines: int,
+        self, builder: ir.IRBuilder, values: list, shape: tuple[int, int], gather: bool, lines: int
     ) -> None:
         (self.a, self.lda, self.b, self.depth, self.c, self.ldc, self.bias,
          self.shortcut, self.places, self.activation, self.ahead) = values  # fmt: skip
