@@ -85,7 +85,7 @@ def _section_of_released(name: str, weights: str, options: Node) -> Node:
 
     entry = find_entry(weights)
     if entry.model != name:
-        model_section(name)  # an unknown name is told first
+        model_section(name)  # an unknown name is reported first
         raise WeightsError(f"the weights {weights} are of {entry.model}, not of {name}")
     fetch(entry)  # options may be found in the file
     return pretrained_section(entry, **options)

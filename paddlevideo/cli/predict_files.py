@@ -7,7 +7,7 @@ from pathlib import Path
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, find_videos, predict_files
 from paddlevideo.apps.bulk.results import ResultFile
-from paddlevideo.cli.follow_stream import check_picture_options, run_stream
+from paddlevideo.cli.follow_stream import check_visualization_options, run_stream
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import DeviceName
@@ -117,5 +117,5 @@ def predict(arguments: argparse.Namespace) -> None:
             lambda: open_predictor(open_bundle(arguments), engine_options(arguments)), arguments
         )
     else:
-        check_picture_options(arguments)
+        check_visualization_options(arguments)
         predict_all(arguments)

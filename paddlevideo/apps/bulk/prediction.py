@@ -160,7 +160,7 @@ def predict_files(
         for indices in _alike({index: sample.clips for index, sample in samples.items()}):
             chosen = [samples[index] for index in indices]
             names = [sample.path for sample in chosen]
-            batch = {view: np.stack([s.clips[view] for s in chosen]) for view in chosen[0].clips}
+            batch = {name: np.stack([s.clips[name] for s in chosen]) for name in chosen[0].clips}
             for index, sample, result in zip(
                 indices, chosen, predictor.classify(batch, names, top_k), strict=True
             ):
@@ -173,8 +173,8 @@ def predict_files(
 def _alike(clips: Mapping[int, Mapping[str, np.ndarray]]) -> list[list[int]]:
     """Indices of clips of the same shapes: a pipeline without a fixed size can give several."""
     by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for index, views in clips.items():
-        by_shape.setdefault(tuple(clip.shape for clip in views.values()), []).append(index)
+    for index, inputs in clips.items():
+        by_shape.setdefault(tuple(clip.shape for clip in inputs.values()), []).append(index)
     return list(by_shape.values())
 
 

@@ -68,7 +68,7 @@ def _least_seconds(run: Callable[[], object]) -> float:
 def _decode_seconds(pipeline: ReadNode, videos: Sequence[str]) -> float:
     """Mean over some videos, spread evenly."""
     built = Pipeline(pipeline)
-    chosen = [videos[len(videos) * place // _VIDEOS] for place in range(min(_VIDEOS, len(videos)))]
+    chosen = [videos[len(videos) * index // _VIDEOS] for index in range(min(_VIDEOS, len(videos)))]
     begun = time.perf_counter()
     for path in chosen:
         try:

@@ -252,10 +252,10 @@ class _Fit:
         found: dict[str, float] = {}
         self.stages.expect(_TRIALS, 2 * epochs / facts["epochs"] * facts["seconds"] + 20)
         with self.stages.stage(_TRIALS) as share:
-            for place, freeze in enumerate((None, "all_but_head")):
+            for index, freeze in enumerate((None, "all_but_head")):
                 folder = self.run_folder / f"trial_{freeze or 'whole'}"
                 config = self._trial_config(folder, epochs, freeze)
-                half = partial(_share_of_half, share, place)
+                half = partial(_share_of_half, share, index)
                 result = self._launch(config, weights, folder, half)
                 found[folder.name] = -1.0 if result is None else result[1]
         better = max(found, key=lambda name: found[name])
@@ -291,8 +291,8 @@ class _Fit:
         return path
 
 
-def _share_of_half(share: Callable[[float], None], place: int, part: float) -> None:
-    share((place + part) / 2)
+def _share_of_half(share: Callable[[float], None], index: int, part: float) -> None:
+    share((index + part) / 2)
 
 
 def open_model_of(section: Node, seed: int) -> Recognizer:

@@ -65,9 +65,9 @@ def train(command: Sequence[str], run: Path, report: Callable[[Progress], None])
         follower = _Follower(run / METRICS_NAME, position)
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
-            for progress in follower.news():
+            for progress in follower.new_progress():
                 report(progress)
-        for progress in follower.news():
+        for progress in follower.new_progress():
             report(progress)
     finally:
         end_group(process)
@@ -123,7 +123,7 @@ class _Follower:
         self._steps, self._epochs = 1, 1
         self._headline: tuple[str, float] | None = None
 
-    def news(self) -> Iterator[Progress]:
+    def new_progress(self) -> Iterator[Progress]:
         """What became known since the last call."""
         if not self._path.is_file():
             return

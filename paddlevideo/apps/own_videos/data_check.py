@@ -106,8 +106,8 @@ class DataCheck:
     def counts(self) -> dict[str, dict[str, int]]:
         """Videos that can be read, by class and split."""
         table = {name: dict.fromkeys(SPLITS, 0) for name in self.videos.class_names}
-        for record, place in zip(self.records, self.split.of, strict=True):
-            table[record.class_name][place] += 1
+        for record, split in zip(self.records, self.split.of, strict=True):
+            table[record.class_name][split] += 1
         return table
 
     def tables(self) -> list[Node]:
@@ -206,9 +206,9 @@ class DataCheck:
     def _crossing_table(self) -> Node:
         crossing = set(self.split.crossing)
         members: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for place, (number, split) in enumerate(zip(self.sources.of, self.split.of, strict=True)):
+        for index, (number, split) in enumerate(zip(self.sources.of, self.split.of, strict=True)):
             if number in crossing:
-                members[number][split].append(self._name(place))
+                members[number][split].append(self._name(index))
         rows = [
             [named(found["train"], 3), named(found["val"], 3), named(found["test"], 3)]
             for _, found in sorted(members.items())
@@ -216,15 +216,15 @@ class DataCheck:
         title = "Recordings in more than one split"
         return {"title": title, "columns": list(SPLITS), "rows": _cut(rows)}
 
-    def _name(self, place: int) -> str:
-        return self._short(self.scans[self.kept[place]])
+    def _name(self, index: int) -> str:
+        return self._short(self.scans[self.kept[index]])
 
     def _short(self, scan: FileScan) -> str:
         base = self.videos.path if self.videos.path.is_dir() else self.videos.path.parent
         return str(scan.path.relative_to(base) if scan.path.is_relative_to(base) else scan.path)
 
-    def _class(self, place: int) -> str:
-        return self.videos.records[self.kept[place]].class_name
+    def _class(self, index: int) -> str:
+        return self.videos.records[self.kept[index]].class_name
 
     def _pair(self, match: Match) -> str:
         return f"{self._name(match.second)} and {self._name(match.first)}"

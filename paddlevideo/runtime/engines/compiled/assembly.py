@@ -29,7 +29,7 @@ class Assembly:
     Attributes:
         operations, table: in order, and a record for each.
         later: slot (or -1), address and bytes of what operations read first, in their order.
-        lists: integers that operations refer to: panels, places, slots.
+        lists: integers that operations refer to: panels, offsets, slots.
         strides: bytes from a stream's map to the next stream's, by slot.
         fixed: addresses by slot of what never moves, 0 of the others.
         inputs, outputs: slots by name.
@@ -53,12 +53,12 @@ class Assembly:
 
     def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
         """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
-        places, total = place_maps(self.maps, streams)
+        offsets, total = place_maps(self.maps, streams)
         arena = FloatPool().zeros(total // FLOAT_BYTES)
         start = arena.ctypes.data
         addresses = self.fixed.copy()
-        for slot, place in places.items():
-            addresses[slot] = start + place
+        for slot, offset in offsets.items():
+            addresses[slot] = start + offset
         return arena, addresses
 
 
@@ -104,8 +104,8 @@ class _Assembler:
             self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
         outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
         table = np.zeros(len(self.operations), OPERATION)
-        for place, operation in enumerate(self.operations):
-            self._fill(table[place], operation, place)
+        for index, operation in enumerate(self.operations):
+            self._fill(table[index], operation, index)
         later = self._order_ahead(table, set(inputs.values()))
         maps = [
             ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
@@ -135,11 +135,11 @@ class _Assembler:
             self.sizes[self.slots[name]] = size
         return self.slots[name]
 
-    def _map(self, name: str, place: int) -> int:
-        """The slot of a map that operation ``place`` reads or writes."""
+    def _map(self, name: str, index: int) -> int:
+        """The slot of a map that operation ``index`` reads or writes."""
         size = 0 if name in self.program.constants else _bytes(self.shapes[name])
         slot = self._slot(name, size)
-        self.lives.setdefault(slot, []).append(place)
+        self.lives.setdefault(slot, []).append(index)
         return slot
 
     def _kept(self, array: np.ndarray) -> int:
@@ -174,8 +174,8 @@ class _Assembler:
                 slots = self.lists[row["list_start"] : row["list_start"] + row["list_size"]]
             regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
         starts.append(len(regions))
-        for place, row in enumerate(table):
-            first = end = starts[place + 1]
+        for index, row in enumerate(table):
+            first = end = starts[index + 1]
             size = 0
             while end < len(regions) and size < _WINDOW:
                 size += regions[end][2]
@@ -183,17 +183,17 @@ class _Assembler:
             row["later_first"], row["later_end"] = first, end
         return np.array(regions or [(-1, 0, 0)], np.int64)
 
-    def _fill(self, row: np.void, operation: Operation, place: int) -> None:
+    def _fill(self, row: np.void, operation: Operation, index: int) -> None:
         row["activation"] = self._activation(operation)
-        reads = [self._map(name, place) for name in operation.inputs]
+        reads = [self._map(name, index) for name in operation.inputs]
         row["a"], row["b"] = reads[0], reads[-1]
         row["shortcut"] = -1
         if operation.shortcut is not None:
-            row["shortcut"] = self._map(operation.shortcut, place)
+            row["shortcut"] = self._map(operation.shortcut, index)
         row["gate"] = -1
         if operation.gate is not None:
-            row["gate"] = self._map(operation.gate, place)
-        row["output"] = self._map(operation.output, place)
+            row["gate"] = self._map(operation.gate, index)
+        row["output"] = self._map(operation.output, index)
         channels, rows, columns = operation.shape
         row["channels"], row["out_rows"] = channels, rows
         row["out_columns"], row["pixels"] = columns, rows * columns
@@ -201,19 +201,19 @@ class _Assembler:
         if operation.bias is not None:
             row["bias"] = self._kept(operation.bias)
         fill = getattr(self, f"_fill_{operation.kind}")
-        fill(row, operation, reads, place)
+        fill(row, operation, reads, index)
 
     def _activation(self, operation: Operation) -> int:
         activation = operation.activation
         numbers = [activation.alpha, activation.beta, activation.low, activation.high]
         return self._kept(np.array([*numbers, activation.multiply], np.float32))
 
-    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], index: int) -> None:
         row["code"] = Code.DENSE
         self._matrix(row, _weights(operation))
         if operation.gate is not None:
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
-            self._scratch(row, int(row["count"]), place)
+            self._scratch(row, int(row["count"]), index)
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -248,21 +248,21 @@ class _Assembler:
         row["stride"] = operation.options["stride"]
         return channels, top + rows + bottom, left + columns + right
 
-    def _scratch(self, row: np.void, floats: int, place: int) -> None:
-        slot = self._slot(f"scratch:{place}", floats * FLOAT_BYTES)
-        self.lives[slot] = [place]
+    def _scratch(self, row: np.void, floats: int, index: int) -> None:
+        slot = self._slot(f"scratch:{index}", floats * FLOAT_BYTES)
+        self.lives[slot] = [index]
         row["scratch"] = slot
 
     def _fill_convolution(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.CONVOLUTION
         planes, high, wide = self._window(row, operation)
-        self._scratch(row, planes * high * wide, place)
+        self._scratch(row, planes * high * wide, index)
         weights = _weights(operation)
         kernel = weights.shape[2]
         self._matrix(row, weights.transpose(1, 2, 3, 0).reshape(-1, weights.shape[0]), widest=1)
-        row["places"] = self._listed(
+        row["input_offsets"] = self._listed(
             [
                 FLOAT_BYTES * ((plane * high + ky) * wide + kx)
                 for plane in range(planes)
@@ -274,13 +274,13 @@ class _Assembler:
         row["offsets"] = self._kept(operation.options["offset"])
 
     def _fill_depthwise(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.DEPTHWISE
         _, _, wide = self._window(row, operation)
         rows_kept = operation.options["kernel"] + 1  # and one of zeros
         floats = rows_kept * wide * padded_pixel(operation.shape[0]) // FLOAT_BYTES
-        self._scratch(row, floats, place)
+        self._scratch(row, floats, index)
         row["weights"] = self._kept(_weights(operation))
         expand = operation.expand
         if expand is not None and expand.bias is not None:
@@ -290,27 +290,27 @@ class _Assembler:
             row["expand_activation"] = self._activation(expand)
 
     def _fill_weighted_sum(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.WEIGHTED_SUM
         row["weights"] = self._kept(_weights(operation))
         row["list_start"], row["list_size"] = self._listed(reads), len(reads)
 
-    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int], index: int) -> None:
         row["code"] = Code.MEAN
         row["pixels"] = operation.options["pixels"]
 
-    def _fill_scale(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_scale(self, row: np.void, operation: Operation, reads: list[int], index: int) -> None:
         row["code"] = Code.SCALE
 
     def _fill_average(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.AVERAGE
         self._window(row, operation)
 
     def _fill_combine(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.COMBINE
         row["kind"] = operation.options["is_product"]
@@ -321,13 +321,13 @@ class _Assembler:
         return int(np.prod(self.shapes[name])) if constant is None else constant.size
 
     def _fill_function(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.FUNCTION
         row["kind"] = FUNCTIONS.index(operation.options["function"])
 
     def _fill_concat(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.CONCAT
         pairs = [
@@ -337,18 +337,18 @@ class _Assembler:
         ]
         row["list_start"], row["list_size"] = self._listed(pairs), len(reads)
 
-    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int], index: int) -> None:
         # A row of one: as it is written number by number, nothing beyond it is touched.
         row["code"] = Code.CONCAT
         pairs = [reads[0], self._size_of(operation.inputs[0])]
         row["list_start"], row["list_size"] = self._listed(pairs), 1
 
-    def _fill_count(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_count(self, row: np.void, operation: Operation, reads: list[int], index: int) -> None:
         row["code"] = Code.COUNT_UP
         row["size_a"] = operation.options["step"]
 
     def _fill_number(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
+        self, row: np.void, operation: Operation, reads: list[int], index: int
     ) -> None:
         row["code"] = Code.NUMBER
 

@@ -115,7 +115,7 @@ def load_activation(builder: ir.IRBuilder, address: ir.Value) -> list[ir.Value]:
         address: of these five floats.
     """
     *numbers, multiply = (
-        load_scalar(builder, builder.add(address, INT64(place * FLOAT_BYTES))) for place in range(5)
+        load_scalar(builder, builder.add(address, INT64(index * FLOAT_BYTES))) for index in range(5)
     )
     gated = builder.fcmp_ordered("!=", multiply, ir.Constant(FLOAT, 0.0))
     return [*(splat(builder, number) for number in numbers), gated]

@@ -251,12 +251,12 @@ class _Validation:
     def _clip(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
         x = self._float(node.inputs[0])
         bounds = [-math.inf, math.inf]
-        for place, name in enumerate(node.inputs[1:]):
+        for index, name in enumerate(node.inputs[1:]):
             if name:
                 value = self._constant(name, "Clip with a bound")
                 if value.ndim != 0 or value.dtype != _FLOAT:
                     raise UnsupportedProgramError(f"Clip with a bound of shape {value.shape}")
-                bounds[place] = float(value)
+                bounds[index] = float(value)
         if not bounds[0] <= bounds[1]:
             raise UnsupportedProgramError(f"Clip between {bounds[0]} and {bounds[1]}")
         return x.shape, _FLOAT
