@@ -30,7 +30,6 @@ MOST_LINES = 100  # of samples on the console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo check-data``."""
     add_config_options(parser, "-o", "--override")
     parser.add_argument("--split", nargs="+", choices=SPLITS, help="default: all in the config")
     parser.add_argument(

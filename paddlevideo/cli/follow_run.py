@@ -16,7 +16,6 @@ _POLL_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``tools/follow_run.py``."""
     parser.add_argument("folder", type=Path, help="the run's folder")
     parser.add_argument("--pid", type=int, help="stop when this process has ended")
     parser.add_argument(
@@ -77,7 +76,6 @@ def follow(folder: Path, pid: int | None, position: int) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Follow."""
     path = arguments.folder / METRICS_NAME
     position = path.stat().st_size if arguments.from_now and path.is_file() else 0
     follow(arguments.folder, arguments.pid, position)

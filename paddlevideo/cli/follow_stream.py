@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -66,9 +65,6 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
             follow(source, arguments.input_file, session, file, visualizations)
         except (KeyboardInterrupt, WindowClosedError):
             return
-        except BrokenPipeError:  # who read our lines has enough
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, sys.stdout.fileno())
 
 
 def open_visualizations(

@@ -36,7 +36,6 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo model-info``."""
     parser.add_argument(
         "name", nargs="?", default=_ALL, help="a model, a pattern, or all (the default)"
     )

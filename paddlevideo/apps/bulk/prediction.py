@@ -5,9 +5,8 @@ import io
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +142,8 @@ def predict_files(
     predictor: VideoPredictor, paths: Sequence[Path], batch_size: int, top_k: int
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order."""
-    for group in _groups(paths, batch_size):
+    for begin in range(0, len(paths), batch_size):
+        group = paths[begin : begin + batch_size]
         samples: dict[int, Sample] = {}
         failures: dict[int, VideoFailure] = {}
         for index, path in enumerate(group):
@@ -176,9 +176,3 @@ def _alike(clips: Mapping[int, Mapping[str, np.ndarray]]) -> list[list[int]]:
     for index, inputs in clips.items():
         by_shape.setdefault(tuple(clip.shape for clip in inputs.values()), []).append(index)
     return list(by_shape.values())
-
-
-def _groups(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:
-    iterator = iter(paths)
-    while group := list(islice(iterator, size)):
-        yield group

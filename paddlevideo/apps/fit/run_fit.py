@@ -5,7 +5,6 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +27,7 @@ from paddlevideo.apps.reports.parts import DataCheck as DataCheckPart
 from paddlevideo.apps.reports.parts import write_part
 from paddlevideo.modeling import resolve_model_section
 from paddlevideo.modeling.device import setup_device
-from paddlevideo.modeling.interfaces import InputSpec, Recognizer
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import DataError
@@ -140,7 +139,7 @@ class _Fit:
         names: list[str] = facts["class_names"]
         start = choose_start(options, len(names), self.stages.say)
         section = _for_small_sets(start)
-        spec = _native_spec(section)
+        spec = open_model_of(resolve_model_section(section), 0).input_spec()
         clip = choose_clip(
             facts["durations"], 25.0 / spec.stride_frames, spec.num_frames, facts["rates"]
         )
@@ -255,7 +254,10 @@ class _Fit:
             for index, freeze in enumerate((None, "all_but_head")):
                 folder = self.run_folder / f"trial_{freeze or 'whole'}"
                 config = self._trial_config(folder, epochs, freeze)
-                half = partial(_share_of_half, share, index)
+
+                def half(part: float, done: int = index) -> None:
+                    share((done + part) / 2)
+
                 result = self._launch(config, weights, folder, half)
                 found[folder.name] = -1.0 if result is None else result[1]
         better = max(found, key=lambda name: found[name])
@@ -291,10 +293,6 @@ class _Fit:
         return path
 
 
-def _share_of_half(share: Callable[[float], None], index: int, part: float) -> None:
-    share((index + part) / 2)
-
-
 def open_model_of(section: Node, seed: int) -> Recognizer:
     """The recognizer of a MODEL section, with random weights."""
     import paddle
@@ -320,10 +318,6 @@ def _for_small_sets(start: Start) -> Node:
     section["head"] = {**section["head"], "dropout": 0.5}
     section["loss"] = {"name": "CrossEntropyLoss", "label_smoothing": 0.1}
     return section
-
-
-def _native_spec(section: Node) -> InputSpec:
-    return open_model_of(resolve_model_section(section), 0).input_spec()
 
 
 def _covering_frames(durations: list[float], rate: float, least: int) -> int:

@@ -196,10 +196,11 @@ def convolve(
     ahead: Array,
     regions: Array,
 ) -> None:
-    """A full convolution of a padded map; ``input_offsets``: bytes from its first input.
+    """A full convolution of a padded map.
 
-    ``step`` is the bytes between the first inputs of two outputs of a row, ``row_bytes`` those
-    between two rows of the input.
+    ``input_offsets`` are the bytes from an output's first input to each of its inputs, ``step``
+    is the bytes between the first inputs of two outputs of a row, ``row_bytes`` those between two
+    rows of the input.
     """
     for row in range(out_rows):
         source, to = x + row * stride * row_bytes, y + row * out_columns * ldc
