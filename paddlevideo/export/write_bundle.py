@@ -14,18 +14,15 @@ from paddlevideo.export.exporter import Exporter, exporter
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.export.verify import answered_by, evaluating, reference_file, verify_bundle
 from paddlevideo.modeling.interfaces import Recognizer
-from paddlevideo.runtime.bundle import (
-    Bundle,
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle
+from paddlevideo.runtime.frame_rate import RateSources, stream_frame_rate
+from paddlevideo.runtime.manifest import (
     BundleManifest,
     ClipProgram,
     StateQueue,
     StepProgram,
     TensorSpec,
-    file_facts,
-    read_bundle,
-    replace_bundle,
 )
-from paddlevideo.runtime.frame_rate import RateSources, stream_frame_rate
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import BundleError, ConfigError
 from paddlevideo.utils.files import made_folder

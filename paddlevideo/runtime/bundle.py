@@ -12,17 +12,7 @@ from pathlib import Path
 import pydantic
 
 from paddlevideo.runtime.engines import ProgramFiles
-from paddlevideo.runtime.manifest import (
-    FORMAT_VERSION,
-    QUEUE_RULE,
-    BundleManifest,
-    ClipProgram,
-    Program,
-    ReferenceFile,
-    StateQueue,
-    StepProgram,
-    TensorSpec,
-)
+from paddlevideo.runtime.manifest import FORMAT_VERSION, BundleManifest, Program
 from paddlevideo.runtime.manifest_check import check_file_name, check_manifest
 from paddlevideo.runtime.old_manifests import translated
 from paddlevideo.utils.config import to_yaml
@@ -32,24 +22,6 @@ from paddlevideo.utils.safe_yaml import parse_yaml
 from paddlevideo.utils.text_files import read_text
 
 MANIFEST_NAME = "inference.yml"
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST_NAME",
-    "QUEUE_RULE",
-    "Bundle",
-    "BundleManifest",
-    "ClipProgram",
-    "Program",
-    "ReferenceFile",
-    "StateQueue",
-    "StepProgram",
-    "TensorSpec",
-    "file_facts",
-    "read_bundle",
-    "replace_bundle",
-    "write_manifest",
-]
 
 
 @dataclass(frozen=True)

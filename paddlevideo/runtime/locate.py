@@ -3,14 +3,8 @@
 import logging
 from pathlib import Path
 
-from paddlevideo.runtime.bundle import (
-    MANIFEST_NAME,
-    Bundle,
-    BundleManifest,
-    ClipProgram,
-    TensorSpec,
-    read_bundle,
-)
+from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, read_bundle
+from paddlevideo.runtime.manifest import BundleManifest, ClipProgram, TensorSpec
 from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.nodes import Node
 

@@ -16,13 +16,8 @@ from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
 from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
 from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
-from paddlevideo.runtime.bundle import (
-    Bundle,
-    ReferenceFile,
-    file_facts,
-    read_bundle,
-    replace_bundle,
-)
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle
+from paddlevideo.runtime.manifest import ReferenceFile
 from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
 from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
 from paddlevideo.utils.files import made_folder
