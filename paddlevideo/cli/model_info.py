@@ -12,7 +12,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from paddlevideo.cli.output import say
+from paddlevideo.cli.output import aligned, say
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import TRAINING
@@ -128,15 +128,7 @@ def as_table(complexity: dict[str, "ModelComplexity"]) -> str:
     """Aligned columns: names to the left, numbers to the right."""
     rows = [row(name, one) for name, one in complexity.items()]
     lines = [list(rows[0]), *(list(one.values()) for one in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    return "".join(f"{line}\n" for line in aligned(lines, numbers=True))
 
 
 def as_markdown(complexity: dict[str, "ModelComplexity"]) -> str:
