@@ -21,10 +21,12 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import (
     DeclaredInput,
+    Engine,
     EngineName,
     EngineOptions,
     ProgramFiles,
     UnsupportedProgramError,
+    check_outputs,
     the_file,
     wrong_inputs,
 )
@@ -144,7 +146,7 @@ class OperationTime:
     weight_bytes: int
 
 
-class CompiledEngine:
+class CompiledEngine(Engine):
     """A ``.onnx`` step program as compiled loops.
 
     Streams of a batch are shared out to threads; one stream is computed by one thread.
@@ -180,11 +182,7 @@ class CompiledEngine:
         from paddlevideo.runtime.engines.compiled.interpreter import run_program
 
         program = read_program(path)
-        if len(output_names) != len(program.outputs):
-            raise BundleError(
-                f"{path} has {len(program.outputs)} outputs where {len(output_names)} are named; "
-                "export the model again"
-            )
+        check_outputs(path, len(program.outputs), output_names)
         from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
 
         guarded = guarded_pool()
@@ -232,15 +230,6 @@ class CompiledEngine:
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
         return list(self._inputs)
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the outputs of one batch.
-
-        Raises:
-            BundleError: the program is for inputs of another size or dtype.
-        """
-        tensors = {name: self.tensor(array) for name, array in inputs.items()}
-        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
 
     def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
