@@ -87,10 +87,8 @@ class DataCheck:
         found = []
         trained = {name: row["train"] for name, row in counts.items()}
         if needs_balancing(trained):
-            most, least = (
-                max(trained, key=trained.__getitem__),
-                min(trained, key=trained.__getitem__),
-            )
+            most = max(trained, key=trained.__getitem__)
+            least = min(trained, key=trained.__getitem__)
             found.append(
                 f"Classes differ in size: {most} has {trained[most]} videos for training, {least} "
                 f"has {trained[least]}."
@@ -112,21 +110,13 @@ class DataCheck:
 
     def tables(self) -> list[Node]:
         """Tables with ``title``, ``columns`` and ``rows``; empty ones are left out."""
+        unread = [(s, s.reason) for s in self.scans if s.reason]
+        damaged = [(s, s.damage) for s in self.scans if s.frames_lost and not s.reason]
         tables = [
             self._class_table(),
             self._property_table(),
-            self._file_table(
-                "Videos that cannot be read",
-                "reason",
-                [s for s in self.scans if s.reason],
-                "reason",
-            ),
-            self._file_table(
-                "Damaged videos",
-                "damage",
-                [s for s in self.scans if s.frames_lost and not s.reason],
-                "damage",
-            ),
+            self._file_table("Videos that cannot be read", "reason", unread),
+            self._file_table("Damaged videos", "damage", damaged),
             self._pair_table("Identical files", lambda m: m.kind is Kind.IDENTICAL),
             self._pair_table(
                 "The same footage in different splits",
@@ -182,10 +172,8 @@ class DataCheck:
         columns = ["", "least", "median", "most"]
         return {"title": "Durations, rates and sizes", "columns": columns, "rows": rows}
 
-    def _file_table(
-        self, title: str, column: str, scans: Sequence[FileScan], attribute: str
-    ) -> Node:
-        rows = [[self._short(scan), getattr(scan, attribute)] for scan in scans]
+    def _file_table(self, title: str, column: str, found: Sequence[tuple[FileScan, str]]) -> Node:
+        rows = [[self._short(scan), text] for scan, text in found]
         return {"title": title, "columns": ["file", column], "rows": _cut(rows)}
 
     def _pair_table(self, title: str, is_wanted: Callable[[Match], bool]) -> Node:

@@ -59,8 +59,8 @@ class QuantizeOptions:
 
     def __post_init__(self) -> None:
         for name in ("num_videos", "search_videos"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} is {getattr(self, name)}, expected at least 1")
+            if vars(self)[name] < 1:
+                raise ConfigError(f"{name} is {vars(self)[name]}, expected at least 1")
         if not self.max_error > 0:
             raise ConfigError(f"max_error is {self.max_error}, expected a number above 0")
 
