@@ -1,6 +1,6 @@
 """Other people's weights and configs, translated into ours when a file is read.
 
-Inside the house there is one vocabulary; whatever is translated is said in the log. May import
+All other packages know one vocabulary; whatever is translated is said in the log. May import
 ``runtime``, ``modeling``, ``weights`` and ``utils``. Begin reading in `import_weights`.
 """
 
