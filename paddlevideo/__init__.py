@@ -5,6 +5,8 @@
 >>> logits = model(clip_BTCHW)                 # uint8 or float in [0, 255], RGB
 >>> predictor = paddlevideo.load_predictor("inference/MoViNetA0")
 >>> predictor("video.mp4", top_k=5).label
+
+May import ``api`` alone, when a function is asked for. Begin reading in docs/architecture.md.
 """
 
 import importlib

@@ -1,9 +1,10 @@
 """The public Python API: models by name, and the predictor of an exported bundle."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddlevideo.runtime.predictor import load_predictor
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import TRAINING, require_packages
 
 if TYPE_CHECKING:  # what these import needs Paddle, which the predictor does without
@@ -17,7 +18,7 @@ __all__ = ["create_model", "list_models", "load_predictor"]
 
 
 def create_model(
-    name: str, num_classes: int | None = None, weights: "Weights | None" = None, **options: Any
+    name: str, num_classes: int | None = None, weights: "Weights | None" = None, **options: object
 ) -> "nn.Layer":
     """Build a registered model: ``create_model("movinet_a0_base", num_classes=400)``.
 
@@ -75,7 +76,7 @@ def list_models(pattern: str = "*") -> list[str]:
     return modeling.list_models(pattern)
 
 
-def _section_of_released(name: str, weights: str, options: dict[str, Any]) -> dict[str, Any]:
+def _section_of_released(name: str, weights: str, options: Node) -> Node:
     """The MODEL section that released weights are for, if they are of the model ``name``."""
     from paddlevideo.convert.published_section import pretrained_section
     from paddlevideo.convert.resolve import fetch
@@ -84,7 +85,7 @@ def _section_of_released(name: str, weights: str, options: dict[str, Any]) -> di
 
     entry = find_entry(weights)
     if entry.model != name:
-        model_section(name)  # an unknown name is told first
+        model_section(name)  # an unknown name is reported first
         raise WeightsError(f"the weights {weights} are of {entry.model}, not of {name}")
     fetch(entry)  # options may be found in the file
     return pretrained_section(entry, **options)

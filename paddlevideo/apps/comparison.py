@@ -8,7 +8,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -23,6 +22,7 @@ from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError, DataError
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.progress import track
 
 _WARM_UP = 5
@@ -79,7 +79,7 @@ class Comparison:
     num_videos: int
     unreadable: tuple[str, ...]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Node:
         """Plain values, for JSON."""
         return asdict(self)
 

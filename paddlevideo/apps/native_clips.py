@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import paddle
@@ -12,6 +11,7 @@ from paddle import Tensor
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.utils.clip_names import CLIP
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.progress import track
 from paddlevideo.video import Pipeline
 
@@ -21,7 +21,7 @@ _SOURCE_FPS = 25.0  # of the videos that a native stride counts frames of
 _LARGEST_VALUE = 255.0
 
 
-def native_description(spec: InputSpec) -> dict[str, Any]:
+def native_description(spec: InputSpec) -> Node:
     """The pipeline of evaluation for a native clip: middle of the video, centre of the frame."""
     short_side = spec.short_side or min(spec.height, spec.width)
     return {

@@ -118,7 +118,7 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
     """
     paddle.seed(recipe.seed)
     model = build_recognizer(recipe.MODEL)
-    frozen_layers(model, recipe.freeze)  # an unknown name is told before anything is read
+    frozen_layers(model, recipe.freeze)  # an unknown name is reported before anything is read
     if weights is not None:
         load_weights(model, weights, initial)
         if isinstance(weights, str) and is_pretrained(weights):

@@ -1,1 +1,4 @@
-"""The command `paddlevideo`: one module for each subcommand (`main.COMMANDS` lists them)."""
+"""The command `paddlevideo`: one module for each subcommand (`main.COMMANDS` lists them).
+
+May import every package; nothing imports it but ``__main__``. Begin reading in `main`.
+"""

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddlevideo.cli.config_options import add_config_options
-from paddlevideo.cli.output import say
+from paddlevideo.cli.output import say, say_table
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.packages import TRAINING
 
@@ -30,7 +30,6 @@ MOST_LINES = 100  # of samples on the console
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo check-data``."""
     add_config_options(parser, "-o", "--override")
     parser.add_argument("--split", nargs="+", choices=SPLITS, help="default: all in the config")
     parser.add_argument(
@@ -114,14 +113,6 @@ def class_table(
     ]
 
 
-def in_columns(rows: Sequence[tuple[str, ...]]) -> list[str]:
-    """Aligned lines."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join((row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:]))) for row in rows
-    ]
-
-
 def for_the_report(
     datasets: Mapping[str, "ClipDataset"],
     found: Mapping[str, Sequence[Finding]],
@@ -164,8 +155,7 @@ def run(arguments: argparse.Namespace) -> None:
     splits = arguments.split or listed
     datasets = {split: build_split(recipe, split, training=False) for split in splits}
     classes = class_table(datasets, names, num_classes)
-    for line in in_columns(classes):
-        say(line)
+    say_table(classes, numbers=True)
     by_split = {
         split: check_split(dataset, split, num_classes) for split, dataset in datasets.items()
     }

@@ -22,7 +22,6 @@ PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo convert``."""
     parser.add_argument(
         "--source", required=True, choices=SOURCE_NAMES, help="whose weights they are"
     )
@@ -44,7 +43,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Convert."""
     from paddlevideo.cli.convert_weights import convert
 
     convert(arguments)

@@ -3,7 +3,6 @@
 import argparse
 import math
 from pathlib import Path
-from typing import Any
 
 from paddle import nn
 
@@ -21,6 +20,7 @@ from paddlevideo.tasks.class_names import RECORD_NAME
 from paddlevideo.utils.config import apply_override
 from paddlevideo.utils.errors import ConfigError, WeightsError
 from paddlevideo.utils.files import write_json
+from paddlevideo.utils.nodes import Node
 from paddlevideo.weights import load_arrays, model_arrays, write_weights
 from paddlevideo.weights.files import PDPARAMS, SAFETENSORS
 
@@ -30,9 +30,9 @@ SHOWN = 4
 MOST_VIDEOS = 32
 
 
-def given_options(arguments: argparse.Namespace) -> dict[str, Any]:
+def given_options(arguments: argparse.Namespace) -> Node:
     """What the user said of the model."""
-    options: dict[str, Any] = {}
+    options: Node = {}
     for option in arguments.option:
         if "." in option.partition("=")[0]:
             raise ConfigError(f"--option {option}: expected KEY=VALUE without dots in KEY")
@@ -53,7 +53,7 @@ def resolve_name(arguments: argparse.Namespace, imported: ImportedWeights) -> st
     return imported.model or arguments.model
 
 
-def check_options(given: dict[str, Any], imported: ImportedWeights) -> None:
+def check_options(given: Node, imported: ImportedWeights) -> None:
     """Refuse an option that the file shows to be another."""
     for key, value in given.items():
         if imported.options.get(key, value) != value:
@@ -62,7 +62,7 @@ def check_options(given: dict[str, Any], imported: ImportedWeights) -> None:
             )
 
 
-def add_options(options: dict[str, Any], others: dict[str, Any], origin: str) -> None:
+def add_options(options: Node, others: Node, origin: str) -> None:
     """Add what the user did not say, with a line for each."""
     for key, value in others.items():
         if key not in options:
@@ -72,7 +72,7 @@ def add_options(options: dict[str, Any], others: dict[str, Any], origin: str) ->
 
 def resolve_section(
     arguments: argparse.Namespace, name: str, golden: Golden | None, imported: ImportedWeights
-) -> dict[str, Any]:
+) -> Node:
     """The MODEL section: the user's options, then the file's, the golden's, the source's."""
     options = given_options(arguments)
     check_options(options, imported)

@@ -6,7 +6,8 @@ import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+
+from paddlevideo.utils.nodes import Node
 
 PACKAGES = ()
 
@@ -15,7 +16,6 @@ _POLL_SECONDS = 0.5
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``tools/follow_run.py``."""
     parser.add_argument("folder", type=Path, help="the run's folder")
     parser.add_argument("--pid", type=int, help="stop when this process has ended")
     parser.add_argument(
@@ -36,7 +36,7 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def new_lines(path: Path, position: int, pid: int | None) -> Iterator[dict[str, Any]]:
+def new_lines(path: Path, position: int, pid: int | None) -> Iterator[Node]:
     """Yield the objects of a growing JSON-lines file until ``pid`` has ended."""
     rest = ""
     while True:
@@ -76,7 +76,6 @@ def follow(folder: Path, pid: int | None, position: int) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Follow."""
     path = arguments.folder / METRICS_NAME
     position = path.stat().st_size if arguments.from_now and path.is_file() else 0
     follow(arguments.folder, arguments.pid, position)

@@ -1,8 +1,7 @@
-"""``tools/predict.py --stream``: one JSON line a step, pictures, and a summary at the end."""
+"""``tools/predict.py --stream``: one JSON line a step, visualizations, and a summary at the end."""
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Callable
 from contextlib import ExitStack
@@ -23,8 +22,8 @@ if TYPE_CHECKING:
     from paddlevideo.apps.visualization.visualizations import Visualization
 
 
-def check_picture_options(arguments: argparse.Namespace) -> None:
-    """Refuse pictures where there is no stream, and those that would replace the input.
+def check_visualization_options(arguments: argparse.Namespace) -> None:
+    """Refuse visualizations where there is no stream, and those that would replace the input.
 
     Raises:
         ConfigError: the message names the option.
@@ -48,7 +47,7 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
         reconnect_seconds=arguments.reconnect,
         max_seconds=arguments.max_seconds,
     )
-    check_picture_options(arguments)
+    check_visualization_options(arguments)
     source = open_source(arguments.input_file, options)
     session = open_predictor().open_stream(
         top_k=arguments.top_k,
@@ -56,37 +55,36 @@ def run_stream(open_predictor: Callable[[], VideoPredictor], arguments: argparse
         reset_on_cut=arguments.reset_on_cut,
         smooth_seconds=arguments.smooth,
     )
-    pictures = open_pictures(arguments, session)
+    visualizations = open_visualizations(arguments, session)
     with ExitStack() as stack:
         file = stack.enter_context(StreamFile(arguments.output)) if arguments.output else None
         stack.callback(show_summary, source, session)
-        for picture in pictures:  # whatever ends the stream, what was seen is drawn
-            stack.callback(picture.finish)
+        for visualization in visualizations:  # whatever ends the stream, what was seen is drawn
+            stack.callback(visualization.finish)
         try:
-            follow(source, arguments.input_file, session, file, pictures)
+            follow(source, arguments.input_file, session, file, visualizations)
         except (KeyboardInterrupt, WindowClosedError):
             return
-        except BrokenPipeError:  # who read our lines has enough
-            devnull = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(devnull, sys.stdout.fileno())
 
 
-def open_pictures(arguments: argparse.Namespace, session: StreamSession) -> list["Visualization"]:
+def open_visualizations(
+    arguments: argparse.Namespace, session: StreamSession
+) -> list["Visualization"]:
     """What ``--save_video``, ``--show`` and ``--save_plot`` ask for."""
     if not (arguments.save_video or arguments.show or arguments.save_plot):
         return []
     from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot
     from paddlevideo.apps.visualization.window import OverlayWindow
 
-    pictures: list[Visualization] = []
+    visualizations: list[Visualization] = []
     if arguments.save_video is not None:
-        pictures.append(OverlayVideo(arguments.save_video, session.labels))
+        visualizations.append(OverlayVideo(arguments.save_video, session.labels))
     if arguments.show:
-        pictures.append(OverlayWindow(source_title(arguments.input_file), session.labels))
+        visualizations.append(OverlayWindow(source_title(arguments.input_file), session.labels))
     if arguments.save_plot is not None:
         title = source_title(arguments.input_file)
-        pictures.append(TimelinePlot(arguments.save_plot, session.labels, title))
-    return pictures
+        visualizations.append(TimelinePlot(arguments.save_plot, session.labels, title))
+    return visualizations
 
 
 def source_title(source: str) -> str:
@@ -103,7 +101,7 @@ def follow(
     source_name: str,
     session: StreamSession,
     file: StreamFile | None,
-    pictures: list["Visualization"],
+    visualizations: list["Visualization"],
 ) -> None:
     """Show the model every frame that is due, and each answer at once."""
     name = source_title(source_name)
@@ -111,9 +109,9 @@ def follow(
         for result in step.results:
             write(result, file)
         if step.frame is not None:
-            for picture in pictures:
+            for visualization in visualizations:
                 newest = step.results[-1] if step.results else None
-                picture.add(step.frame.rgb, step.frame.time_seconds, newest)
+                visualization.add(step.frame.rgb, step.frame.time_seconds, newest)
 
 
 def write(result: StreamResult, file: StreamFile | None) -> None:

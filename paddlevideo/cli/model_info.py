@@ -11,9 +11,9 @@ import json
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from paddlevideo.cli.output import say
+from paddlevideo.cli.output import aligned, say
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint, no_effect
 from paddlevideo.utils.packages import TRAINING
 
@@ -38,7 +38,6 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo model-info``."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("name", nargs="?", help="a model, a pattern, or all (the default)")
     which.add_argument("-c", "--config", help="the model of this config instead")
@@ -84,7 +83,7 @@ def sections_of(arguments: argparse.Namespace) -> "dict[str, Node]":
         recipe = open_recipe(arguments.config)
         return {recipe.model_name: recipe.MODEL}
     classes = _CLASSES if arguments.num_classes is None else arguments.num_classes
-    options: dict[str, Any] = {}
+    options: Node = {}
     for option in arguments.option:
         apply_override(options, option)
     names = matching(arguments.name or _ALL)
@@ -154,15 +153,7 @@ def as_table(complexity: dict[str, "ModelComplexity"]) -> str:
     """Aligned columns: names to the left, numbers to the right."""
     rows = [row(name, one) for name, one in complexity.items()]
     lines = [list(rows[0]), *(list(one.values()) for one in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return "".join(
-        "  ".join(
-            cell.rjust(width) if column else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )
+    return "".join(f"{line}\n" for line in aligned(lines, numbers=True))
 
 
 def as_markdown(complexity: dict[str, "ModelComplexity"]) -> str:

@@ -9,9 +9,20 @@ def say(text: str) -> None:
     sys.stdout.write(f"{text}\n")
 
 
-def say_table(rows: Sequence[Sequence[str]]) -> None:
-    """Write rows with their columns under each other; the first row is the header."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    for row in rows:
-        padded = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        say("  ".join(padded).rstrip())
+def say_table(rows: Sequence[Sequence[str]], numbers: bool = False) -> None:
+    """Write rows with their columns under each other; the first row is the header.
+
+    Args:
+        numbers: all columns but the first are to the right.
+    """
+    say("\n".join(aligned(rows, numbers)))
+
+
+def aligned(rows: Sequence[Sequence[str]], numbers: bool = False) -> list[str]:
+    """The lines of `say_table`."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    pad = str.rjust if numbers else str.ljust
+    return [
+        "  ".join((row[0].ljust(widths[0]), *map(pad, row[1:], widths[1:]))).rstrip()
+        for row in rows
+    ]

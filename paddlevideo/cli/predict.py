@@ -15,12 +15,10 @@ PACKAGES = ()  # the runtime; Paddle where it is asked for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo predict``."""
     parser.add_argument("input_file", metavar="FILE|FOLDER|LIST", help="what to classify")
     add_model_options(parser)
     add_file_options(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Classify the files."""
     run_prediction(arguments, stream=False)

@@ -4,11 +4,10 @@ import argparse
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.apps.bulk.prediction import VideoFailure, find_videos, predict_files
 from paddlevideo.apps.bulk.results import ResultFile
-from paddlevideo.cli.follow_stream import check_picture_options, run_stream
+from paddlevideo.cli.follow_stream import check_visualization_options, run_stream
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import DeviceName
@@ -16,6 +15,7 @@ from paddlevideo.runtime.locate import locate_bundle
 from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.memory import keep_freed_memory
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import TRAINING, require_packages
 
 
@@ -59,7 +59,7 @@ def open_bundle(arguments: argparse.Namespace) -> Bundle:
     return locate_bundle(arguments.model_dir, arguments.model_file, arguments.params_file, pipeline)
 
 
-def _pipeline_of(config: str) -> dict[str, Any]:
+def _pipeline_of(config: str) -> Node:
     """The pipeline of a config, for programs without ``inference.yml``."""
     require_packages("--config", *TRAINING, otherwise="leave it out where there is inference.yml")
     from paddlevideo.apps.recipes import open_recipe
@@ -117,5 +117,5 @@ def predict(arguments: argparse.Namespace) -> None:
             lambda: open_predictor(open_bundle(arguments), engine_options(arguments)), arguments
         )
     else:
-        check_picture_options(arguments)
+        check_visualization_options(arguments)
         predict_all(arguments)

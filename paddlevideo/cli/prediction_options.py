@@ -5,8 +5,8 @@ Nothing heavy is imported, so that help is quick.
 
 import argparse
 import re
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.utils.errors import ConfigError, no_effect
 
@@ -95,11 +95,11 @@ def add_file_options(parser: argparse.ArgumentParser) -> None:
 def add_stream_options(parser: argparse.ArgumentParser) -> None:
     """Those of a stream."""
     group = parser.add_argument_group("streams")
-    seconds: dict[str, Any] = {"type": positive_number, "metavar": "SECONDS"}
-    group.add_argument("--window", **seconds, help="start anew every so often")
+    add_seconds = partial(group.add_argument, type=positive_number, metavar="SECONDS")
+    add_seconds("--window", help="start anew every so often")
     group.add_argument("--reset_on_cut", action="store_true", help="start anew with each scene")
-    group.add_argument("--smooth", **seconds, help="time constant of the scores' smoothing")
-    group.add_argument("--max_seconds", **seconds, help="end there")
+    add_seconds("--smooth", help="time constant of the scores' smoothing")
+    add_seconds("--max_seconds", help="end there")
     group.add_argument("--frame_size", type=frame_size, metavar="WxH", help="raw rgb24 in the pipe")
     group.add_argument("--frame_rate", type=positive_number, help="of frames without timestamps")
     group.add_argument(

@@ -10,7 +10,7 @@ much stays in float; the table says which (docs/quantization.md).
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from paddlevideo.cli.output import say
 from paddlevideo.utils.errors import no_effect
@@ -32,14 +32,9 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo quantize``."""
     parser.add_argument("--model_dir", type=Path, required=True, help="exported with ONNX")
     parser.add_argument("--calibration", required=True, help="video, folder or list file")
-    parser.add_argument(
-        "--num_videos",
-        type=int,
-        help="to measure on (default: 100)",
-    )
+    parser.add_argument("--num_videos", type=int, help="to measure on (default: 100)")
     parser.add_argument("--output_dir", type=Path, help="default: <model_dir>_int8")
     parser.add_argument(
         "--weights_only", action="store_true", help="8-bit weights, float32 arithmetic"
@@ -118,9 +113,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     if arguments.weights_only and arguments.range_method is not None:
         raise no_effect("range_method", "integer arithmetic, without --weights_only")
-    given: dict[str, Any] = {
-        name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None
-    }
+    given = {name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None}
     options = QuantizeOptions(
         weights_only=arguments.weights_only, keep_float=arguments.keep_float, **given
     )

@@ -15,7 +15,6 @@ PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The arguments of the subcommand."""
     parser.add_argument(
         "runs",
         nargs="+",

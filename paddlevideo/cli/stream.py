@@ -15,7 +15,6 @@ PACKAGES = ()  # the runtime; Paddle where it is asked for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo stream``."""
     parser.add_argument(
         "input_file", metavar="SOURCE", help="a file, a camera's number, a URL, or - for a pipe"
     )
@@ -24,5 +23,4 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Follow the source."""
     run_prediction(arguments, stream=True)

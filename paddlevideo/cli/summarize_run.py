@@ -10,7 +10,6 @@ PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``tools/summarize_run.py``."""
     parser.add_argument("folder", type=Path, help="a run's folder, such as output/MoViNet")
 
 
@@ -54,6 +53,5 @@ def summary(folder: Path) -> list[tuple[str, str]]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Say it."""
     for title, text in summary(arguments.folder):
         say(f"{title:12s} {text}")

@@ -13,7 +13,6 @@ PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo test``."""
     add_recipe_options(parser)
 
 

@@ -17,7 +17,6 @@ PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Add the options of ``paddlevideo train``."""
     add_recipe_options(parser)
     add_training_options(parser)
 

@@ -1,6 +1,7 @@
-"""PaddleVideo's configs and weights, translated into ours when a file is read.
+"""Other people's weights and configs, translated into ours when a file is read.
 
-Inside the house there is one vocabulary; whatever is translated is said in the log.
+All other packages know one vocabulary; whatever is translated is said in the log. May import
+``runtime``, ``modeling``, ``weights`` and ``utils``. Begin reading in `import_weights`.
 """
 
 from paddlevideo.convert.paddlevideo_config import translate_config

@@ -1,4 +1,7 @@
-"""A trained model written as a bundle: programs, precision, quantization, proof."""
+"""A trained model written as a bundle: programs, precision, quantization, proof.
+
+May import every package but ``convert``, ``apps`` and ``cli``. Begin reading in `write_bundle`.
+"""
 
 import paddlevideo.export.formats  # noqa: F401 - registers them
 from paddlevideo.export.exporter import EXPORTERS, Exporter, usable_formats

@@ -6,7 +6,6 @@ that a run costs what it did.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import numpy as np
 import paddle
@@ -35,19 +34,19 @@ class HalfWeights(nn.Layer):
         object.__setattr__(self, "_layer", layer)
         self.stored = nn.ParameterList()
         self._owners: list[tuple[nn.Layer, str, int]] = []
-        places: dict[int, int] = {}  # a parameter that two layers share is stored once
+        positions: dict[int, int] = {}  # a parameter that two layers share is stored once
         for owner in layer.sublayers(include_self=True):
             for name, parameter in owner._parameters.items():
                 if parameter is None or parameter.dtype != paddle.float32:
                     continue
                 if not fits_half(parameter.numpy()):
                     continue
-                if id(parameter) not in places:
-                    places[id(parameter)] = len(self.stored)
+                if id(parameter) not in positions:
+                    positions[id(parameter)] = len(self.stored)
                     self.stored.append(_half_of(parameter))
-                self._owners.append((owner, name, places[id(parameter)]))
+                self._owners.append((owner, name, positions[id(parameter)]))
 
-    def forward(self, *inputs: Any) -> Any:
+    def forward(self, *inputs: Tensor) -> Tensor:
         """What the layer gives."""
         with self._cast_back():
             return self._layer(*inputs)
@@ -57,8 +56,8 @@ class HalfWeights(nn.Layer):
         whole = [paddle.cast(parameter, "float32") for parameter in self.stored]
         originals = [owner._parameters[name] for owner, name, _ in self._owners]
         # Into the layers' own tables: lists of parameters look nowhere else.
-        for owner, name, place in self._owners:
-            owner._parameters[name] = whole[place]
+        for owner, name, position in self._owners:
+            owner._parameters[name] = whole[position]
         try:
             yield
         finally:

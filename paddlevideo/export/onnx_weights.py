@@ -5,9 +5,9 @@ constants for inputs, so ONNX Runtime folds them once, when it loads the file: t
 that of the float32 file. (``DequantizeLinear`` it would leave in place, and compute in every run.)
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, MutableSequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from onnx import ModelProto
 
 Storage = Literal["float32", "float16", "int8"]
+Item = TypeVar("Item")
 
 INT8_LARGEST = 127  # symmetric: -128 is not used
 _SMALL = 64  # fewer numbers than that are not worth two operations
@@ -100,7 +101,7 @@ def _storage(choose: Callable[[str, np.ndarray], Storage], name: str, array: np.
     return storage
 
 
-def replace_items(field: Any, values: Iterable[Any]) -> None:
+def replace_items(field: MutableSequence[Item], values: Iterable[Item]) -> None:
     """Let a repeated field of a message hold ``values``, which may be some of its own."""
     values = list(values)
     del field[:]

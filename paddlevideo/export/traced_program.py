@@ -7,7 +7,7 @@ import paddle
 from paddle import Tensor, nn
 
 from paddlevideo.export.half_weights import HalfWeights
-from paddlevideo.runtime.bundle import ClipProgram, StepProgram
+from paddlevideo.runtime.manifest import ClipProgram, StepProgram
 from paddlevideo.utils.errors import BundleError
 
 

@@ -10,7 +10,8 @@ import numpy as np
 import paddle
 
 from paddlevideo.modeling.interfaces import Recognizer
-from paddlevideo.runtime.bundle import Bundle, ReferenceFile, TensorSpec
+from paddlevideo.runtime.bundle import Bundle
+from paddlevideo.runtime.manifest import ReferenceFile, TensorSpec
 from paddlevideo.runtime.proof import Difference, program_differences, require_equal, share
 from paddlevideo.runtime.reference import (
     NUM_STEPS,

@@ -1,11 +1,10 @@
 """Write a recognizer as a bundle: its programs in every format, with all that they need to run."""
 
 import logging
-import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import paddle
 from paddle import nn
@@ -14,21 +13,18 @@ from paddlevideo.export.exporter import Exporter, exporter
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.export.verify import answered_by, evaluating, reference_file, verify_bundle
 from paddlevideo.modeling.interfaces import Recognizer
-from paddlevideo.runtime.bundle import (
-    Bundle,
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle, work_folder
+from paddlevideo.runtime.frame_rate import RateSources, stream_frame_rate
+from paddlevideo.runtime.manifest import (
     BundleManifest,
     ClipProgram,
     StateQueue,
     StepProgram,
     TensorSpec,
-    file_facts,
-    read_bundle,
-    replace_bundle,
 )
-from paddlevideo.runtime.frame_rate import RateSources, stream_frame_rate
 from paddlevideo.utils.clip_names import CLIP
-from paddlevideo.utils.errors import BundleError, ConfigError
-from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.ranges import check_file_name
 from paddlevideo.video import ClipInput, Pipeline
 
@@ -65,7 +61,7 @@ class ExportOptions:
 
 def export_clip_model(
     model: Recognizer,
-    pipeline: Mapping[str, Any],
+    pipeline: ReadNode,
     folder: str | Path,
     name: str,
     labels: list[str] | None = None,
@@ -76,12 +72,12 @@ def export_clip_model(
 
 def export_model(
     model: Recognizer,
-    pipeline: Mapping[str, Any],
+    pipeline: ReadNode,
     folder: str | Path,
     name: str,
     labels: list[str] | None = None,
     options: ExportOptions | None = None,
-    training: Mapping[str, Any] | None = None,
+    training: ReadNode | None = None,
 ) -> Bundle:
     """Write ``model`` as a bundle that takes clips [B, T, 3, H, W], and frames if it is causal.
 
@@ -120,33 +116,25 @@ def export_model(
         frame_rate = _frame_rate(model, clip_inputs[CLIP], training, options)
     elif options.frame_rate is not None:
         raise ConfigError("--frame_rate is that of a stream, but only a clip program is exported")
-    try:
-        with (
-            evaluating(model),
-            made_folder(folder),
-            tempfile.TemporaryDirectory(dir=folder, prefix=".export-") as temporary,
-        ):
-            work = Path(temporary)
-            programs = [_clip_program(model, inputs, options, name, work / "traced")]
-            if network is not None:
-                spec = _step_spec(network, inputs[0], frame_rate, options)
-                programs.append(TracedProgram(network, spec, f"{name}_step", work / "traced"))
-            reference = answered_by(model, inputs, network is not None)
-            reference.write(work)
-            manifest = BundleManifest(
-                model_name=name,
-                programs=tuple(_written(program, exporters, work) for program in programs),
-                pipeline=dict(pipeline),
-                labels=labels,
-                reference=reference_file(options.precision),
-                versions={"paddle": paddle.__version__},
-            )
-            manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
-            if options.verify:
-                verify_bundle(model, Bundle(work, manifest))
-            replace_bundle(folder, work, manifest)
-    except OSError as error:
-        raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
+    with evaluating(model), work_folder(folder) as work:
+        programs = [_clip_program(model, inputs, options, name, work / "traced")]
+        if network is not None:
+            spec = _step_spec(network, inputs[0], frame_rate, options)
+            programs.append(TracedProgram(network, spec, f"{name}_step", work / "traced"))
+        reference = answered_by(model, inputs, network is not None)
+        reference.write(work)
+        manifest = BundleManifest(
+            model_name=name,
+            programs=tuple(_written(program, exporters, work) for program in programs),
+            pipeline=dict(pipeline),
+            labels=labels,
+            reference=reference_file(options.precision),
+            versions={"paddle": paddle.__version__},
+        )
+        manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
+        if options.verify:
+            verify_bundle(model, Bundle(work, manifest))
+        replace_bundle(folder, work, manifest)
     logger.info("exported %s to %s", name, folder)
     return read_bundle(folder)
 
@@ -213,10 +201,7 @@ def _logits(model: Recognizer, batch: int) -> TensorSpec:
 
 
 def _frame_rate(
-    model: Recognizer,
-    clip_input: ClipInput,
-    training: Mapping[str, Any] | None,
-    options: ExportOptions,
+    model: Recognizer, clip_input: ClipInput, training: ReadNode | None, options: ExportOptions
 ) -> float:
     """Frames a second of the stream; see `stream_frame_rate`."""
     trained = None

@@ -1,4 +1,7 @@
-"""From lists of videos to batches of clips: data sets, batches, worker processes."""
+"""From lists of videos to batches of clips: data sets, batches, worker processes.
+
+May import ``video`` and ``utils`` only. Begin reading in `dataset.base`.
+"""
 
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
 from paddlevideo.loader.clip_loader import ClipLoader

@@ -1,4 +1,7 @@
-"""Metrics: exact sums over samples, the same for any number of processes."""
+"""Metrics: exact sums over samples, the same for any number of processes.
+
+May import ``modeling``, ``weights`` and ``utils``. Begin reading in `metric`.
+"""
 
 from paddlevideo.metrics.confusion import (
     UNREADABLE,

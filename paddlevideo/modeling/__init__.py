@@ -1,6 +1,6 @@
 """Models: backbones, heads, losses and the recognizers made of them, built from a MODEL section.
 
-Imports ``utils`` and ``weights`` only. Begin reading in `interfaces`.
+May import ``utils`` and ``weights`` only. Begin reading in `interfaces`.
 """
 
 from paddlevideo.modeling import backbones, heads, losses, recognizers

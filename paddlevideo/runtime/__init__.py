@@ -1,4 +1,7 @@
-"""The exported bundle, the engines that run it, and the predictor on top."""
+"""The exported bundle, the engines that run it, and the predictor on top.
+
+May import ``video`` and ``utils``, never Paddle. Begin reading in `predictor`.
+"""
 
 from paddlevideo.runtime.bundle import Bundle, read_bundle
 from paddlevideo.runtime.predictor import ClassScore, VideoPredictor, VideoResult, load_predictor

@@ -5,51 +5,25 @@ SHA-256 of every other file. It is written last, so a folder without it is not a
 bundle whose files were altered is refused.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pydantic
 
 from paddlevideo.runtime.engines import ProgramFiles
-from paddlevideo.runtime.manifest import (
-    FORMAT_VERSION,
-    QUEUE_RULE,
-    BundleManifest,
-    ClipProgram,
-    Program,
-    ReferenceFile,
-    StateQueue,
-    StepProgram,
-    TensorSpec,
-)
+from paddlevideo.runtime.manifest import FORMAT_VERSION, BundleManifest, Program
 from paddlevideo.runtime.manifest_check import check_file_name, check_manifest
 from paddlevideo.runtime.old_manifests import translated
 from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import BundleError, shown
-from paddlevideo.utils.files import sha256_of, write_text
+from paddlevideo.utils.files import made_folder, sha256_of, write_text
 from paddlevideo.utils.safe_yaml import parse_yaml
 from paddlevideo.utils.text_files import read_text
 
 MANIFEST_NAME = "inference.yml"
-
-__all__ = [
-    "FORMAT_VERSION",
-    "MANIFEST_NAME",
-    "QUEUE_RULE",
-    "Bundle",
-    "BundleManifest",
-    "ClipProgram",
-    "Program",
-    "ReferenceFile",
-    "StateQueue",
-    "StepProgram",
-    "TensorSpec",
-    "file_facts",
-    "read_bundle",
-    "replace_bundle",
-    "write_manifest",
-]
 
 
 @dataclass(frozen=True)
@@ -134,6 +108,20 @@ def file_facts(folder: Path, names: list[str]) -> dict[str, dict[str, int | str]
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     """Write ``inference.yml`` atomically."""
     write_text(folder / MANIFEST_NAME, to_yaml(asdict(manifest)))
+
+
+@contextmanager
+def work_folder(folder: Path) -> Iterator[Path]:
+    """A temporary folder in ``folder``, from which `replace_bundle` moves what is whole.
+
+    Raises:
+        BundleError: ``folder`` cannot be made or written to.
+    """
+    try:
+        with made_folder(folder), TemporaryDirectory(dir=folder, prefix=".export-") as work:
+            yield Path(work)
+    except OSError as error:
+        raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
 
 
 def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:

@@ -1,12 +1,12 @@
 """Another number of frames for a pipeline: what ``--frames`` of the export changes."""
 
 from collections.abc import Mapping
-from typing import Any
 
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import Node, ReadNode
 
 
-def with_frames(pipeline: Mapping[str, Any], num_frames: int) -> dict[str, Any]:
+def with_frames(pipeline: ReadNode, num_frames: int) -> Node:
     """Return the description of a pipeline whose clips have ``num_frames`` frames.
 
     Raises:

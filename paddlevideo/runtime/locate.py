@@ -2,17 +2,11 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
-from paddlevideo.runtime.bundle import (
-    MANIFEST_NAME,
-    Bundle,
-    BundleManifest,
-    ClipProgram,
-    TensorSpec,
-    read_bundle,
-)
+from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, read_bundle
+from paddlevideo.runtime.manifest import BundleManifest, ClipProgram, TensorSpec
 from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.nodes import Node
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +33,7 @@ def locate_bundle(
     folder: str | Path | None,
     model_file: str | Path | None,
     params_file: str | Path | None,
-    pipeline: dict[str, Any] | None,
+    pipeline: Node | None,
 ) -> Bundle:
     """Return the bundle in ``folder``, or the one around ``model_file`` and ``params_file``.
 
@@ -79,7 +73,7 @@ def _same_files(bundle: Bundle, program: Path, params: Path) -> Bundle:
     return bundle
 
 
-def _foreign_bundle(program: Path, params: Path, pipeline: dict[str, Any] | None) -> Bundle:
+def _foreign_bundle(program: Path, params: Path, pipeline: Node | None) -> Bundle:
     if pipeline is None:
         raise BundleError(
             f"{program.parent} has no {MANIFEST_NAME}; name the config the model was trained "

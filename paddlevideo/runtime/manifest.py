@@ -1,11 +1,12 @@
 """What ``inference.yml`` says, as data: the programs of a bundle and what runs them needs."""
 
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import pydantic
 
 from paddlevideo.utils.clip_names import CLIP
+from paddlevideo.utils.nodes import Node
 
 FORMAT_VERSION = 4  # 1 to 3 had a field for each file; `old_manifests` translates them
 
@@ -129,13 +130,13 @@ class BundleManifest:
 
     model_name: str
     programs: tuple[Annotated[ClipProgram | StepProgram, pydantic.Field(discriminator="kind")], ...]
-    pipeline: dict[str, Any]
+    pipeline: Node
     labels: list[str] | None = None
     reference: ReferenceFile | None = None
     versions: dict[str, str] = field(default_factory=dict)
     files: dict[str, dict[str, int | str]] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
-    quantization: dict[str, Any] | None = None
+    quantization: Node | None = None
 
     @property
     def clip(self) -> ClipProgram | None:

@@ -8,10 +8,10 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import DeclaredInput
 from paddlevideo.runtime.manifest import (
     BundleManifest,
     Program,
@@ -126,13 +126,15 @@ def check_input_names(stated: Iterable[str], found: Iterable[str], where: str) -
 
 
 def check_declared(
-    stated: Mapping[str, tuple[tuple[int, ...], str]], declared: Mapping[str, Any], where: str
+    stated: Mapping[str, tuple[tuple[int, ...], str]],
+    declared: Mapping[str, DeclaredInput],
+    where: str,
 ) -> None:
     """Check shapes and dtypes against what a program says of its inputs, where it says something.
 
     Args:
         stated: shape and dtype by name, of the manifest.
-        declared: `DeclaredInput` by name, of the program.
+        declared: by name, of the program.
 
     Raises:
         BundleError: they differ.

@@ -5,16 +5,16 @@ same under ``step``. Format 1 had clip programs only, format 2 always Paddle's.
 """
 
 from collections.abc import Mapping
-from typing import Any
 
 from paddlevideo.runtime.manifest import FORMAT_VERSION
 from paddlevideo.utils.errors import BundleError, shown
+from paddlevideo.utils.nodes import Node, ReadNode
 
 _FILES = ("program", "params", "onnx")
 _MOVED = (*_FILES, "mode", "step", "precision", "inputs", "outputs")
 
 
-def translated(old: Mapping[str, Any], where: str) -> dict[str, Any]:
+def translated(old: ReadNode, where: str) -> Node:
     """Return the content of a manifest of format 1 to 3 as one of today's format.
 
     Types are not checked here, only what would be lost.
@@ -42,9 +42,9 @@ def translated(old: Mapping[str, Any], where: str) -> dict[str, Any]:
     }
 
 
-def _files(entry: Mapping[str, Any], where: str) -> dict[str, list[Any]]:
+def _files(entry: ReadNode, where: str) -> dict[str, list[object]]:
     program, params, onnx = (entry.get(name) for name in _FILES)
     if (program is None) != (params is None):
         raise BundleError(f"{where}: program and params belong together; export the model again")
-    files = {"paddle": [program, params], "onnx": [onnx]}
+    files: dict[str, list[object]] = {"paddle": [program, params], "onnx": [onnx]}
     return {name: given for name, given in files.items() if given[0] is not None}

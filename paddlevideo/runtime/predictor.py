@@ -4,7 +4,6 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -106,7 +105,7 @@ class VideoPredictor:
             for name, probabilities in zip(names, softmax(logits_BN), strict=True)
         ]
 
-    def open_stream(self, **options: Any) -> StreamSession:
+    def open_stream(self, **options: object) -> StreamSession:
         """Begin a stream of frames; each session has states of its own.
 
         Args:
@@ -120,7 +119,7 @@ class VideoPredictor:
         return self._stream_factory().session(stream_options(options))
 
     def open_pool(
-        self, max_streams: int = 64, threads: int | None = None, **options: Any
+        self, max_streams: int = 64, threads: int | None = None, **options: object
     ) -> StreamPool:
         """Prepare for many streams at a time, stepped in batches.
 
@@ -146,7 +145,7 @@ class VideoPredictor:
 
 
 def load_predictor(
-    folder: str | Path, device: str = "auto", cpu_threads: int | None = None, **options: Any
+    folder: str | Path, device: str = "auto", cpu_threads: int | None = None, **options: object
 ) -> VideoPredictor:
     """Open an exported bundle.
 

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from paddlevideo.runtime.bundle import Bundle, ReferenceFile
+from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine
 from paddlevideo.runtime.engines.base import EngineName
+from paddlevideo.runtime.manifest import ReferenceFile
 from paddlevideo.runtime.reference import Reference, read_reference
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from paddlevideo.runtime.bundle import Bundle, TensorSpec
+from paddlevideo.runtime.bundle import Bundle
+from paddlevideo.runtime.manifest import TensorSpec
 from paddlevideo.utils.archives import read_npz
 from paddlevideo.utils.errors import BundleError, WeightsError
 from paddlevideo.utils.limits import how_to_raise, limit

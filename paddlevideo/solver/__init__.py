@@ -1,4 +1,7 @@
-"""Optimizers and learning-rate schedules."""
+"""Optimizers and learning-rate schedules.
+
+May import ``modeling``, ``weights`` and ``utils``. Begin reading in `optimizers`.
+"""
 
 from paddlevideo.solver.optimizers import build_optimizer, check_optimizer
 from paddlevideo.solver.schedules import Schedule, build_schedule

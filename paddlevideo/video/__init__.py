@@ -1,4 +1,7 @@
-"""The steps from a video to a clip, built from one YAML description."""
+"""The steps from a video to a clip, built from one YAML description.
+
+May import ``utils`` only, never Paddle. Begin reading in `pipeline`.
+"""
 
 from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.decoders import DECODERS, FrameSource

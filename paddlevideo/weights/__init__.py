@@ -1,7 +1,8 @@
 """Weights: one way to read files, one way to fit arrays to a model, and the released ones.
 
 What is listed here is imported when it is asked for: the table of released weights
-(`paddlevideo.weights.published`) is read without Paddle.
+(`paddlevideo.weights.published`) is read without Paddle. May import ``utils`` only. Begin
+reading in `files`.
 """
 
 import importlib

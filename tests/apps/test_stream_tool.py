@@ -74,8 +74,8 @@ def test_pictures_of_a_file(stream_bundle, tmp_path):  # noqa: F811
     assert len(lines) == 6 and "top" not in lines[0]
     times, _ = picture_times(tmp_path / "out" / "o.mp4")
     assert times == [40 * n for n in range(26)]
-    with Image.open(tmp_path / "out" / "p.png") as picture:
-        assert picture.size[0] == 1400
+    with Image.open(tmp_path / "out" / "p.png") as plot:
+        assert plot.size[0] == 1400
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["o.mp4", "p.png"]
 
 

@@ -11,7 +11,8 @@ from modeling.conftest import randomise
 import paddlevideo
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.runtime import read_bundle
-from paddlevideo.runtime.bundle import TensorSpec, file_facts
+from paddlevideo.runtime.bundle import file_facts
+from paddlevideo.runtime.manifest import TensorSpec
 from paddlevideo.runtime.proof import prove_bundle
 from paddlevideo.runtime.reference import NUM_STEPS, read_reference, unanswered
 from paddlevideo.utils.errors import BundleError

@@ -5,9 +5,8 @@ import io
 import logging
 import traceback
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -143,7 +142,8 @@ def predict_files(
     predictor: VideoPredictor, paths: Sequence[Path], batch_size: int, top_k: int
 ) -> Iterator[VideoResult | VideoFailure]:
     """Yield a result or a failure for every file, in order."""
-    for group in _groups(paths, batch_size):
+    for begin in range(0, len(paths), batch_size):
+        group = paths[begin : begin + batch_size]
         samples: dict[int, Sample] = {}
         failures: dict[int, VideoFailure] = {}
         for index, path in enumerate(group):
@@ -160,7 +160,7 @@ def predict_files(
         for indices in _alike({index: sample.clips for index, sample in samples.items()}):
             chosen = [samples[index] for index in indices]
             names = [sample.path for sample in chosen]
-            batch = {view: np.stack([s.clips[view] for s in chosen]) for view in chosen[0].clips}
+            batch = {name: np.stack([s.clips[name] for s in chosen]) for name in chosen[0].clips}
             for index, sample, result in zip(
                 indices, chosen, predictor.classify(batch, names, top_k), strict=True
             ):
@@ -173,12 +173,6 @@ def predict_files(
 def _alike(clips: Mapping[int, Mapping[str, np.ndarray]]) -> list[list[int]]:
     """Indices of clips of the same shapes: a pipeline without a fixed size can give several."""
     by_shape: dict[tuple[tuple[int, ...], ...], list[int]] = {}
-    for index, views in clips.items():
-        by_shape.setdefault(tuple(clip.shape for clip in views.values()), []).append(index)
+    for index, inputs in clips.items():
+        by_shape.setdefault(tuple(clip.shape for clip in inputs.values()), []).append(index)
     return list(by_shape.values())
-
-
-def _groups(paths: Iterable[Path], size: int) -> Iterator[list[Path]]:
-    iterator = iter(paths)
-    while group := list(islice(iterator, size)):
-        yield group

@@ -1,8 +1,7 @@
 """What a training step, a test step and reading a video cost on this machine."""
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import paddle
@@ -12,6 +11,7 @@ from paddlevideo.apps.fit.plan import Cost
 from paddlevideo.solver import build_optimizer
 from paddlevideo.tasks.step import Precision, TrainStep
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video import Pipeline
 
 _SIDE, _FRAMES, _CLIPS = 128, 8, 4
@@ -22,11 +22,7 @@ _SHARED_MEMORY = 1.2
 
 
 def measure_cost(
-    model: nn.Layer,
-    num_classes: int,
-    pipeline: Mapping[str, Any],
-    videos: Sequence[str],
-    native_side: int,
+    model: nn.Layer, num_classes: int, pipeline: ReadNode, videos: Sequence[str], native_side: int
 ) -> Cost:
     """Time a few steps of ``model`` on noise and the reading of a few videos.
 
@@ -69,10 +65,10 @@ def _least_seconds(run: Callable[[], object]) -> float:
     return min(taken)
 
 
-def _decode_seconds(pipeline: Mapping[str, Any], videos: Sequence[str]) -> float:
+def _decode_seconds(pipeline: ReadNode, videos: Sequence[str]) -> float:
     """Mean over some videos, spread evenly."""
     built = Pipeline(pipeline)
-    chosen = [videos[len(videos) * place // _VIDEOS] for place in range(min(_VIDEOS, len(videos)))]
+    chosen = [videos[len(videos) * index // _VIDEOS] for index in range(min(_VIDEOS, len(videos)))]
     begun = time.perf_counter()
     for path in chosen:
         try:

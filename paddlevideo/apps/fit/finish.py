@@ -3,10 +3,9 @@
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,6 +21,7 @@ from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.test import test_model
 from paddlevideo.utils.errors import PaddleVideoError
 from paddlevideo.utils.files import write_json
+from paddlevideo.utils.nodes import Node, ReadNode
 
 logger = logging.getLogger(__name__)
 
@@ -53,20 +53,18 @@ class Finished:
     step_ms: float | None
     frame_rate: float | None
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Node:
         """For the record."""
         return asdict(self)
 
     @classmethod
-    def of(cls, folder: Path, result: Mapping[str, Any]) -> "Finished":
+    def of(cls, folder: Path, result: ReadNode) -> "Finished":
         """From a record, wherever the run's folder is now."""
         moved = {"folder": str(folder), "bundle": str(folder / _BUNDLE)}
         return cls(**{**result, **moved, "report": str(folder / "report.html")})
 
 
-def finish(
-    run: Path, config: Path, facts: Mapping[str, Any], share: Callable[[float], None]
-) -> Finished:
+def finish(run: Path, config: Path, facts: ReadNode, share: Callable[[float], None]) -> Finished:
     """Test the best weights, export them with ONNX where it can be written, and report.
 
     Args:

@@ -1,12 +1,11 @@
 """The recipe of a fit: a config as `main.py` takes it, made from the plan and the data."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.apps.fit.plan import Plan, Wanted
+from paddlevideo.utils.nodes import Node, ReadNode
 
 TRAIN_LIST, VAL_LIST, TEST_LIST, CLASSES = "train.list", "val.list", "test.list", "classes.txt"
 _STRIDE = 2  # of a video of twice the frame rate, so that training may draw 1 to 3
@@ -33,14 +32,14 @@ class Choices:
 
 def make_config(
     run: Path,
-    model: Mapping[str, Any],
+    model: ReadNode,
     plan: Plan,
     wanted: Wanted,
     choices: Choices,
     seed: int,
     device: str,
     name: str = "model",
-) -> dict[str, Any]:
+) -> Node:
     """The whole config.
 
     Args:
@@ -97,11 +96,11 @@ def _patience(plan: Plan) -> int:
     return max(6, math.ceil(plan.epochs / 2 / plan.val_interval))
 
 
-def _listed(path: Path) -> dict[str, Any]:
+def _listed(path: Path) -> Node:
     return {"format": "VideoDataset", "file_path": str(path)}
 
 
-def _sampler(choices: Choices, num_frames: int, random_stride_range: int = 0) -> dict[str, Any]:
+def _sampler(choices: Choices, num_frames: int, random_stride_range: int = 0) -> Node:
     return {
         "name": "StridedSampler",
         "num_frames": num_frames,
@@ -111,9 +110,9 @@ def _sampler(choices: Choices, num_frames: int, random_stride_range: int = 0) ->
     }
 
 
-def _training_pipeline(plan: Plan, wanted: Wanted, choices: Choices) -> dict[str, Any]:
+def _training_pipeline(plan: Plan, wanted: Wanted, choices: Choices) -> Node:
     larger = plan.side * 8 // 7
-    flip: list[Any] = [{"RandomFlip": None}] if choices.flip else []
+    flip: list[Node] = [{"RandomFlip": None}] if choices.flip else []
     return {
         "decode": {"name": "VideoDecoder"},
         "sample": _sampler(choices, plan.num_frames, random_stride_range=2),
@@ -142,7 +141,7 @@ def _training_pipeline(plan: Plan, wanted: Wanted, choices: Choices) -> dict[str
     }
 
 
-def reading_pipeline(choices: Choices) -> dict[str, Any]:
+def reading_pipeline(choices: Choices) -> Node:
     """What reading one clip costs: decoding and scaling, at a middle size."""
     return {
         "decode": {"name": "VideoDecoder"},
@@ -155,7 +154,7 @@ def reading_pipeline(choices: Choices) -> dict[str, Any]:
     }
 
 
-def _test_pipeline(plan: Plan, choices: Choices) -> dict[str, Any]:
+def _test_pipeline(plan: Plan, choices: Choices) -> Node:
     return {
         "decode": {"name": "VideoDecoder"},
         "sample": _sampler(choices, choices.num_frames),

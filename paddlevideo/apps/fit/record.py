@@ -3,10 +3,10 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.utils.errors import ConfigError, shown
 from paddlevideo.utils.files import write_json
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.text_files import read_json
 
 RECORD = "fit.json"
@@ -26,15 +26,15 @@ class FitRecord:
     """
 
     folder: Path
-    asked: dict[str, Any]
+    asked: Node
     reached: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Node = field(default_factory=dict)
 
     def has(self, phase: str) -> bool:
         """Whether a phase is done."""
         return self.reached in _ORDER and _ORDER.index(self.reached) >= _ORDER.index(phase)
 
-    def reach(self, phase: str, **facts: Any) -> None:
+    def reach(self, phase: str, **facts: object) -> None:
         """Note that a phase is done, with what it found."""
         self.reached = phase
         self.facts |= facts
@@ -42,7 +42,7 @@ class FitRecord:
         write_json(self.folder / RECORD, written)
 
 
-def open_record(folder: Path, asked: dict[str, Any]) -> FitRecord:
+def open_record(folder: Path, asked: Node) -> FitRecord:
     """Begin a run in ``folder``, or go on with the one that lies there.
 
     Raises:

@@ -5,9 +5,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import yaml
@@ -18,14 +16,7 @@ from paddlevideo.apps.fit.finish import Finished, finish
 from paddlevideo.apps.fit.options import FitOptions
 from paddlevideo.apps.fit.plan import FROM_SCRATCH, PRETRAINED, Data, Plan, Wanted, make_plan
 from paddlevideo.apps.fit.recipe import Choices, make_config, reading_pipeline
-from paddlevideo.apps.fit.record import (
-    CHECKED,
-    DONE,
-    PLANNED,
-    TRAINED,
-    FitRecord,
-    open_record,
-)
+from paddlevideo.apps.fit.record import CHECKED, DONE, PLANNED, TRAINED, FitRecord, open_record
 from paddlevideo.apps.fit.stages import Stages
 from paddlevideo.apps.fit.training import Progress, command_of, train
 from paddlevideo.apps.fit.weights import Start, choose_start
@@ -36,10 +27,12 @@ from paddlevideo.apps.reports.parts import DataCheck as DataCheckPart
 from paddlevideo.apps.reports.parts import write_part
 from paddlevideo.modeling import resolve_model_section
 from paddlevideo.modeling.device import setup_device
+from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
+from paddlevideo.utils.nodes import Node
 
 logger = logging.getLogger(__name__)
 
@@ -146,7 +139,7 @@ class _Fit:
         names: list[str] = facts["class_names"]
         start = choose_start(options, len(names), self.stages.say)
         section = _for_small_sets(start)
-        spec = _native_spec(section)
+        spec = open_model_of(resolve_model_section(section), 0).input_spec()
         clip = choose_clip(
             facts["durations"], 25.0 / spec.stride_frames, spec.num_frames, facts["rates"]
         )
@@ -189,9 +182,7 @@ class _Fit:
             frame_rate=clip.frame_rate,
         )
 
-    def _make_plan(
-        self, section: dict[str, Any], choices: Choices, wanted: Wanted, side: int
-    ) -> Plan:
+    def _make_plan(self, section: Node, choices: Choices, wanted: Wanted, side: int) -> Plan:
         options, counts = self.options, self.record.facts["counts"]
         processes = options.num_processes(self.device == "cpu")
         processes = max(1, min(processes, counts[TRAIN] // 4))
@@ -260,10 +251,13 @@ class _Fit:
         found: dict[str, float] = {}
         self.stages.expect(_TRIALS, 2 * epochs / facts["epochs"] * facts["seconds"] + 20)
         with self.stages.stage(_TRIALS) as share:
-            for place, freeze in enumerate((None, "all_but_head")):
+            for index, freeze in enumerate((None, "all_but_head")):
                 folder = self.run_folder / f"trial_{freeze or 'whole'}"
                 config = self._trial_config(folder, epochs, freeze)
-                half = partial(_share_of_half, share, place)
+
+                def half(part: float, done: int = index) -> None:
+                    share((done + part) / 2)
+
                 result = self._launch(config, weights, folder, half)
                 found[folder.name] = -1.0 if result is None else result[1]
         better = max(found, key=lambda name: found[name])
@@ -299,11 +293,7 @@ class _Fit:
         return path
 
 
-def _share_of_half(share: Callable[[float], None], place: int, part: float) -> None:
-    share((place + part) / 2)
-
-
-def open_model_of(section: dict[str, Any], seed: int) -> Any:
+def open_model_of(section: Node, seed: int) -> Recognizer:
     """The recognizer of a MODEL section, with random weights."""
     import paddle
 
@@ -319,7 +309,7 @@ def _file_name(videos: Path) -> str:
     return name.encode()[:60].decode(errors="ignore") or "model"
 
 
-def _for_small_sets(start: Start) -> dict[str, Any]:
+def _for_small_sets(start: Start) -> Node:
     """What few videos and few steps want of a network."""
     section = dict(start.section)
     section["backbone"] = {**section["backbone"], "bn_momentum": 0.9}
@@ -328,12 +318,6 @@ def _for_small_sets(start: Start) -> dict[str, Any]:
     section["head"] = {**section["head"], "dropout": 0.5}
     section["loss"] = {"name": "CrossEntropyLoss", "label_smoothing": 0.1}
     return section
-
-
-def _native_spec(section: dict[str, Any]) -> Any:
-    resolved = resolve_model_section(section)
-    model = open_model_of(resolved, 0)
-    return model.input_spec()
 
 
 def _covering_frames(durations: list[float], rate: float, least: int) -> int:

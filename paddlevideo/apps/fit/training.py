@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.tasks.run_folder import METRICS_NAME
 from paddlevideo.utils.errors import DeviceError
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.processes import GRACE_SECONDS
 
 _POLL_SECONDS = 0.5
@@ -65,9 +65,9 @@ def train(command: Sequence[str], run: Path, report: Callable[[Progress], None])
         follower = _Follower(run / METRICS_NAME, position)
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
-            for progress in follower.news():
+            for progress in follower.new_progress():
                 report(progress)
-        for progress in follower.news():
+        for progress in follower.new_progress():
             report(progress)
     finally:
         end_group(process)
@@ -123,7 +123,7 @@ class _Follower:
         self._steps, self._epochs = 1, 1
         self._headline: tuple[str, float] | None = None
 
-    def news(self) -> Iterator[Progress]:
+    def new_progress(self) -> Iterator[Progress]:
         """What became known since the last call."""
         if not self._path.is_file():
             return
@@ -136,7 +136,7 @@ class _Follower:
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 yield from self._of(json.loads(line))
 
-    def _of(self, line: dict[str, Any]) -> Iterator[Progress]:
+    def _of(self, line: Node) -> Iterator[Progress]:
         kind = line["kind"]
         if kind in ("start", "resume"):
             self._steps, self._epochs = line["steps_per_epoch"], line["epochs"]

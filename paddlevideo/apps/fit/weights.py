@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.apps.fit.options import NO_WEIGHTS, FitOptions
 from paddlevideo.convert.published_section import pretrained_section
@@ -11,6 +10,7 @@ from paddlevideo.convert.resolve import fetch
 from paddlevideo.convert.self_describing import import_self_describing
 from paddlevideo.modeling import model_section
 from paddlevideo.utils.errors import DownloadError, WeightsError
+from paddlevideo.utils.nodes import Node
 from paddlevideo.weights.published import PRETRAINED, find_entry, is_pretrained
 
 _GAIN = (
@@ -30,7 +30,7 @@ class Start:
     """
 
     weights: str | None
-    section: dict[str, Any]
+    section: Node
     sentence: str
 
 

@@ -1,8 +1,8 @@
 """A user's own videos, from a folder or a list to a checked and split data set.
 
-`check_videos` does all of it: `read_videos` lists the files, `scan` decodes each of them once,
-`find_sources` finds which are of the same footage, `split` keeps that on one side, and `DataCheck`
-says what was found.
+May import what ``apps`` may. Begin reading in `check`: `check_videos` does all of it: `read_videos`
+lists the files, `scan` decodes each of them once, `find_sources` finds which are of the same
+footage, `split` keeps that on one side, and `DataCheck` says what was found.
 """
 
 from paddlevideo.apps.own_videos.advice import (

@@ -1,9 +1,8 @@
 """`DataCheck`: what was found about a user's videos, for a console and a report."""
 
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -13,6 +12,7 @@ from paddlevideo.apps.own_videos.footage import Kind, Match
 from paddlevideo.apps.own_videos.records import SPLITS, OwnVideos, VideoRecord, named
 from paddlevideo.apps.own_videos.sources import Sources
 from paddlevideo.apps.own_videos.splitting import Split
+from paddlevideo.utils.nodes import Node
 
 _MOST_ROWS = 200
 _FEW_VIDEOS = 5
@@ -87,10 +87,8 @@ class DataCheck:
         found = []
         trained = {name: row["train"] for name, row in counts.items()}
         if needs_balancing(trained):
-            most, least = (
-                max(trained, key=trained.__getitem__),
-                min(trained, key=trained.__getitem__),
-            )
+            most = max(trained, key=trained.__getitem__)
+            least = min(trained, key=trained.__getitem__)
             found.append(
                 f"Classes differ in size: {most} has {trained[most]} videos for training, {least} "
                 f"has {trained[least]}."
@@ -106,25 +104,19 @@ class DataCheck:
     def counts(self) -> dict[str, dict[str, int]]:
         """Videos that can be read, by class and split."""
         table = {name: dict.fromkeys(SPLITS, 0) for name in self.videos.class_names}
-        for record, place in zip(self.records, self.split.of, strict=True):
-            table[record.class_name][place] += 1
+        for record, split in zip(self.records, self.split.of, strict=True):
+            table[record.class_name][split] += 1
         return table
 
-    def tables(self) -> list[dict[str, Any]]:
+    def tables(self) -> list[Node]:
         """Tables with ``title``, ``columns`` and ``rows``; empty ones are left out."""
+        unread = [(s, s.reason) for s in self.scans if s.reason]
+        damaged = [(s, s.damage) for s in self.scans if s.frames_lost and not s.reason]
         tables = [
             self._class_table(),
             self._property_table(),
-            self._file_table(
-                "Videos that cannot be read",
-                "reason",
-                [(s, s.reason) for s in self.scans if s.reason],
-            ),
-            self._file_table(
-                "Damaged videos",
-                "damage",
-                [(s, s.damage) for s in self.scans if s.frames_lost and not s.reason],
-            ),
+            self._file_table("Videos that cannot be read", "reason", unread),
+            self._file_table("Damaged videos", "damage", damaged),
             self._pair_table("Identical files", lambda m: m.kind is Kind.IDENTICAL),
             self._pair_table(
                 "The same footage in different splits",
@@ -134,11 +126,11 @@ class DataCheck:
         ]
         return [table for table in tables if table["rows"]]
 
-    def as_dict(self) -> dict[str, Any]:
+    def as_dict(self) -> Node:
         """What JSON and the report take: ``summary``, sentences, and ``tables``."""
         return {"summary": self.sentences(), "tables": self.tables()}
 
-    def _class_table(self) -> dict[str, Any]:
+    def _class_table(self) -> Node:
         counts = self.counts()
         shown = [s for s in SPLITS if any(row[s] for row in counts.values())]
         recordings: dict[str, set[int]] = defaultdict(set)
@@ -164,7 +156,7 @@ class DataCheck:
         columns = ["class", *shown, "recordings", "median seconds", "unreadable"]
         return {"title": "Videos by class and split", "columns": columns, "rows": rows}
 
-    def _property_table(self) -> dict[str, Any]:
+    def _property_table(self) -> Node:
         usable = [self.scans[index] for index in self.kept]
         rows = []
         for title, values in (
@@ -180,13 +172,11 @@ class DataCheck:
         columns = ["", "least", "median", "most"]
         return {"title": "Durations, rates and sizes", "columns": columns, "rows": rows}
 
-    def _file_table(
-        self, title: str, column: str, scans: Sequence[tuple[FileScan, str | None]]
-    ) -> dict[str, Any]:
-        rows = [[self._short(scan), value] for scan, value in scans]
+    def _file_table(self, title: str, column: str, found: Sequence[tuple[FileScan, str]]) -> Node:
+        rows = [[self._short(scan), text] for scan, text in found]
         return {"title": title, "columns": ["file", column], "rows": _cut(rows)}
 
-    def _pair_table(self, title: str, is_wanted: Any) -> dict[str, Any]:
+    def _pair_table(self, title: str, is_wanted: Callable[[Match], bool]) -> Node:
         rows = [
             [
                 self._name(match.first),
@@ -201,12 +191,12 @@ class DataCheck:
         columns = ["video", "split", "", "video", "split"]
         return {"title": title, "columns": columns, "rows": _cut(rows)}
 
-    def _crossing_table(self) -> dict[str, Any]:
+    def _crossing_table(self) -> Node:
         crossing = set(self.split.crossing)
         members: dict[int, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
-        for place, (number, split) in enumerate(zip(self.sources.of, self.split.of, strict=True)):
+        for index, (number, split) in enumerate(zip(self.sources.of, self.split.of, strict=True)):
             if number in crossing:
-                members[number][split].append(self._name(place))
+                members[number][split].append(self._name(index))
         rows = [
             [named(found["train"], 3), named(found["val"], 3), named(found["test"], 3)]
             for _, found in sorted(members.items())
@@ -214,15 +204,15 @@ class DataCheck:
         title = "Recordings in more than one split"
         return {"title": title, "columns": list(SPLITS), "rows": _cut(rows)}
 
-    def _name(self, place: int) -> str:
-        return self._short(self.scans[self.kept[place]])
+    def _name(self, index: int) -> str:
+        return self._short(self.scans[self.kept[index]])
 
     def _short(self, scan: FileScan) -> str:
         base = self.videos.path if self.videos.path.is_dir() else self.videos.path.parent
         return str(scan.path.relative_to(base) if scan.path.is_relative_to(base) else scan.path)
 
-    def _class(self, place: int) -> str:
-        return self.videos.records[self.kept[place]].class_name
+    def _class(self, index: int) -> str:
+        return self.videos.records[self.kept[index]].class_name
 
     def _pair(self, match: Match) -> str:
         return f"{self._name(match.second)} and {self._name(match.first)}"
@@ -238,7 +228,7 @@ def _count(things: Sequence[object], noun: str, has_verb: bool = True) -> str:
     return f"{counted} {'is' if is_one else 'are'}" if has_verb else counted
 
 
-def _cut(rows: list[list[Any]]) -> list[list[Any]]:
+def _cut(rows: list[list[str]]) -> list[list[str]]:
     """The first rows, and one that says how many more there are."""
     if len(rows) <= _MOST_ROWS:
         return rows

@@ -129,10 +129,7 @@ class Pictures:
     def _frames(self, video: int) -> tuple[np.ndarray, np.ndarray]:
         """Normalised thumbnails [F, D] of a video, and their times [F]."""
         prints = self._prints[video]
-        return (
-            _normalised(prints.pictures[:: self.step]),
-            prints.times_seconds[:: self.step],
-        )
+        return (_normalised(prints.pictures[:: self.step]), prints.times_seconds[:: self.step])
 
     def _distance(self, query: int, video: int, mirrored: bool) -> float | None:
         """Mean distance of the best run that is found; None where none is."""
@@ -142,12 +139,12 @@ class Pictures:
         nearest_R = distance_RF.argmin(axis=1)
         offsets_O = times_F[nearest_R] - rows.times
         wanted_OR = offsets_O[:, None] + rows.times[None, :]
-        place_OR = np.clip(np.searchsorted(times_F, wanted_OR), 0, len(times_F) - 1)
-        found_OR = np.full(place_OR.shape, np.inf)
+        position_OR = np.clip(np.searchsorted(times_F, wanted_OR), 0, len(times_F) - 1)
+        found_OR = np.full(position_OR.shape, np.inf)
         interval = float(np.median(np.diff(times_F))) if len(times_F) > 1 else 0.0
         all_rows = np.arange(len(rows.times))[None, :]
         for beside in (-1, 0, 1):
-            near_OR = np.clip(place_OR + beside, 0, len(times_F) - 1)
+            near_OR = np.clip(position_OR + beside, 0, len(times_F) - 1)
             is_there_OR = np.abs(times_F[near_OR] - wanted_OR) <= 1.01 * interval + 1e-6
             here_OR = np.where(is_there_OR, distance_RF[all_rows, near_OR], np.inf)
             found_OR = np.minimum(found_OR, here_OR)
@@ -222,8 +219,8 @@ class _Query:
         a copy is found.
         """
         count = len(prints.times_seconds)
-        places = np.linspace(0, max(0, count - 1), min(_ROWS, count)).round().astype(np.int64)
-        spread = np.unique(places // step * step)
+        positions = np.linspace(0, max(0, count - 1), min(_ROWS, count)).round().astype(np.int64)
+        spread = np.unique(positions // step * step)
         length = max(1, min(_RUN, len(spread)))
         runs = np.arange(len(spread) - length + 1)[:, None] + np.arange(length)
         picked = spread

@@ -45,7 +45,7 @@ _FORMS = (
 _TAKES = re.compile(
     r"(img|vid|video|mov|movie|mvi|dsc|dscn|dscf|gopr|gh|gx|gp|pxl|dji|wp|clip|film|file|capture|"
     r"camera|cam|rec|recording|record|take|trial|sample|screen|webcam|untitled|whatsapp|signal|"
-    r"example|test|c|p|v|m|mah|sam|imag)?\d*",
+    r"example|test|c|p|v|m|mah|sam|imag)?\d*"
 )
 _DATE = re.compile(r"(19|20)\d{2}[-_.]?(0[1-9]|1[0-2])[-_.]?(0[1-9]|[12]\d|3[01])")
 

@@ -48,11 +48,6 @@ class OwnVideos:
     class_names: tuple[str, ...]
     notes: tuple[str, ...] = ()
 
-    @property
-    def has_val(self) -> bool:
-        """Whether the user states which videos are for validation."""
-        return any(record.split == VAL for record in self.records)
-
 
 def split_named(name: str) -> str | None:
     """The split that a folder or a word names: ``valid`` and ``validation`` are ``val``."""

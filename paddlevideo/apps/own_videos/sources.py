@@ -97,13 +97,7 @@ def find_sources(
     matches = _matches(scans, pictures)
     by_picture = union.join((match.first, match.second) for match in matches)
     return Sources(
-        union.numbers(),
-        tuple(matches),
-        by_group,
-        by_pattern,
-        by_name,
-        by_picture,
-        pictures.step,
+        union.numbers(), tuple(matches), by_group, by_pattern, by_name, by_picture, pictures.step
     )
 
 

@@ -67,29 +67,29 @@ def split(
     counts_SC, numbers, class_names = _counts(records, sources, free)
     is_val_S = _choose(counts_SC, share, seed)
     is_val = dict(zip(numbers, is_val_S.tolist(), strict=True))
-    places = [TEST] * len(records)
+    chosen = [TEST] * len(records)
     for index in free:
-        places[index] = VAL if is_val[sources.of[index]] else TRAIN
+        chosen[index] = VAL if is_val[sources.of[index]] else TRAIN
     warnings = _single_source_warnings(counts_SC, class_names)
     if not is_val_S.any():
-        warnings = _in_order_of_names(records, free, places, share)
-        return Split(tuple(places), True, (), tuple(warnings), _crossing(sources, places))
-    crossing = _crossing(sources, places)
-    warnings += _crossing_warnings(records, sources, places, crossing)
-    how = _how(records, sources, places, share, seed)
-    return Split(tuple(places), True, (how,), tuple(warnings), crossing)
+        warnings = _in_order_of_names(records, free, chosen, share)
+        return Split(tuple(chosen), True, (), tuple(warnings), _crossing(sources, chosen))
+    crossing = _crossing(sources, chosen)
+    warnings += _crossing_warnings(records, sources, chosen, crossing)
+    how = _how(records, sources, chosen, share, seed)
+    return Split(tuple(chosen), True, (how,), tuple(warnings), crossing)
 
 
 def _as_stated(records: Sequence[VideoRecord], sources: Sources) -> Split:
-    places = [record.split or TRAIN for record in records]
-    crossing = _crossing(sources, places)
-    counts = Counter(places)
+    chosen = [record.split or TRAIN for record in records]
+    crossing = _crossing(sources, chosen)
+    counts = Counter(chosen)
     parts = ", ".join(f"{counts[name]} in {name}" for name in (TRAIN, VAL, TEST) if counts[name])
     text = f"The split is the one that the videos came with: {parts}."
-    warnings = _crossing_warnings(records, sources, places, crossing)
+    warnings = _crossing_warnings(records, sources, chosen, crossing)
     if not crossing:
         text += " No footage was found in two splits."
-    return Split(tuple(places), False, (text,), tuple(warnings), crossing)
+    return Split(tuple(chosen), False, (text,), tuple(warnings), crossing)
 
 
 def _counts(
@@ -98,8 +98,8 @@ def _counts(
     """Videos of each source and class [S, C], the numbers of the sources, the class names."""
     numbers = sorted({sources.of[index] for index in free})
     class_names = sorted({records[index].class_name for index in free})
-    row = {number: place for place, number in enumerate(numbers)}
-    column = {name: place for place, name in enumerate(class_names)}
+    row = {number: index for index, number in enumerate(numbers)}
+    column = {name: index for index, name in enumerate(class_names)}
     counts_SC = np.zeros((len(numbers), len(class_names)))
     for index in free:
         counts_SC[row[sources.of[index]], column[records[index].class_name]] += 1
@@ -167,7 +167,7 @@ class _Cost:
 
 
 def _in_order_of_names(
-    records: Sequence[VideoRecord], free: Sequence[int], places: list[str], share: float
+    records: Sequence[VideoRecord], free: Sequence[int], chosen: list[str], share: float
 ) -> list[str]:
     """Split each class by the order of its names; the warning about it."""
     by_class: dict[str, list[int]] = defaultdict(list)
@@ -177,8 +177,8 @@ def _in_order_of_names(
         ordered = sorted(members, key=lambda index: _natural(records[index].path.as_posix()))
         num_val = min(len(ordered) - 1, max(1, round(share * len(ordered))))
         for index in ordered[len(ordered) - num_val :] if num_val else []:
-            places[index] = VAL
-    if VAL not in places:
+            chosen[index] = VAL
+    if VAL not in chosen:
         raise DataError(
             "every class has one video only: there is nothing left to validate with; add videos, "
             "best from another recording"
@@ -212,18 +212,15 @@ def _single_source_warnings(counts_SC: np.ndarray, class_names: Sequence[str]) -
     ]
 
 
-def _crossing(sources: Sources, places: Sequence[str]) -> tuple[int, ...]:
+def _crossing(sources: Sources, chosen: Sequence[str]) -> tuple[int, ...]:
     seen: dict[int, set[str]] = defaultdict(set)
-    for number, place in zip(sources.of, places, strict=True):
-        seen[number].add(place)
+    for number, split in zip(sources.of, chosen, strict=True):
+        seen[number].add(split)
     return tuple(sorted(number for number, found in seen.items() if len(found) > 1))
 
 
 def _crossing_warnings(
-    records: Sequence[VideoRecord],
-    sources: Sources,
-    places: Sequence[str],
-    crossing: Sequence[int],
+    records: Sequence[VideoRecord], sources: Sources, chosen: Sequence[str], crossing: Sequence[int]
 ) -> list[str]:
     if not crossing:
         return []
@@ -231,10 +228,10 @@ def _crossing_warnings(
     for number in crossing:
         members = [index for index, source in enumerate(sources.of) if source == number]
         first = members[0]
-        other = next(index for index in members if places[index] != places[first])
+        other = next(index for index in members if chosen[index] != chosen[first])
         examples.append(
-            f"{records[first].path.name} ({places[first]}) and {records[other].path.name} "
-            f"({places[other]})"
+            f"{records[first].path.name} ({chosen[first]}) and {records[other].path.name} "
+            f"({chosen[other]})"
         )
     counted = "1 recording is" if len(crossing) == 1 else f"{len(crossing)} recordings are"
     return [
@@ -244,19 +241,15 @@ def _crossing_warnings(
 
 
 def _how(
-    records: Sequence[VideoRecord],
-    sources: Sources,
-    places: Sequence[str],
-    share: float,
-    seed: int,
+    records: Sequence[VideoRecord], sources: Sources, chosen: Sequence[str], share: float, seed: int
 ) -> str:
-    counts = Counter(places)
-    num_val = len({n for n, place in zip(sources.of, places, strict=True) if place == VAL})
-    num_all = len({n for n, place in zip(sources.of, places, strict=True) if place != TEST})
+    counts = Counter(chosen)
+    num_val = len({n for n, split in zip(sources.of, chosen, strict=True) if split == VAL})
+    num_all = len({n for n, split in zip(sources.of, chosen, strict=True) if split != TEST})
     shares = []
     for name in sorted({record.class_name for record in records}):
         mine = Counter(
-            place for r, place in zip(records, places, strict=True) if r.class_name == name
+            split for r, split in zip(records, chosen, strict=True) if r.class_name == name
         )
         if mine[VAL]:
             shares.append(mine[VAL] / (mine[TRAIN] + mine[VAL]))

@@ -1,4 +1,7 @@
-"""Pages about runs: one HTML file each, with nothing from outside."""
+"""Pages about runs: one HTML file each, with nothing from outside.
+
+May import what ``apps`` may. Begin reading in `page`.
+"""
 
 from paddlevideo.apps.reports.comparison import COMPARISON_NAME, write_comparison
 from paddlevideo.apps.reports.page import REPORT_NAME, write_report

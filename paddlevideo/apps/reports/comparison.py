@@ -44,7 +44,8 @@ def write_comparison(
     folders = [Path(folder) for folder in run_folders]
     if len(folders) < 2:
         raise DataError("a comparison needs two runs or more; name their folders")
-    repeated = [f for index, f in enumerate(folders) if f.resolve() in _resolved(folders[:index])]
+    resolved = [folder.resolve() for folder in folders]
+    repeated = [f for n, f in enumerate(folders) if resolved[n] in resolved[:n]]
     if repeated:
         raise DataError(f"{repeated[0]} is named twice; name each run once")
     runs = [read_run(folder) for folder in folders]
@@ -65,10 +66,6 @@ def write_comparison(
     path = Path(output)
     write_page(path, "comparison.html", content)
     return path
-
-
-def _resolved(folders: Sequence[Path]) -> set[Path]:
-    return {folder.resolve() for folder in folders}
 
 
 def _headlines(runs: Sequence[Run], matrices: Sequence[ConfusionMatrix | None]) -> list[Headline]:

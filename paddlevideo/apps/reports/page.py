@@ -1,9 +1,9 @@
 """The page of one run: one HTML file with everything in it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import jinja2
 from markupsafe import Markup
@@ -17,6 +17,7 @@ from paddlevideo.apps.reports.thumbnails import Thumbnails, thumbnails_of
 from paddlevideo.metrics import ClassFigures, ConfusionMatrix
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.files import write_text
+from paddlevideo.utils.nodes import Node
 
 REPORT_NAME = "report.html"
 
@@ -52,7 +53,7 @@ def write_report(run_folder: str | Path, output: str | Path | None = None) -> Pa
     return path
 
 
-def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
+def write_page(path: Path, template: str, content: Mapping[str, object]) -> None:
     """Fill a template and write it atomically.
 
     Raises:
@@ -68,8 +69,7 @@ def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
     environment.filters.update(percent=percent, plural=plural)
     style = resources.files("paddlevideo.apps.reports").joinpath("templates/style.css")
     text = environment.get_template(template).render(
-        style=Markup(style.read_text(encoding="utf-8")),
-        **content,
+        style=Markup(style.read_text(encoding="utf-8")), **content
     )
     text = text.translate(_CONTROL).encode("utf-8", "replace").decode("utf-8")
     try:
@@ -80,7 +80,7 @@ def write_page(path: Path, template: str, content: dict[str, Any]) -> None:
         ) from None
 
 
-def _content_of(run: Run) -> dict[str, Any]:
+def _content_of(run: Run) -> Node:
     matrix = run.matrix()
     figures = sorted_figures(matrix) if matrix is not None else []
     pairs = matrix.confusions(_MOST_PAIRS) if matrix is not None else []
@@ -153,7 +153,7 @@ def _lines(run: Run, key: str) -> list[Series]:
     ]
 
 
-def records_series(records: list[dict[str, Any]], key: str, name: str, style: int) -> Series:
+def records_series(records: list[Node], key: str, name: str, style: int) -> Series:
     """A number of records of epochs as a line."""
     epochs = [number(record, "epoch") or 0.0 for record in records]
     return Series(name, epochs, [number(record, key) for record in records], style)

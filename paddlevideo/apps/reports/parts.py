@@ -7,7 +7,7 @@ there is None. What checks data, follows videos or knows what to do next writes 
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 from pydantic import Field, FiniteFloat, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass
@@ -151,7 +151,7 @@ def read_part(path: Path, kind: TypeAdapter[Part]) -> Part | None:
     return checked(read_json(path, str(path), DataError), kind, str(path))
 
 
-def checked(value: Any, kind: TypeAdapter[Part], where: str) -> Part:
+def checked(value: object, kind: TypeAdapter[Part], where: str) -> Part:
     """``value``, from JSON, as the class it describes.
 
     Raises:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from pydantic import TypeAdapter
@@ -31,6 +31,7 @@ from paddlevideo.tasks.run_folder import CONFIG_NAME, METRICS_NAME, TEST_CONFIG_
 from paddlevideo.tasks.run_records import Line, last_of, read_lines, read_metrics
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import DataError, PaddleVideoError
+from paddlevideo.utils.nodes import Node
 
 Part = TypeVar("Part")
 
@@ -49,8 +50,8 @@ class Run:
     """
 
     folder: Path
-    config: dict[str, Any] = field(default_factory=dict)
-    test_config: dict[str, Any] = field(default_factory=dict)
+    config: Node = field(default_factory=dict)
+    test_config: Node = field(default_factory=dict)
     lines: list[Line] = field(default_factory=list)
     titles: list[str] = field(default_factory=list)
     answers: list[Answer] = field(default_factory=list)
@@ -157,7 +158,7 @@ def _part(run: Run, name: str, kind: TypeAdapter[Part]) -> Part | None:
         return None
 
 
-def _config(run: Run, name: str) -> dict[str, Any]:
+def _config(run: Run, name: str) -> Node:
     path = run.folder / name
     if not path.is_file():
         return {}

@@ -1,4 +1,7 @@
-"""Where live and recorded frames come from: files, cameras, network streams, pipes."""
+"""Where live and recorded frames come from: files, cameras, network streams, pipes.
+
+May import ``runtime``, ``video`` and ``utils``, never Paddle. Begin reading in `factory`.
+"""
 
 from paddlevideo.apps.sources.factory import SourceOptions, open_source
 from paddlevideo.apps.sources.following import follow

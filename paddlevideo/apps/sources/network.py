@@ -45,11 +45,7 @@ class NetworkFeed:
     is_live = True
 
     def __init__(
-        self,
-        url: str,
-        stated_rate: float | None,
-        timeout_seconds: float,
-        reconnect_seconds: float,
+        self, url: str, stated_rate: float | None, timeout_seconds: float, reconnect_seconds: float
     ) -> None:
         self._url = url
         self._name = public_name(url)  # messages name it without passwords

@@ -1,7 +1,7 @@
 """A window with the frames of a stream and the best classes so far on them."""
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +11,9 @@ from paddlevideo.apps.visualization.window_closed import WindowClosedError
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import DeviceError
+
+if TYPE_CHECKING:
+    from PIL import ImageTk
 
 
 class OverlayWindow:
@@ -28,7 +31,7 @@ class OverlayWindow:
         try:
             import tkinter
 
-            self._root: Any = tkinter.Tk()
+            self._root = tkinter.Tk()
         except Exception as error:  # noqa: BLE001 - TclError, of a module that may be missing
             raise DeviceError(_no_window(error)) from None
         self._root.title(title)
@@ -39,7 +42,7 @@ class OverlayWindow:
         self._labels = labels
         self._overlay: Overlay | None = None
         self._top: tuple[ClassScore, ...] = ()
-        self._image: Any = None  # what Tk shows must be held
+        self._image: ImageTk.PhotoImage | None = None  # what Tk shows must be held
 
     def add(
         self, picture: Callable[[], np.ndarray], time_seconds: float, result: StreamResult | None

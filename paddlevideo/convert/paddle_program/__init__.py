@@ -1,4 +1,7 @@
-"""Programs that ``paddle.jit.save`` wrote, read as data; nothing of them is run."""
+"""Programs that ``paddle.jit.save`` wrote, read as data; nothing of them is run.
+
+May import what ``convert`` may. Begin reading in `program`.
+"""
 
 from paddlevideo.convert.paddle_program.program import Operation, Program, read_program
 

@@ -1,4 +1,7 @@
-"""Read TensorFlow Lite models (``.tflite``) without TensorFlow: tables, tensors, operations."""
+"""TensorFlow Lite models (``.tflite``), read without TensorFlow: tables, tensors, operations.
+
+May import what ``convert`` may. Begin reading in `model`.
+"""
 
 from paddlevideo.convert.tflite.graph import Graph, Operation
 from paddlevideo.convert.tflite.model import read_model

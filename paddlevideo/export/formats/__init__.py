@@ -1,4 +1,7 @@
-"""The formats a model is exported in, one file each: every module in this folder is one."""
+"""The formats a model is exported in, one file each: every module in this folder is one.
+
+May import what ``export`` may. Begin reading in `onnx`.
+"""
 
 import importlib
 import pkgutil

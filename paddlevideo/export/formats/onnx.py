@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddlevideo.export.exporter import EXPORTERS, Exporter
-from paddlevideo.export.onnx_weights import store_as_half
+from paddlevideo.export.onnx_weights import replace_items, store_as_half
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime.engines.onnx_runtime import onnxruntime_errors
 from paddlevideo.utils.errors import BundleError
@@ -81,10 +81,12 @@ def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str
 
 def _convert(program: Path, params: Path, target: Path) -> None:
     command = [sys.executable, "-c", _CONVERT, *map(str, (program, params, target, OPSET))]
+    # The folders that our packages are found in.
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
     try:
         done = subprocess.run(
             command, capture_output=True, text=True, errors="replace", check=False,
-            env=_environment(), timeout=_CONVERSION_SECONDS,
+            env=environment, timeout=_CONVERSION_SECONDS,
         )  # fmt: skip
     except subprocess.TimeoutExpired:
         raise BundleError(
@@ -98,11 +100,6 @@ def _convert(program: Path, params: Path, target: Path) -> None:
         raise BundleError(
             f"paddle2onnx cannot convert {program.stem}: {reason}; export with --format paddle"
         )
-
-
-def _environment() -> dict[str, str]:
-    """Ours, and the folders our packages are found in."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
 
 
 def _name_the_batch(graph: "GraphProto") -> None:
@@ -150,6 +147,4 @@ def _name_outputs(graph: "GraphProto", names: Sequence[str]) -> None:
 def _drop_unused_domains(model: "ModelProto") -> None:
     """Of the operator sets that ONNX Runtime lists keep those that are used."""
     used = {node.domain for node in model.graph.node}
-    kept = [entry for entry in model.opset_import if entry.domain in used]
-    del model.opset_import[:]
-    model.opset_import.extend(kept)
+    replace_items(model.opset_import, (e for e in model.opset_import if e.domain in used))

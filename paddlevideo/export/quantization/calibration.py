@@ -31,7 +31,8 @@ _VALUES_A_FRAME = 1 << 13  # of each tensor go into the histogram; its extremes 
 
 
 class CalibrationVideos:
-    """Clips of videos, sampled as prediction samples them; unreadable videos are left out, told.
+    """Clips of videos, sampled as prediction samples them; unreadable videos are left out, and
+    reported.
 
     Args:
         bundle: whose pipeline makes the clips.
@@ -47,8 +48,8 @@ class CalibrationVideos:
         where = f"{bundle.folder / MANIFEST_NAME}: pipeline"
         self._pipeline = Pipeline(bundle.manifest.pipeline, where)
         count = min(num_videos, len(paths))
-        places = np.linspace(0, len(paths) - 1, count).round().astype(int)
-        self.paths = [paths[place] for place in places]
+        positions = np.linspace(0, len(paths) - 1, count).round().astype(int)
+        self.paths = [paths[position] for position in positions]
         self.unreadable: set[Path] = set()
 
     def clips(self, count: int | None = None) -> Iterator[np.ndarray]:
@@ -58,9 +59,9 @@ class CalibrationVideos:
             DataError: none of them can be read.
         """
         count = min(count or len(self.paths), len(self.paths))
-        places = np.linspace(0, len(self.paths) - 1, count).round().astype(int)
+        positions = np.linspace(0, len(self.paths) - 1, count).round().astype(int)
         found = 0
-        for path in (self.paths[place] for place in places):
+        for path in (self.paths[position] for position in positions):
             try:
                 clip_TCHW = self._pipeline.load_clips(str(path))[CLIP]
             except DataError as error:

@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-import numpy as np
-
 from paddlevideo.export.onnx_weights import stored_values
 
 if TYPE_CHECKING:
@@ -48,11 +46,6 @@ class Layer:
     def is_worth_it(self) -> bool:
         """Taps are a few weights each: float16 does for them."""
         return self.kind != "tap"
-
-    @property
-    def num_weights(self) -> int:
-        """Numbers in the kernel."""
-        return int(np.prod(self.shape))
 
 
 def find_layers(model: "ModelProto") -> list[Layer]:

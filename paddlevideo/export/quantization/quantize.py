@@ -1,11 +1,10 @@
 """Quantise a bundle: its step program on 8 bits, measured on the user's own videos."""
 
 import logging
-import tempfile
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,23 +13,13 @@ from paddlevideo.export.quantization.calibration import CalibrationVideos, Measu
 from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
-from paddlevideo.export.quantization.sensitivity import (
-    Damage,
-    Judge,
-    choose_float,
-    damage_of_each,
-)
+from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
 from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
-from paddlevideo.runtime.bundle import (
-    Bundle,
-    ReferenceFile,
-    file_facts,
-    read_bundle,
-    replace_bundle,
-)
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle, work_folder
+from paddlevideo.runtime.manifest import ReferenceFile
 from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
 from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
-from paddlevideo.utils.files import made_folder
+from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import require_packages
 from paddlevideo.video import Pipeline
 
@@ -194,7 +183,7 @@ def _named_layers(layers: Sequence[Layer], given: Sequence[str]) -> set[str]:
 
 def _facts(
     choices: Sequence[LayerChoice], damage: Damage, measured: Measured, options: QuantizeOptions
-) -> dict[str, Any]:
+) -> Node:
     """What ``inference.yml`` says of it."""
     return {
         "arithmetic": "float32" if options.weights_only else "int8",
@@ -206,7 +195,7 @@ def _facts(
     }
 
 
-def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: dict[str, Any]) -> Bundle:
+def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: Node) -> Bundle:
     import onnx
     import onnxruntime
 
@@ -216,25 +205,18 @@ def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: dict[str, A
     name = old.step.files["onnx"][0]
     step = replace(old.step, files={"onnx": (name,)}, precision="int8")
     tolerance = WEIGHTS_TOLERANCE if facts.get("arithmetic") == "float32" else TOLERANCE
-    try:
-        with (
-            made_folder(output),
-            tempfile.TemporaryDirectory(dir=output, prefix=".quantize-") as folder,
-        ):
-            work = Path(folder)
-            onnx.save(graph, str(work / name))
-            _own_reference(bundle, graph).write(work)
-            manifest = replace(
-                old,
-                programs=(step,),
-                reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
-                files=file_facts(work, [name, REFERENCE_NAME]),
-                quantization=facts,
-                versions={**old.versions, "onnxruntime": onnxruntime.__version__},
-            )
-            replace_bundle(output, work, manifest)
-    except OSError as error:
-        raise BundleError(f"cannot write to {output}: {error.strerror}") from None
+    with work_folder(output) as work:
+        onnx.save(graph, str(work / name))
+        _own_reference(bundle, graph).write(work)
+        manifest = replace(
+            old,
+            programs=(step,),
+            reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
+            files=file_facts(work, [name, REFERENCE_NAME]),
+            quantization=facts,
+            versions={**old.versions, "onnxruntime": onnxruntime.__version__},
+        )
+        replace_bundle(output, work, manifest)
     return read_bundle(output)
 
 

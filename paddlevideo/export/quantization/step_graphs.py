@@ -3,12 +3,13 @@
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import EngineOptions, OnnxRuntimeEngine
+from paddlevideo.runtime.engines.base import EngineTensor
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 
@@ -70,7 +71,7 @@ class _ObservingEngine(OnnxRuntimeEngine):
         self._observed = list(observed)
         self._observe = observe
 
-    def run_tensors(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The program's own outputs."""
         outputs = super().run_tensors(inputs)
         known = {**inputs, **outputs}

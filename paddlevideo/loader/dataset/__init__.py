@@ -1,4 +1,7 @@
-"""Which samples there are, and what happens to those that cannot be read."""
+"""Which samples there are, and what happens to those that cannot be read.
+
+May import what ``loader`` may. Begin reading in `base`.
+"""
 
 from paddlevideo.loader.dataset.base import DATASETS, ClipDataset, ReadingContext
 from paddlevideo.loader.dataset.build import build_dataset, check_dataset

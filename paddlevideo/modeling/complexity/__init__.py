@@ -1,4 +1,7 @@
-"""What a model costs and wants: parameters, multiply-adds, states, receptive field, input."""
+"""What a model costs and wants: parameters, multiply-adds, states, receptive field, input.
+
+May import what ``modeling`` may. Begin reading in `model_complexity`.
+"""
 
 from paddlevideo.modeling.complexity.model_complexity import (
     ModelComplexity,

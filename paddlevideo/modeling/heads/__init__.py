@@ -1,4 +1,7 @@
-"""Classifier heads: a vector per clip becomes logits."""
+"""Classifier heads: a vector per clip becomes logits.
+
+May import what ``modeling`` may. Begin reading in `classifier_head`.
+"""
 
 from paddlevideo.modeling.heads.classifier_head import ClassifierHead
 

@@ -1,7 +1,7 @@
 """Engines: what runs an exported program. Each takes and gives named NumPy arrays.
 
 `base.Engine` is their interface, `open_engine.ENGINES` lists them. Paddle, ONNX Runtime and numba
-are imported when a program is opened in their engine.
+are imported when a program is opened in their engine. May import what ``runtime`` may.
 """
 
 from paddlevideo.runtime.engines.base import Engine, EngineOptions, ProgramFiles

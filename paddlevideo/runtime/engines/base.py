@@ -77,6 +77,14 @@ def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> B
     )
 
 
+def check_outputs(path: Path, number: int, names: Sequence[str]) -> None:
+    """Raise `BundleError` unless a program of ``number`` outputs has as many names for them."""
+    if number != len(names):
+        raise BundleError(
+            f"{path} has {number} outputs where {len(names)} are named; export the model again"
+        )
+
+
 class DeclaredInput(NamedTuple):
     """What a program's file says of one input: shape (-1: any size) and dtype."""
 
@@ -181,6 +189,11 @@ class Engine(ClipEngine, Protocol):
                 cannot do.
         """
         ...
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Compute the outputs of one batch, all by name; see `ClipEngine.run`."""
+        tensors = {name: self.tensor(array) for name, array in inputs.items()}
+        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
 
     def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for tensors of the engine; no later run changes them."""

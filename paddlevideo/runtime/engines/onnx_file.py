@@ -229,8 +229,8 @@ def _check_kernels(graph: GraphProto) -> None:
     axes = {tensor.name: len(tensor.dims) for tensor in graph.initializer}
     for node in graph.node:
         if node.op_type in _WEIGHTS_AT:
-            place = _WEIGHTS_AT[node.op_type]
-            found = axes.get(node.input[place], 0) if len(node.input) > place else 0
+            index = _WEIGHTS_AT[node.op_type]
+            found = axes.get(node.input[index], 0) if len(node.input) > index else 0
             if found < 3:
                 raise DamagedProgramError(
                     f"{node.op_type} with weights that are no constant kernel: "

@@ -7,10 +7,12 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import (
     DeclaredInput,
+    Engine,
     EngineName,
     EngineOptions,
     EngineTensor,
     ProgramFiles,
+    check_outputs,
     the_file,
     wrong_inputs,
 )
@@ -33,7 +35,7 @@ def onnxruntime_errors() -> tuple[type[Exception], ...]:
     return (RuntimeError, ValueError, *own)
 
 
-class OnnxRuntimeEngine:
+class OnnxRuntimeEngine(Engine):
     """A ``.onnx`` file in ONNX Runtime.
 
     Args:
@@ -76,11 +78,7 @@ class OnnxRuntimeEngine:
         self._errors = onnxruntime_errors()
         self._path = path
         self._output_names = list(output_names)
-        if len(self._output_names) != len(self._session.get_outputs()):
-            raise BundleError(
-                f"{path} has {len(self._session.get_outputs())} outputs where "
-                f"{len(self._output_names)} are named; export the model again"
-            )
+        check_outputs(path, len(self._session.get_outputs()), output_names)
         # Asked for once: the session makes the whole list anew each time.
         self._input_names = [node.name for node in self._session.get_inputs()]
         self._known_inputs = set(self._input_names)
@@ -96,15 +94,6 @@ class OnnxRuntimeEngine:
     def input_names(self) -> list[str]:
         """The program's own names of its inputs."""
         return list(self._input_names)
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the outputs of one batch.
-
-        Raises:
-            BundleError: the program is for inputs of another size or dtype.
-        """
-        tensors = {name: self.tensor(array) for name, array in inputs.items()}
-        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
 
     def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for tensors of the engine; every run allocates its outputs anew."""

@@ -9,10 +9,12 @@ import paddle
 from paddle import inference
 
 from paddlevideo.runtime.engines.base import (
+    Engine,
     EngineName,
     EngineOptions,
     EngineTensor,
     ProgramFiles,
+    check_outputs,
     the_file,
 )
 from paddlevideo.runtime.engines.paddle_program import declared_inputs
@@ -23,7 +25,7 @@ from paddlevideo.utils.errors import BundleError, DeviceError
 logger = logging.getLogger(__name__)
 
 
-class PaddleEngine:
+class PaddleEngine(Engine):
     """A program of ``paddle.jit.save`` in Paddle Inference.
 
     Args:
@@ -66,12 +68,7 @@ class PaddleEngine:
             raise BundleError(f"{program}: Paddle Inference refuses it: {error}") from None
         self._program = program
         self._output_names = list(output_names)
-        num_outputs = len(self._predictor.get_output_names())
-        if num_outputs != len(self._output_names):
-            raise BundleError(
-                f"{program} has {num_outputs} outputs where {len(self._output_names)} are named; "
-                "export the model again"
-            )
+        check_outputs(program, len(self._predictor.get_output_names()), output_names)
 
     @classmethod
     def open(cls, files: ProgramFiles, options: EngineOptions) -> "PaddleEngine":

@@ -6,7 +6,6 @@ operations allow it, and the result is wrong: fixed padding and scaling are part
 
 import json
 from pathlib import Path
-from typing import Any
 
 from paddlevideo.runtime.engines.base import DeclaredInput
 
@@ -18,7 +17,11 @@ def declared_inputs(program: Path) -> dict[str, DeclaredInput]:
     try:
         document = json.loads(program.read_text(encoding="utf-8"))
         operations = document["program"]["regions"][0]["blocks"][0]["ops"]
-        found = [_attributes(item) for item in operations if str(item["#"]).endswith(".data")]
+        found = [
+            {attribute["N"]: attribute["AT"].get("D") for attribute in item["A"]}
+            for item in operations
+            if str(item["#"]).endswith(".data")
+        ]
         return {
             item["name"]: DeclaredInput(tuple(item["shape"]), item["dtype"])
             for item in found
@@ -26,7 +29,3 @@ def declared_inputs(program: Path) -> dict[str, DeclaredInput]:
         }
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError, OSError):
         return {}  # the engine itself will say what is wrong with the file
-
-
-def _attributes(operation: dict[str, Any]) -> dict[str, Any]:
-    return {item["N"]: item["AT"].get("D") for item in operation["A"]}

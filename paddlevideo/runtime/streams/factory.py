@@ -3,13 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
-from paddlevideo.runtime.engines.base import ClipEngine
 from paddlevideo.runtime.manifest_check import check_input_names
 from paddlevideo.runtime.streams.pool import StreamPool
 from paddlevideo.runtime.streams.session import Stepper, StreamSession
@@ -17,10 +15,11 @@ from paddlevideo.runtime.streams.session_options import StreamOptions
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video import ClipInput
 
 
-def stream_options(given: Mapping[str, Any]) -> StreamOptions:
+def stream_options(given: ReadNode) -> StreamOptions:
     """Keyword arguments as `StreamOptions`.
 
     Raises:
@@ -91,34 +90,6 @@ class StreamFactory:
         return StreamPool(new_runner, self._clip_input, max_streams, threads, options, max_batch)
 
 
-class StepByStepEngine:
-    """Whole clips through the program of one frame."""
-
-    def __init__(self, bundle: Bundle, options: EngineOptions) -> None:
-        self._bundle = bundle
-        self._options = options
-        self._steps = open_engine(bundle.step_files, options)
-
-    @property
-    def input_names(self) -> list[str]:
-        """The clip's name, as the bundle says."""
-        return [spec.name for spec in self._bundle.manifest.inputs]
-
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Logits [B, N] of clips [B, T, 3, H, W].
-
-        Raises:
-            DataError: clips without frames, of another size or dtype.
-        """
-        (clips_BTCHW,) = inputs.values()
-        if clips_BTCHW.ndim != 5 or not clips_BTCHW.shape[1]:
-            raise DataError(f"a clip is {list(clips_BTCHW.shape)}, expected [B, T, 3, H, W]")
-        runner = StepRunner(self._bundle, self._options, len(clips_BTCHW), self._steps)
-        for frame in range(clips_BTCHW.shape[1]):
-            logits_BN = runner.step(np.ascontiguousarray(clips_BTCHW[:, frame]))
-        return {self._bundle.manifest.outputs[0].name: logits_BN}
-
-
 class LazyClipEngine:
     """The clip program of a stream bundle, opened when the first clip comes.
 
@@ -136,13 +107,26 @@ class LazyClipEngine:
         return [spec.name for spec in self._bundle.manifest.inputs]
 
     @cached_property
-    def _engine(self) -> ClipEngine:
+    def _engine(self) -> Engine:
         if self._bundle.manifest.clip is None:
-            return StepByStepEngine(self._bundle, self._options)
+            return open_engine(self._bundle.step_files, self._options)
         engine = open_engine(self._bundle.clip_files, self._options)
         check_input_names(self.input_names, engine.input_names, f"{self._bundle.folder}: clip")
         return engine
 
     def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the outputs of one batch of clips, all by name."""
-        return self._engine.run(inputs)
+        """Compute the outputs of one batch of clips [B, T, 3, H, W], all by name.
+
+        Raises:
+            BundleError: the program is for other inputs.
+            DataError: the same, where clips go through the step program; or they have no frames.
+        """
+        if self._bundle.manifest.clip is not None:
+            return self._engine.run(inputs)
+        (clips_BTCHW,) = inputs.values()
+        if clips_BTCHW.ndim != 5 or not clips_BTCHW.shape[1]:
+            raise DataError(f"a clip is {list(clips_BTCHW.shape)}, expected [B, T, 3, H, W]")
+        runner = StepRunner(self._bundle, self._options, len(clips_BTCHW), self._engine)
+        for frame in range(clips_BTCHW.shape[1]):
+            logits_BN = runner.step(np.ascontiguousarray(clips_BTCHW[:, frame]))
+        return {self._bundle.manifest.outputs[0].name: logits_BN}

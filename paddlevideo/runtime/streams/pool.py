@@ -73,7 +73,7 @@ class PoolStream:
         return self._pool.push(self, frame, timestamp)
 
     def close(self) -> None:
-        """Give the place back; frames that wait are dropped."""
+        """Give the row back; frames that wait are dropped."""
         self._pool.close_stream(self)
 
 

@@ -133,10 +133,7 @@ class StreamSession:
         return self._runner.frame_shape[1:]
 
     def push(
-        self,
-        frame: Frame,
-        timestamp: float | None = None,
-        arrived: float | None = None,
+        self, frame: Frame, timestamp: float | None = None, arrived: float | None = None
     ) -> StreamResult | None:
         """Show the model one more frame.
 

@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle, StateQueue
+from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle
 from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
 from paddlevideo.runtime.engines.base import EngineName, EngineTensor
+from paddlevideo.runtime.manifest import StateQueue
 from paddlevideo.runtime.manifest_check import check_declared, check_input_names
 from paddlevideo.utils.errors import BundleError, DataError
 

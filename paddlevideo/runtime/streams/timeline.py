@@ -141,11 +141,7 @@ class StreamTimeline:
         return False
 
     def result(
-        self,
-        logits_N: np.ndarray,
-        time_seconds: float,
-        starts_anew: bool,
-        latency_seconds: float,
+        self, logits_N: np.ndarray, time_seconds: float, starts_anew: bool, latency_seconds: float
     ) -> StreamResult:
         """The result of the step on a frame that was admitted."""
         # Here, not when the frame came: in a pool an older frame's answer may have come since.

@@ -1,4 +1,7 @@
-"""From a path to frames by number: one interface, one file per library."""
+"""From a path to frames by number: one interface, one file per library.
+
+May import what ``video`` may. Begin reading in `base`.
+"""
 
 from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource
 from paddlevideo.video.decoders.containers import reason

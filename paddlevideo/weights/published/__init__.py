@@ -1,7 +1,7 @@
 """Released weights by name: where they are, what they are of, and how they get into the cache.
 
-`table` says what there is, `resolve` makes a file of a name. Importing this package is cheap:
-Paddle and the network come in when a file is fetched or converted.
+Begin reading in `table`, which says what there is; `paddlevideo.convert.resolve` makes a file of a
+name. May import what ``weights`` may, and imports Paddle nowhere.
 """
 
 from paddlevideo.weights.published.classes import class_names

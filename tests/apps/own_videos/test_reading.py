@@ -31,7 +31,7 @@ def test_class_folders(tmp_path):
         ("walk/c.webm", "walk", None),
     ]
     videos = read_videos(tmp_path)
-    assert videos.class_names == ("jump", "walk") and not videos.has_val
+    assert videos.class_names == ("jump", "walk")
     notes = " ".join(videos.notes)
     assert "no classes: idle" in notes and "1 .txt" in notes and "left out: stray.mp4" in notes
 
@@ -41,7 +41,7 @@ def test_splits_of_class_folders(tmp_path, name):
     make(tmp_path, "train/a/1.mp4", "train/b/2.mp4", f"{name}/a/3.mp4", "test/b/4.mp4", "old/5.mp4")
     videos = read_videos(tmp_path)
     assert [r.split for r in videos.records] == ["train", "train", "val", "test"]
-    assert videos.class_names == ("a", "b") and videos.has_val
+    assert videos.class_names == ("a", "b")
     assert "left out: old" in " ".join(videos.notes)
 
 
@@ -55,7 +55,6 @@ def test_train_alone_is_no_split_and_train_with_test_keeps_test(tmp_path):
     assert [record[2] for record in found(tmp_path)] == [None, None]
     make(tmp_path, "test/a/3.mp4")
     assert [record[2] for record in found(tmp_path)] == ["train", "train", "test"]
-    assert not read_videos(tmp_path).has_val
 
 
 def test_links_and_names_of_either_unicode_form(tmp_path):

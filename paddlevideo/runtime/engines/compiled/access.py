@@ -67,14 +67,14 @@ def bytes_at(address: int, count: int) -> Array:
 def copy_floats(target: int, source: int, count: int) -> None:
     """Copy ``count`` floats; fewer than a vector are copied with what follows them."""
     size = count * FLOAT_BYTES
-    place = 0
-    while place + VECTOR_BYTES <= size:
-        vstore(target + place, vload(source + place))
-        place += VECTOR_BYTES
-    if place < size:
+    offset = 0
+    while offset + VECTOR_BYTES <= size:
+        vstore(target + offset, vload(source + offset))
+        offset += VECTOR_BYTES
+    if offset < size:
         if size >= VECTOR_BYTES:
-            place = size - VECTOR_BYTES
-        vstore(target + place, vload(source + place))
+            offset = size - VECTOR_BYTES
+        vstore(target + offset, vload(source + offset))
 
 
 @compiled
@@ -96,7 +96,7 @@ def vectors_of(channels: int) -> int:
 
 
 @compiled
-def place_of(vector: int, channels: int) -> int:
+def first_channel_of(vector: int, channels: int) -> int:
     """First channel of a vector: the last one begins earlier where it would not fit."""
     return max(min(vector * LANES, channels - LANES), 0)
 

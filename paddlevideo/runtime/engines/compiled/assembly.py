@@ -4,7 +4,7 @@ Every map and operand has a slot. Inputs and outputs of the program lie where th
 rest in an arena in which maps that are not needed at the same time share their place.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -22,6 +22,8 @@ from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 _FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
 
+_Fill = Callable[[np.void, Operation, list[int]], None]
+
 
 @dataclass(frozen=True)
 class Assembly:
@@ -30,7 +32,7 @@ class Assembly:
     Attributes:
         operations, table: in order, and a record for each.
         later: slot (or -1), address and bytes of what operations read first, in their order.
-        lists: integers that operations refer to: panels, places, slots.
+        lists: integers that operations refer to: panels, offsets, slots.
         strides: bytes from a stream's map to the next stream's, by slot.
         fixed: addresses by slot of what never moves, 0 of the others.
         inputs, outputs: slots by name.
@@ -54,12 +56,12 @@ class Assembly:
 
     def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
         """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
-        places, total = place_maps(self.maps, streams)
+        offsets, total = place_maps(self.maps, streams)
         arena = FloatPool().zeros(total // FLOAT_BYTES)
         start = arena.ctypes.data
         addresses = self.fixed.copy()
-        for slot, place in places.items():
-            addresses[slot] = start + place
+        for slot, offset in offsets.items():
+            addresses[slot] = start + offset
         return arena, addresses
 
 
@@ -89,6 +91,22 @@ class _Assembler:
         self.pool = pool
         self.lives: dict[int, list[int]] = {}
         self.sizes: dict[int, int] = {}
+        self.index = 0  # of the operation at hand
+        self.fills: dict[str, tuple[Code, _Fill | None]] = {
+            "dense": (Code.DENSE, self._fill_dense),
+            "convolution": (Code.CONVOLUTION, self._fill_convolution),
+            "depthwise": (Code.DEPTHWISE, self._fill_depthwise),
+            "weighted_sum": (Code.WEIGHTED_SUM, self._fill_weighted_sum),
+            "mean": (Code.MEAN, self._fill_mean),
+            "scale": (Code.SCALE, None),
+            "average": (Code.AVERAGE, self._fill_average),
+            "combine": (Code.COMBINE, self._fill_combine),
+            "function": (Code.FUNCTION, self._fill_function),
+            "concat": (Code.CONCAT, self._fill_concat),
+            "copy": (Code.CONCAT, self._fill_copy),
+            "count": (Code.COUNT_UP, self._fill_count),
+            "number": (Code.NUMBER, None),
+        }
 
     def assembly(self) -> Assembly:
         """Slots for inputs, outputs and constants, then the operations in order."""
@@ -105,8 +123,9 @@ class _Assembler:
             self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
         outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
         table = np.zeros(len(self.operations), OPERATION)
-        for place, operation in enumerate(self.operations):
-            self._fill(table[place], operation, place)
+        for index, operation in enumerate(self.operations):
+            self.index = index
+            self._fill(table[index], operation)
         later = self._order_ahead(table, set(inputs.values()))
         maps = [
             ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
@@ -136,11 +155,11 @@ class _Assembler:
             self.sizes[self.slots[name]] = size
         return self.slots[name]
 
-    def _map(self, name: str, place: int) -> int:
-        """The slot of a map that operation ``place`` reads or writes."""
+    def _map(self, name: str) -> int:
+        """The slot of a map that the operation at hand reads or writes."""
         size = 0 if name in self.program.constants else _bytes(self.shapes[name])
         slot = self._slot(name, size)
-        self.lives.setdefault(slot, []).append(place)
+        self.lives.setdefault(slot, []).append(self.index)
         return slot
 
     def _kept(self, array: np.ndarray) -> int:
@@ -175,8 +194,8 @@ class _Assembler:
                 slots = self.lists[row["list_start"] : row["list_start"] + row["list_size"]]
             regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
         starts.append(len(regions))
-        for place, row in enumerate(table):
-            first = end = starts[place + 1]
+        for index, row in enumerate(table):
+            first = end = starts[index + 1]
             size = 0
             while end < len(regions) and size < _WINDOW:
                 size += regions[end][2]
@@ -184,36 +203,34 @@ class _Assembler:
             row["later_first"], row["later_end"] = first, end
         return np.array(regions or [(-1, 0, 0)], np.int64)
 
-    def _fill(self, row: np.void, operation: Operation, place: int) -> None:
+    def _fill(self, row: np.void, operation: Operation) -> None:
         row["activation"] = self._activation(operation)
-        reads = [self._map(name, place) for name in operation.inputs]
+        reads = [self._map(name) for name in operation.inputs]
         row["a"], row["b"] = reads[0], reads[-1]
-        row["shortcut"] = -1
-        if operation.shortcut is not None:
-            row["shortcut"] = self._map(operation.shortcut, place)
-        row["gate"] = -1
-        if operation.gate is not None:
-            row["gate"] = self._map(operation.gate, place)
-        row["output"] = self._map(operation.output, place)
+        for name in ("shortcut", "gate"):
+            read = vars(operation)[name]
+            row[name] = -1 if read is None else self._map(read)
+        row["output"] = self._map(operation.output)
         channels, rows, columns = operation.shape
         row["channels"], row["out_rows"] = channels, rows
         row["out_columns"], row["pixels"] = columns, rows * columns
         row["count"] = channels * rows * columns
         if operation.bias is not None:
             row["bias"] = self._kept(operation.bias)
-        _FILLS[operation.kind](self, row, operation, reads, place)
+        row["code"], fill = self.fills[operation.kind]
+        if fill is not None:
+            fill(row, operation, reads)
 
     def _activation(self, operation: Operation) -> int:
         activation = operation.activation
         numbers = [activation.alpha, activation.beta, activation.low, activation.high]
         return self._kept(np.array([*numbers, activation.multiply], np.float32))
 
-    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
-        row["code"] = Code.DENSE
-        self._matrix(row, _weights(operation))
+    def _fill_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._matrix(row, operation.own_weights)
         if operation.gate is not None:
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
-            self._scratch(row, int(row["count"]), place)
+            self._scratch(row, int(row["count"]))
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -248,21 +265,18 @@ class _Assembler:
         row["stride"] = operation.options["stride"]
         return channels, top + rows + bottom, left + columns + right
 
-    def _scratch(self, row: np.void, floats: int, place: int) -> None:
-        slot = self._slot(f"scratch:{place}", floats * FLOAT_BYTES)
-        self.lives[slot] = [place]
+    def _scratch(self, row: np.void, floats: int) -> None:
+        slot = self._slot(f"scratch:{self.index}", floats * FLOAT_BYTES)
+        self.lives[slot] = [self.index]
         row["scratch"] = slot
 
-    def _fill_convolution(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.CONVOLUTION
+    def _fill_convolution(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         planes, high, wide = self._window(row, operation)
-        self._scratch(row, planes * high * wide, place)
-        weights = _weights(operation)
+        self._scratch(row, planes * high * wide)
+        weights = operation.own_weights
         kernel = weights.shape[2]
         self._matrix(row, weights.transpose(1, 2, 3, 0).reshape(-1, weights.shape[0]), widest=1)
-        row["places"] = self._listed(
+        row["input_offsets"] = self._listed(
             [
                 FLOAT_BYTES * ((plane * high + ky) * wide + kx)
                 for plane in range(planes)
@@ -273,46 +287,30 @@ class _Assembler:
         row["is_bytes"] = self.program.inputs[operation.inputs[0]].dtype == np.uint8
         row["offsets"] = self._kept(operation.options["offset"])
 
-    def _fill_depthwise(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.DEPTHWISE
+    def _fill_depthwise(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         _, _, wide = self._window(row, operation)
         rows_kept = operation.options["kernel"] + 1  # and one of zeros
         floats = rows_kept * wide * padded_pixel(operation.shape[0]) // FLOAT_BYTES
-        self._scratch(row, floats, place)
-        row["weights"] = self._kept(_weights(operation))
+        self._scratch(row, floats)
+        row["weights"] = self._kept(operation.own_weights)
         expand = operation.expand
         if expand is not None and expand.bias is not None:
-            row["expand_weights"], panels = self._packed(_weights(expand))
+            row["expand_weights"], panels = self._packed(expand.own_weights)
             row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
             row["expand_bias"] = self._kept(expand.bias)
             row["expand_activation"] = self._activation(expand)
 
-    def _fill_weighted_sum(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.WEIGHTED_SUM
-        row["weights"] = self._kept(_weights(operation))
+    def _fill_weighted_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        row["weights"] = self._kept(operation.own_weights)
         row["list_start"], row["list_size"] = self._listed(reads), len(reads)
 
-    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
-        row["code"] = Code.MEAN
+    def _fill_mean(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["pixels"] = operation.options["pixels"]
 
-    def _fill_scale(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
-        row["code"] = Code.SCALE
-
-    def _fill_average(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.AVERAGE
+    def _fill_average(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         self._window(row, operation)
 
-    def _fill_combine(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.COMBINE
+    def _fill_combine(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["kind"] = operation.options["is_product"]
         row["size_a"], row["size_b"] = (self._size_of(name) for name in operation.inputs)
 
@@ -320,16 +318,10 @@ class _Assembler:
         constant = self.program.constants.get(name)
         return int(np.prod(self.shapes[name])) if constant is None else constant.size
 
-    def _fill_function(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.FUNCTION
+    def _fill_function(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["kind"] = FUNCTIONS.index(operation.options["function"])
 
-    def _fill_concat(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.CONCAT
+    def _fill_concat(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         pairs = [
             number
             for slot, name in zip(reads, operation.inputs, strict=True)
@@ -337,44 +329,13 @@ class _Assembler:
         ]
         row["list_start"], row["list_size"] = self._listed(pairs), len(reads)
 
-    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
+    def _fill_copy(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         # A row of one: as it is written number by number, nothing beyond it is touched.
-        row["code"] = Code.CONCAT
         pairs = [reads[0], self._size_of(operation.inputs[0])]
         row["list_start"], row["list_size"] = self._listed(pairs), 1
 
-    def _fill_count(self, row: np.void, operation: Operation, reads: list[int], place: int) -> None:
-        row["code"] = Code.COUNT_UP
+    def _fill_count(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["size_a"] = operation.options["step"]
-
-    def _fill_number(
-        self, row: np.void, operation: Operation, reads: list[int], place: int
-    ) -> None:
-        row["code"] = Code.NUMBER
-
-
-# By the kind of operation.
-_FILLS: Mapping[str, Callable[[_Assembler, np.void, Operation, list[int], int], None]] = {
-    "dense": _Assembler._fill_dense,
-    "convolution": _Assembler._fill_convolution,
-    "depthwise": _Assembler._fill_depthwise,
-    "weighted_sum": _Assembler._fill_weighted_sum,
-    "mean": _Assembler._fill_mean,
-    "scale": _Assembler._fill_scale,
-    "average": _Assembler._fill_average,
-    "combine": _Assembler._fill_combine,
-    "function": _Assembler._fill_function,
-    "concat": _Assembler._fill_concat,
-    "copy": _Assembler._fill_copy,
-    "count": _Assembler._fill_count,
-    "number": _Assembler._fill_number,
-}
-
-
-def _weights(operation: Operation) -> np.ndarray:
-    if operation.weights is None:
-        raise ValueError(f"{operation.kind} without weights")
-    return operation.weights
 
 
 def _bytes(shape: tuple[int, ...]) -> int:

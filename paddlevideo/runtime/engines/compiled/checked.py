@@ -10,9 +10,9 @@ import logging
 import math
 import os
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.assembly import Assembly
@@ -97,11 +97,11 @@ class CheckedRun:
         self._program, self._assembly, self._pool, self._run = program, assembly, pool, run
         self._by_streams: dict[int, _GuardedMaps] = {}
 
-    def run(self, places: np.ndarray, streams: int) -> None:
+    def run(self, addresses: np.ndarray, streams: int) -> None:
         """Compute a group of streams.
 
         Args:
-            places: addresses of the first stream's inputs, then outputs, in the order of their
+            addresses: addresses of the first stream's inputs, then outputs, in the order of their
                 slots in the assembly.
 
         Raises:
@@ -112,29 +112,29 @@ class CheckedRun:
         maps, assembly = self._by_streams[streams], self._assembly
         num_inputs = len(assembly.inputs)
         slots = (*assembly.inputs.values(), *assembly.outputs.values())
-        for slot, place in zip(slots[:num_inputs], places[:num_inputs], strict=True):
-            ctypes.memmove(int(maps.addresses[slot]), int(place), maps.num_bytes(slot))
-        for place, operation in enumerate(assembly.operations):
-            self._check(operation, place, maps)
-        for slot, place in zip(slots[num_inputs:], places[num_inputs:], strict=True):
-            ctypes.memmove(int(place), int(maps.addresses[slot]), maps.num_bytes(slot))
+        for slot, address in zip(slots[:num_inputs], addresses[:num_inputs], strict=True):
+            ctypes.memmove(int(maps.addresses[slot]), int(address), maps.num_bytes(slot))
+        for index, operation in enumerate(assembly.operations):
+            self._check(operation, index, maps)
+        for slot, address in zip(slots[num_inputs:], addresses[num_inputs:], strict=True):
+            ctypes.memmove(int(address), int(maps.addresses[slot]), maps.num_bytes(slot))
 
-    def _check(self, operation: Operation, place: int, maps: "_GuardedMaps") -> None:
+    def _check(self, operation: Operation, index: int, maps: "_GuardedMaps") -> None:
         assembly, program = self._assembly, self._program
         read = {
             name: self._map(name, maps) for name in operation.read if name not in program.constants
         }
         with np.errstate(all="ignore"):
             expected = reference(operation, read, program.constants)
-        row = assembly.table[place]
+        row = assembly.table[index]
         for slot in (int(row["output"]), int(row["scratch"]) if maps.has_scratch(row) else -1):
             if slot >= 0:
                 maps.forget(slot)
         self._run(
-            assembly.table[place : place + 1], assembly.later, assembly.lists,
+            assembly.table[index : index + 1], assembly.later, assembly.lists,
             maps.addresses, assembly.strides, maps.streams,
         )  # fmt: skip
-        name = f"operation {place}, {operation.kind} to {operation.output}"
+        name = f"operation {index}, {operation.kind} to {operation.output}"
         if not self._pool.is_whole():
             raise CompiledCheckError(f"{name}: wrote beyond its map")
         found = self._map(operation.output, maps)
@@ -147,7 +147,7 @@ class CheckedRun:
         program, slot = self._program, self._assembly.slots[name]
         info = program.inputs.get(name)
         channels, rows, columns = self._assembly.shapes[name]
-        dtype: Any = np.float32 if info is None else info.dtype
+        dtype: DTypeLike = np.float32 if info is None else info.dtype
         if name.removeprefix("output:") in program.outputs and name.startswith("output:"):
             held = program.outputs[name.removeprefix("output:")]
             dtype = np.int32 if held in program.counters else np.float32
@@ -185,7 +185,7 @@ class _GuardedMaps:
         """Fill a map with what is no number, so that nothing of it can be taken for a result."""
         self._floats[slot][:] = np.nan
 
-    def has_scratch(self, row: Any) -> bool:
+    def has_scratch(self, row: np.ndarray) -> bool:
         """Whether an operation has a map of its own to work in."""
         uses = row["code"] in (Code.CONVOLUTION, Code.DEPTHWISE)
         return bool(uses or (row["code"] == Code.DENSE and row["gate"] >= 0))

@@ -21,10 +21,12 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import (
     DeclaredInput,
+    Engine,
     EngineName,
     EngineOptions,
     ProgramFiles,
     UnsupportedProgramError,
+    check_outputs,
     the_file,
     wrong_inputs,
 )
@@ -144,7 +146,7 @@ class OperationTime:
     weight_bytes: int
 
 
-class CompiledEngine:
+class CompiledEngine(Engine):
     """A ``.onnx`` step program as compiled loops.
 
     Streams of a batch are shared out to threads; one stream is computed by one thread.
@@ -180,11 +182,7 @@ class CompiledEngine:
         from paddlevideo.runtime.engines.compiled.interpreter import run_program
 
         program = read_program(path)
-        if len(output_names) != len(program.outputs):
-            raise BundleError(
-                f"{path} has {len(program.outputs)} outputs where {len(output_names)} are named; "
-                "export the model again"
-            )
+        check_outputs(path, len(program.outputs), output_names)
         from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
 
         guarded = guarded_pool()
@@ -233,26 +231,17 @@ class CompiledEngine:
         """The program's own names of its inputs."""
         return list(self._inputs)
 
-    def run(self, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Compute the outputs of one batch.
-
-        Raises:
-            BundleError: the program is for inputs of another size or dtype.
-        """
-        tensors = {name: self.tensor(array) for name, array in inputs.items()}
-        return {name: self.array(value) for name, value in self.run_tensors(tensors).items()}
-
     def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
-        results, places, batch = self._bind(inputs)
+        results, first_addresses, batch = self._bind(inputs)
         if self._checked is not None:
             for first in range(0, batch, _STREAMS_AT_A_TIME):
                 streams = min(_STREAMS_AT_A_TIME, batch - first)
-                self._checked.run(places + first * self._moves, streams)
+                self._checked.run(first_addresses + first * self._moves, streams)
         elif batch == 1:
-            self._run_range(places, 0, 1)
+            self._run_range(first_addresses, 0, 1)
         else:
-            self._threads.share_out(batch, partial(self._run_range, places))
+            self._threads.share_out(batch, partial(self._run_range, first_addresses))
         return results
 
     def time_operations(
@@ -261,18 +250,18 @@ class CompiledEngine:
         """How long each operation takes where it stands, for one stream on this thread.
 
         They are run one by one in their order, ``rounds`` times; the least of each is given. What
-        is asked for in advance then comes for the next operation only.
+        is prefetched then comes for the next operation only.
         """
-        _held, places, _batch = self._bind(inputs)
+        _held, first_addresses, _batch = self._bind(inputs)
         assembly, addresses = self._assembly, self._addresses(1)
-        addresses[self._slots] = places
+        addresses[self._slots] = first_addresses
         parts = [assembly.table[n : n + 1] for n in range(len(assembly.table))]
         least = [math.inf] * len(parts)
         for _ in range(rounds):
-            for place, part in enumerate(parts):
+            for index, part in enumerate(parts):
                 begun = time.perf_counter()
                 self._run(part, assembly.later, assembly.lists, addresses, assembly.strides, 1)
-                least[place] = min(least[place], time.perf_counter() - begun)
+                least[index] = min(least[index], time.perf_counter() - begun)
         return [
             OperationTime(
                 operation.kind,
@@ -330,20 +319,15 @@ class CompiledEngine:
                 seconds,
             )
 
-    def _run_range(self, places: np.ndarray, first: int, last: int) -> None:
+    def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""
         assembly = self._assembly
         for start in range(first, last, _STREAMS_AT_A_TIME):
             streams = min(_STREAMS_AT_A_TIME, last - start)
             addresses = self._addresses(streams)
-            addresses[self._slots] = places + start * self._moves
+            addresses[self._slots] = first_addresses + start * self._moves
             self._run(
-                assembly.table,
-                assembly.later,
-                assembly.lists,
-                addresses,
-                assembly.strides,
-                streams,
+                assembly.table, assembly.later, assembly.lists, addresses, assembly.strides, streams
             )
 
     def _addresses(self, streams: int) -> np.ndarray:

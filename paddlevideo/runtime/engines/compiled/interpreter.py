@@ -1,8 +1,8 @@
 """Run a table of operations: one compiled function, so that a step of a network is one call."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -96,7 +96,7 @@ def _convolution(
         row.stride * FLOAT_BYTES,
         row.weights,
         row.depth,
-        lists[row.places :].ctypes.data,
+        lists[row.input_offsets :].ctypes.data,
         panels,
         output,
         row.out_rows,
@@ -167,37 +167,20 @@ def _depthwise(
 
 @njit(nogil=True)
 def _weighted_sum(
-    row: Row,
-    lists: Array,
-    addresses: Array,
-    strides: Array,
-    stream: int,
-    output: int,
+    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int
 ) -> None:
     maps: Array = np.empty(MOST_MAPS, np.int64)
-    for place in range(row.list_size):
-        slot = lists[row.list_start + place]
-        maps[place] = addresses[slot] + stream * strides[slot]
+    for index in range(row.list_size):
+        slot = lists[row.list_start + index]
+        maps[index] = addresses[slot] + stream * strides[slot]
     weighted_sum(
-        maps,
-        row.list_size,
-        row.pixels,
-        row.channels,
-        row.weights,
-        output,
-        row.bias,
-        row.activation,
+        maps, row.list_size, row.pixels, row.channels, row.weights, output, row.bias, row.activation
     )
 
 
 @njit(nogil=True)
 def _concat(
-    row: Row,
-    lists: Array,
-    addresses: Array,
-    strides: Array,
-    stream: int,
-    output: int,
+    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int
 ) -> None:
     result = floats_at(output, row.count)
     at = 0
@@ -244,32 +227,27 @@ def _other(row: Row, a: int, b: int, output: int) -> None:
 def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Array:
     """Where the memory lies that operations will need: first and last address of each."""
     regions = np.empty((later.shape[0], 2), np.int64)
-    for place in range(later.shape[0]):
-        slot, address, size = later[place]
+    for index in range(later.shape[0]):
+        slot, address, size = later[index]
         if slot >= 0:
             address, size = addresses[slot], strides[slot] * streams
-        regions[place, 0], regions[place, 1] = address, address + size
+        regions[index, 0], regions[index, 1] = address, address + size
     return regions
 
 
-def _make(version: str) -> Any:
+def _make(version: str) -> Callable[..., None]:
     """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
 
     @kept_on_disk(nogil=True)
     def run(
-        table: Array,
-        later: Array,
-        lists: Array,
-        addresses: Array,
-        strides: Array,
-        streams: int,
+        table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
     ) -> None:
         if not version:
             return
         regions = _regions(later, addresses, strides, streams)
         ahead: Array = np.zeros(4, np.int64)
-        for place in range(table.shape[0]):
-            row = table[place]
+        for index in range(table.shape[0]):
+            row = table[index]
             # What is still to come may not be what this operation itself reads, nor too much.
             if ahead[2] < row.later_first:
                 ahead[0], ahead[1], ahead[2] = 0, 0, row.later_first

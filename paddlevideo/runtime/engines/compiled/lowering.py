@@ -20,7 +20,7 @@ from paddlevideo.runtime.engines.compiled.operations import (
     Operation,
     Shape,
 )
-from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL, MOST_MAPS
+from paddlevideo.runtime.engines.compiled.table import MOST_MAPS
 
 # Pixels of a row from which on a product is made row by row at no loss.
 _WIDE_ROW = 16
@@ -36,7 +36,7 @@ _FUNCTIONS = {
 
 
 def lower(graph: Graph) -> CompiledProgram:
-    """The operations of a graph.
+    """The operations of a graph that `validate` has proven.
 
     Raises:
         UnsupportedProgramError: it has a node that no operation stands for.
@@ -77,10 +77,7 @@ class _Lowering:
             **dict.fromkeys(_FUNCTIONS, self._function),
         }
         for node in self.graph.nodes:
-            rule = rules.get(node.kind)
-            if rule is None:
-                raise UnsupportedProgramError(f"the operation {node.kind}")
-            rule(node)
+            rules[node.kind](node)
         self._join_expansions()
         self._join_gates()
         read = {name for operation in self.operations.values() for name in operation.read}
@@ -88,8 +85,6 @@ class _Lowering:
         for operation in self.operations.values():
             if len(operation.inputs) > MOST_MAPS and operation.kind == "weighted_sum":
                 raise UnsupportedProgramError(f"a sum of {len(operation.inputs)} maps")
-            if operation.kind == "depthwise" and operation.options["kernel"] > LARGEST_KERNEL:
-                raise UnsupportedProgramError(f"a kernel of {operation.options['kernel']}")
         missing = [
             name
             for name in (read | set(outputs.values()))
@@ -164,9 +159,7 @@ class _Lowering:
         return sizes[1], sizes[2], sizes[3]
 
     def _convolution(self, node: Node) -> None:
-        weight = self.constants.get(node.inputs[1])
-        if weight is None or weight.ndim != 4 or weight.shape[2] != weight.shape[3]:
-            raise UnsupportedProgramError("a convolution whose kernel is no square constant")
+        weight = self.constants[node.inputs[1]]
         out_channels, per_group, kernel, _ = weight.shape
         bias = np.zeros(out_channels, np.float32)
         if len(node.inputs) > 2 and node.inputs[2]:
@@ -175,11 +168,7 @@ class _Lowering:
         stride, pads = _stride_and_pads(node, kernel)
         source, offset = self.offsets.get(node.inputs[0], (self._name(node.inputs[0]), None))
         channels, rows, columns = self._shape(source)
-        size = tuple(
-            (length + pads[axis] + pads[axis + 2] - kernel) // stride + 1
-            for axis, length in enumerate((rows, columns))
-        )
-        shape = (out_channels, size[0], size[1])
+        shape = (out_channels, *_windows(rows, columns, kernel, stride, pads))
         options = {"kernel": kernel, "stride": stride, "pads": pads}
         groups = node.attributes.get("group", 1)
         is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
@@ -245,9 +234,7 @@ class _Lowering:
                 (*node.inputs[1:], "", "")[:2], (-float("inf"), float("inf")), strict=True
             )
         ]
-        low = node.attributes.get("min", bounds[0])
-        high = node.attributes.get("max", bounds[1])
-        self._activate(node, Activation(low=low, high=high))
+        self._activate(node, Activation(low=bounds[0], high=bounds[1]))
 
     def _product(self, node: Node) -> None:
         a, b = map(self._name, node.inputs)
@@ -353,23 +340,14 @@ class _Lowering:
         x = self._name(node.inputs[0])
         kernel = node.attributes["kernel_shape"][0]
         stride, pads = _stride_and_pads(node, kernel)
-        if any(pads) and node.attributes.get("count_include_pad", 0):
-            raise UnsupportedProgramError("average pooling that counts its padding")
         channels, rows, columns = self._shape(x)
-        size = [
-            (length + pads[axis] + pads[axis + 2] - kernel) // stride + 1
-            for axis, length in enumerate((rows, columns))
-        ]
         options = {"kernel": kernel, "stride": stride, "pads": pads}
-        shape = (channels, size[0], size[1])
+        shape = (channels, *_windows(rows, columns, kernel, stride, pads))
         self._emit(Operation("average", (x,), node.output, shape, options=options))
 
     def _concat(self, node: Node) -> None:
         names = tuple(map(self._name, node.inputs))
-        shapes = [self._shape(name) for name in names]
-        if node.attributes["axis"] != 1 or any(shape[1:] != (1, 1) for shape in shapes):
-            raise UnsupportedProgramError("concatenation but of channels of single pixels")
-        shape = (sum(shape[0] for shape in shapes), 1, 1)
+        shape = (sum(self._shape(name)[0] for name in names), 1, 1)
         self._emit(Operation("concat", names, node.output, shape))
 
     def _cast(self, node: Node) -> None:
@@ -384,10 +362,6 @@ class _Lowering:
 
     def _reshape(self, node: Node) -> None:
         x = self._name(node.inputs[0])
-        target = self.constants.get(node.inputs[1])
-        sizes = [] if target is None else [int(size) for size in target]
-        if sizes[:1] not in ([-1], [0]) or self._shape(x)[1:] != (1, 1) or len(sizes) != 2:
-            raise UnsupportedProgramError("a reshape but of single pixels to rows")
         self.alias[node.output] = x
         self.uses[x] += self.uses[node.output]
 
@@ -398,10 +372,13 @@ class _Lowering:
 
 
 def _stride_and_pads(node: Node, kernel: int) -> tuple[int, tuple[int, int, int, int]]:
-    strides = node.attributes.get("strides", [1, 1])
-    pads = tuple(node.attributes.get("pads", [0, 0, 0, 0]))
-    automatic = node.attributes.get("auto_pad", b"NOTSET") not in (b"NOTSET", b"VALID", b"")
-    dilated = any(size != 1 for size in node.attributes.get("dilations", [1, 1]))
-    if strides[0] != strides[1] or dilated or automatic or node.attributes.get("ceil_mode", 0):
-        raise UnsupportedProgramError(f"{node.kind} with these strides, dilations or padding")
-    return strides[0], (pads[0], pads[1], pads[2], pads[3])
+    pads = node.attributes.get("pads", [0, 0, 0, 0])
+    return node.attributes.get("strides", [1])[0], (pads[0], pads[1], pads[2], pads[3])
+
+
+def _windows(
+    rows: int, columns: int, kernel: int, stride: int, pads: tuple[int, int, int, int]
+) -> tuple[int, int]:
+    """Rows and columns of what a window gives that moves over a map."""
+    high, wide = rows + pads[0] + pads[2] - kernel, columns + pads[1] + pads[3] - kernel
+    return high // stride + 1, wide // stride + 1

@@ -59,6 +59,13 @@ class Operation:
     options: dict[str, Any] = field(default_factory=dict)
 
     @property
+    def own_weights(self) -> np.ndarray:
+        """The weights of an operation that has some."""
+        if self.weights is None:
+            raise ValueError(f"{self.kind} without weights")
+        return self.weights
+
+    @property
     def read(self) -> tuple[str, ...]:
         """All maps it reads."""
         more = (self.shortcut, self.gate)

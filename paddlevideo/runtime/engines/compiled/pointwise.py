@@ -8,8 +8,8 @@ from paddlevideo.runtime.engines.compiled.access import (
     Array,
     activation_at,
     compiled,
+    first_channel_of,
     floats_at,
-    place_of,
     vectors_of,
 )
 from paddlevideo.runtime.engines.compiled.simd import (
@@ -29,14 +29,7 @@ _CLIP, _SIGMOID, _SILU, _SINE, _COSINE, _FLOOR = range(6)
 
 @compiled
 def weighted_sum(
-    maps: Array,
-    count: int,
-    pixels: int,
-    channels: int,
-    w: int,
-    y: int,
-    bias: int,
-    activation: int,
+    maps: Array, count: int, pixels: int, channels: int, w: int, y: int, bias: int, activation: int
 ) -> None:
     """``activation(sum of map * weight + bias)`` over ``count`` maps at the addresses ``maps``.
 
@@ -47,11 +40,11 @@ def weighted_sum(
     for pixel in range(0, pixels - pixels % 4, 4):
         for vector in range(vectors_of(channels)):
             # Four pixels share the weights; their sums do not wait for each other.
-            at = place_of(vector, channels) * FLOAT_BYTES
+            at = first_channel_of(vector, channels) * FLOAT_BYTES
             start = pixel * size + at
             one = two = three = four = vload(bias + at)
-            for place in range(count):
-                source, weight = maps[place] + start, vload(w + place * size + at)
+            for index in range(count):
+                source, weight = maps[index] + start, vload(w + index * size + at)
                 one = vfma(vload(source), weight, one)
                 two = vfma(vload(source + size), weight, two)
                 three = vfma(vload(source + 2 * size), weight, three)
@@ -63,11 +56,11 @@ def weighted_sum(
             vstore(to + 3 * size, vactivate(four, alpha, beta, low, high, multiply))
     for pixel in range(pixels - pixels % 4, pixels):
         for vector in range(vectors_of(channels)):
-            at = place_of(vector, channels) * FLOAT_BYTES
+            at = first_channel_of(vector, channels) * FLOAT_BYTES
             start = pixel * size + at
             total = vload(bias + at)
-            for place in range(count):
-                total = vfma(vload(maps[place] + start), vload(w + place * size + at), total)
+            for index in range(count):
+                total = vfma(vload(maps[index] + start), vload(w + index * size + at), total)
             vstore(y + start, vactivate(total, alpha, beta, low, high, multiply))
 
 
@@ -77,16 +70,16 @@ def mean_of_pixels(x: int, pixels: int, channels: int, y: int) -> None:
     size = channels * FLOAT_BYTES
     share = vsplat(np.float32(1) / np.float32(pixels))
     for vector in range(vectors_of(channels)):
-        at = place_of(vector, channels) * FLOAT_BYTES
+        at = first_channel_of(vector, channels) * FLOAT_BYTES
         even = vsplat(np.float32(0))
         odd = vsplat(np.float32(0))
-        place, end = x + at, x + at + (pixels - pixels % 2) * size
-        while place < end:
-            even = vadd(even, vload(place))
-            odd = vadd(odd, vload(place + size))
-            place += 2 * size
+        address, end = x + at, x + at + (pixels - pixels % 2) * size
+        while address < end:
+            even = vadd(even, vload(address))
+            odd = vadd(odd, vload(address + size))
+            address += 2 * size
         if pixels % 2:
-            even = vadd(even, vload(place))
+            even = vadd(even, vload(address))
         vstore(y + at, vmul(vadd(even, odd), share))
 
 
@@ -96,7 +89,7 @@ def multiply_channels(x: int, pixels: int, channels: int, factors: int, y: int) 
     size = channels * FLOAT_BYTES
     for pixel in range(pixels):
         for vector in range(vectors_of(channels)):
-            at = place_of(vector, channels) * FLOAT_BYTES
+            at = first_channel_of(vector, channels) * FLOAT_BYTES
             vstore(y + pixel * size + at, vmul(vload(x + pixel * size + at), vload(factors + at)))
 
 
@@ -108,21 +101,21 @@ def combine(
     left, right, result = floats_at(a, a_count), floats_at(b, b_count), floats_at(y, count)
     if a_count == count and b_count == count:  # without a choice in the loop it is vectorised
         if is_product:
-            for place in range(count):
-                result[place] = left[place] * right[place]
+            for index in range(count):
+                result[index] = left[index] * right[index]
         else:
-            for place in range(count):
-                result[place] = left[place] + right[place]
+            for index in range(count):
+                result[index] = left[index] + right[index]
         return
     if a_count == count and b_count == 1 and is_product:
         factor = right[0]
-        for place in range(count):
-            result[place] = left[place] * factor
+        for index in range(count):
+            result[index] = left[index] * factor
         return
-    for place in range(count):
-        one = left[place if a_count > 1 else 0]
-        other = right[place if b_count > 1 else 0]
-        result[place] = one * other if is_product else one + other
+    for index in range(count):
+        one = left[index if a_count > 1 else 0]
+        other = right[index if b_count > 1 else 0]
+        result[index] = one * other if is_product else one + other
 
 
 @compiled
@@ -130,8 +123,8 @@ def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
     """A function of each number."""
     values, result = floats_at(x, count), floats_at(y, count)
     alpha, beta, low, high, multiply = floats_at(activation, 5)
-    for place in range(count):
-        value = values[place]
+    for index in range(count):
+        value = values[index]
         if kind == _CLIP:
             bounded = value * alpha + beta
             # What is no number stays so: `min` and `max` would make a bound of it.
@@ -139,16 +132,16 @@ def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
                 bounded = low
             elif bounded > high:
                 bounded = high
-            result[place] = bounded * value if multiply else bounded
+            result[index] = bounded * value if multiply else bounded
         elif kind == _SIGMOID:
-            result[place] = np.float32(1) / (np.float32(1) + np.float32(math.exp(-value)))
+            result[index] = np.float32(1) / (np.float32(1) + np.float32(math.exp(-value)))
         elif kind == _SILU:
-            result[place] = value / (np.float32(1) + np.float32(math.exp(-value)))
+            result[index] = value / (np.float32(1) + np.float32(math.exp(-value)))
         elif kind == _SINE:
-            result[place] = np.float32(math.sin(value))
+            result[index] = np.float32(math.sin(value))
         elif kind == _COSINE:
-            result[place] = np.float32(math.cos(value))
+            result[index] = np.float32(math.cos(value))
         elif kind == _FLOOR:
-            result[place] = np.floor(value)
+            result[index] = np.floor(value)
         else:
-            result[place] = np.float32(1) / value
+            result[index] = np.float32(1) / value

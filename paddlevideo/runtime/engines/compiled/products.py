@@ -1,7 +1,5 @@
 """Products of maps and matrices: dense layers of pixels, and the convolution of a frame."""
 
-from typing import Any
-
 import numpy as np
 from numba import njit
 
@@ -18,6 +16,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LINE_BYTES,
     REGISTERS,
     VECTOR_BYTES,
+    Kernel,
     keep_apart,
     vload,
     vmul,
@@ -28,7 +27,7 @@ from paddlevideo.runtime.engines.compiled.tiles import tile
 
 ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 10, 2: 6, 3: 4}
 _FEW = 4
-_DISTANCE = 4096  # bytes by which weights are asked for in advance
+_DISTANCE = 4096  # bytes by which weights are prefetched
 _tile_1, _tile_2, _tile_3 = (tile(ROWS[n], n) for n in (1, 2, 3))
 _few_1, _few_2, _few_3 = (tile(_FEW, n, lines=n) for n in (1, 2, 3))
 _one_1, _one_2, _one_3 = (tile(1, n, lines=n) for n in (1, 2, 3))
@@ -45,8 +44,8 @@ def panels_of(channels: int, widest: int = 3) -> list[tuple[int, int]]:
     """
     vectors = -(-channels // LANES)
     count = -(-vectors // min(widest, max(channels // LANES, 1)))
-    sizes = [vectors // count + (place < vectors % count) for place in range(count)]
-    starts = [sum(sizes[:place]) * LANES for place in range(count)]
+    sizes = [vectors // count + (index < vectors % count) for index in range(count)]
+    starts = [sum(sizes[:index]) * LANES for index in range(count)]
     return [
         (max(min(start, channels - size * LANES), 0), size)
         for start, size in zip(starts, sizes, strict=True)
@@ -66,11 +65,11 @@ def _ahead_of(ahead: Array, regions: Array, size: int, otherwise: int) -> int:
     return now
 
 
-def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
+def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
     """A function of all rows of one panel: tiles of many rows, and of fewer at the end.
 
     Where there are enough rows the last tile begins earlier and computes some of them twice. With
-    few rows the weights are what takes time: then they themselves are asked for in advance.
+    few rows the weights are what takes time: then they themselves are prefetched.
     """
     big_rows = ROWS[vectors]
     line, lines = LINE_BYTES, vectors * LINE_BYTES
@@ -86,7 +85,7 @@ def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
         ldc: int,
         bias: int,
         shortcut: int,
-        places: int,
+        input_offsets: int,
         activation: int,
         ahead: Array,
         regions: Array,
@@ -100,7 +99,7 @@ def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
                 added = shortcut + at * ldc if shortcut else 0
                 next_bytes = _ahead_of(ahead, regions, depth * line, b)
                 x, y = a + at * lda, c + at * ldc
-                big(x, lda, b, depth, y, ldc, bias, added, places, activation, next_bytes)
+                big(x, lda, b, depth, y, ldc, bias, added, input_offsets, activation, next_bytes)
                 row = at + big_rows
             elif left >= _FEW or rows >= _FEW:
                 at = min(row, rows - _FEW)
@@ -108,12 +107,12 @@ def _rows_of(vectors: int, big: Any, few: Any, one: Any) -> Any:
                 if rows >= big_rows:
                     later = _ahead_of(ahead, regions, depth * lines, b)
                 x, y = a + at * lda, c + at * ldc
-                few(x, lda, b, depth, y, ldc, bias, added, places, activation, later)
+                few(x, lda, b, depth, y, ldc, bias, added, input_offsets, activation, later)
                 row = at + _FEW
             else:
                 added = shortcut + row * ldc if shortcut else 0
                 x, y = a + row * lda, c + row * ldc
-                one(x, lda, b, depth, y, ldc, bias, added, places, activation, later)
+                one(x, lda, b, depth, y, ldc, bias, added, input_offsets, activation, later)
                 row += 1
 
     return run
@@ -146,8 +145,8 @@ def dense(
     ``panels`` [n, 3] says which columns lie together in b: the first one, how many vectors, and
     where in b, in bytes.
     """
-    for place in range(panels.shape[0]):
-        first, vectors, at = panels[place, 0] * FLOAT_BYTES, panels[place, 1], b + panels[place, 2]
+    for index in range(panels.shape[0]):
+        first, vectors, at = panels[index, 0] * FLOAT_BYTES, panels[index, 1], b + panels[index, 2]
         to, offsets = c + first, bias + first
         added = shortcut + first if shortcut else 0
         if vectors == 3:
@@ -168,9 +167,9 @@ def dense(
 def gated_weights(weights: int, panels: Array, depth: int, gate: int, y: int) -> None:
     """Packed weights with one factor for each step of the depth."""
     factors = floats_at(gate, depth)
-    for place in range(panels.shape[0]):
-        size = panels[place, 1] * VECTOR_BYTES
-        at = panels[place, 2]
+    for index in range(panels.shape[0]):
+        size = panels[index, 1] * VECTOR_BYTES
+        at = panels[index, 2]
         for step in range(depth):
             factor = vsplat(factors[step])
             for part in range(0, size, VECTOR_BYTES):
@@ -185,7 +184,7 @@ def convolve(
     step: int,
     b: int,
     depth: int,
-    places: int,
+    input_offsets: int,
     panels: Array,
     y: int,
     out_rows: int,
@@ -197,10 +196,11 @@ def convolve(
     ahead: Array,
     regions: Array,
 ) -> None:
-    """A full convolution of a padded map; ``places``: bytes from an output's first input to each.
+    """A full convolution of a padded map.
 
-    ``step`` is the bytes between the first inputs of two outputs of a row, ``row_bytes`` those
-    between two rows of the input.
+    ``input_offsets`` are the bytes from an output's first input to each of its inputs, ``step``
+    is the bytes between the first inputs of two outputs of a row, ``row_bytes`` those between two
+    rows of the input.
     """
     for row in range(out_rows):
         source, to = x + row * stride * row_bytes, y + row * out_columns * ldc
@@ -216,7 +216,7 @@ def convolve(
                 ldc,
                 bias + first,
                 0,
-                places,
+                input_offsets,
                 activation,
                 ahead,
                 regions,

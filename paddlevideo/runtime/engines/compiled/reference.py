@@ -53,7 +53,7 @@ def _dense(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.nda
     x: np.ndarray = inputs[0].astype(np.float64)
     if operation.gate is not None:
         x = x * maps[operation.gate]
-    return _finished(operation, _product(x, _weights(operation)), maps)
+    return _finished(operation, _product(x, operation.own_weights), maps)
 
 
 def _windows(x_BCHW: np.ndarray, operation: Operation, fill: float = 0.0) -> np.ndarray:
@@ -73,22 +73,22 @@ def _windows(x_BCHW: np.ndarray, operation: Operation, fill: float = 0.0) -> np.
 def _convolution(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
     offset = operation.options["offset"].astype(np.float64)[:, None, None]
     seen = _windows(inputs[0].astype(np.float64) + offset, operation)
-    weights: np.ndarray = _weights(operation).astype(np.float64)
+    weights: np.ndarray = operation.own_weights.astype(np.float64)
     return _finished(operation, np.einsum("bchwyx,dcyx->bdhw", seen, weights), maps)
 
 
 def _depthwise(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
     x, expand = inputs[0], operation.expand
     if expand is not None:
-        x = _finished(expand, _product(x, _weights(expand)), maps)
+        x = _finished(expand, _product(x, expand.own_weights), maps)
     kernel = operation.options["kernel"]
-    weights: np.ndarray = _weights(operation).astype(np.float64).reshape(kernel, kernel, -1)
+    weights: np.ndarray = operation.own_weights.astype(np.float64).reshape(kernel, kernel, -1)
     seen = _windows(x, operation)
     return _finished(operation, np.einsum("bchwyx,yxc->bchw", seen, weights), maps)
 
 
 def _weighted_sum(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
-    weights: np.ndarray = _weights(operation).astype(np.float64)[:, :, None, None]
+    weights: np.ndarray = operation.own_weights.astype(np.float64)[:, :, None, None]
     terms = [x * weight for x, weight in zip(inputs, weights, strict=True)]
     return _finished(operation, np.sum(terms, axis=0), maps)
 
@@ -148,12 +148,6 @@ def _count(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.nda
 
 def _number(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
     return inputs[0].astype(np.float32)
-
-
-def _weights(operation: Operation) -> np.ndarray:
-    if operation.weights is None:
-        raise ValueError(f"{operation.kind} without weights")
-    return operation.weights
 
 
 _KINDS: dict[str, Callable[[Operation, list[np.ndarray], Maps], np.ndarray]] = {

@@ -115,7 +115,7 @@ def load_activation(builder: ir.IRBuilder, address: ir.Value) -> list[ir.Value]:
         address: of these five floats.
     """
     *numbers, multiply = (
-        load_scalar(builder, builder.add(address, INT64(place * FLOAT_BYTES))) for place in range(5)
+        load_scalar(builder, builder.add(address, INT64(index * FLOAT_BYTES))) for index in range(5)
     )
     gated = builder.fcmp_ordered("!=", multiply, ir.Constant(FLOAT, 0.0))
     return [*(splat(builder, number) for number in numbers), gated]
@@ -132,6 +132,8 @@ def activate(builder: ir.IRBuilder, value: ir.Value, activation: list[ir.Value])
 # Typed as anything: numba calls the functions with other arguments than they are written with.
 # Untyped, as what it makes is called with numbers of compiled code.
 operation: Any = intrinsic
+
+Kernel = Callable[..., None]
 
 # What an intrinsic says of itself: its types, and what writes its instructions.
 Typed = tuple[Signature, Callable[..., ir.Value]]

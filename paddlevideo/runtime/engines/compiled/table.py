@@ -34,7 +34,7 @@ _FIELDS = (
     *("weights", "bias", "activation", "offsets"),
     *("expand_weights", "expand_bias", "expand_activation"),
     # Place and length of what is in the list of integers.
-    *("list_start", "list_size", "places"),
+    *("list_start", "list_size", "input_offsets"),
     # The first of what later operations need, and the end of what may be asked for meanwhile.
     *("later_first", "later_end"),
     # Sizes: of the output, of the input, of what moves over it.

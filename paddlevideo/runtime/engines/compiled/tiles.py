@@ -5,8 +5,6 @@ register of its own, each number of ``a`` read once for all vectors, each vector
 all rows.
 """
 
-from typing import Any
-
 from llvmlite import ir
 from numba.core import types
 from numba.core.base import BaseContext as Target
@@ -17,6 +15,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LINE_BYTES,
     VECTOR,
     VECTOR_BYTES,
+    Kernel,
     Typed,
     activate,
     load_activation,
@@ -35,7 +34,7 @@ _SIGNATURE = types.void(*[_I] * 11)
 _GROUP = 4  # rows whose addresses are told apart by multiples of one stride
 
 
-def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
+def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kernel:
     """A numba function of ``rows`` x ``vectors * LANES`` numbers of ``activation(a @ b + bias)``.
 
     Its arguments: address of a, and bytes between its rows; address of b, packed [depth, vectors *
@@ -43,14 +42,14 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Any:
     of a shortcut to be added (0: none), whose rows lie as the result's; address of ``depth``
     integers, with ``gather``: bytes from a row's address to each of its numbers, which otherwise
     follow each other; address of the activation, see `simd.load_activation`; and an address from
-    which on ``lines`` cache lines are asked for with each step of the depth: memory that is needed
+    which on ``lines`` cache lines are prefetched with each step of the depth: memory that is needed
     later comes while the processor multiplies.
     """
 
     @operation
     def block(
         typing_context: object, a: object, lda: object, b: object, depth: object, c: object,
-        ldc: object, bias: object, shortcut: object, places: object, activation: object,
+        ldc: object, bias: object, shortcut: object, input_offsets: object, activation: object,
         ahead: object,
     ) -> Typed:  # fmt: skip
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
@@ -66,15 +65,10 @@ class _Block:
     """Emits the code of one block."""
 
     def __init__(
-        self,
-        builder: ir.IRBuilder,
-        values: list,
-        shape: tuple[int, int],
-        gather: bool,
-        lines: int,
+        self, builder: ir.IRBuilder, values: list, shape: tuple[int, int], gather: bool, lines: int
     ) -> None:
         (self.a, self.lda, self.b, self.depth, self.c, self.ldc, self.bias,
-         self.shortcut, self.places, self.activation, self.ahead) = values  # fmt: skip
+         self.shortcut, self.input_offsets, self.activation, self.ahead) = values  # fmt: skip
         self.builder, self.gather, self.lines = builder, gather, lines
         self.rows, self.vectors = shape
         self.cells = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
@@ -93,8 +87,8 @@ class _Block:
         return self.builder.add(address, INT64(vector * VECTOR_BYTES))
 
     def _vectors_at(self, address: ir.Value) -> list[ir.Value]:
-        places = [INT64(vector * VECTOR_BYTES) for vector in range(self.vectors)]
-        return [load_vector(self.builder, self.builder.add(address, place)) for place in places]
+        offsets = [INT64(vector * VECTOR_BYTES) for vector in range(self.vectors)]
+        return [load_vector(self.builder, self.builder.add(address, offset)) for offset in offsets]
 
     def _sums(self) -> list[ir.Value]:
         builder = self.builder
@@ -143,8 +137,8 @@ class _Block:
         start = a_now[row // _GROUP]
         if not self.gather:
             return start
-        place = self.builder.add(self.places, self.builder.mul(step, INT64(8)))
-        return self.builder.add(start, load_integer(self.builder, place))
+        position = self.builder.add(self.input_offsets, self.builder.mul(step, INT64(8)))
+        return self.builder.add(start, load_integer(self.builder, position))
 
     def _with_shortcut(self, sums: list[ir.Value]) -> list[ir.Value]:
         builder = self.builder
@@ -166,7 +160,7 @@ class _Block:
         return results
 
 
-def depthwise_span(kernel: int) -> Any:
+def depthwise_span(kernel: int) -> Kernel:
     """A numba function of one row of a depthwise convolution, for one vector of channels.
 
     Its arguments: address of ``kernel`` integers, the addresses of the input rows under the first
@@ -196,10 +190,10 @@ def _emit_span(builder: ir.IRBuilder, values: list, kernel: int) -> None:
     rows, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation = values
     taps = [(ky, kx) for ky in range(kernel) for kx in range(kernel)]
     weights = [
-        load_vector(builder, builder.add(w, builder.mul(ldw, INT64(place))))
-        for place in range(len(taps))
+        load_vector(builder, builder.add(w, builder.mul(ldw, INT64(number))))
+        for number in range(len(taps))
     ]
-    places = [builder.mul(pixel, INT64(kx)) for kx in range(kernel)]
+    column_offsets = [builder.mul(pixel, INT64(kx)) for kx in range(kernel)]
     starts = [
         builder.add(load_integer(builder, builder.add(rows, INT64(8 * ky))), at)
         for ky in range(kernel)
@@ -215,9 +209,9 @@ def _emit_span(builder: ir.IRBuilder, values: list, kernel: int) -> None:
     index, y_now, s_now, *x_now = (builder.phi(INT64) for _ in range(3 + kernel))
     # Two sums: one would wait for each of its multiply-adds.
     sums = [first, zero]
-    for place, ((ky, kx), weight) in enumerate(zip(taps, weights, strict=True)):
-        value = load_vector(builder, builder.add(x_now[ky], places[kx]))
-        sums[place % 2] = multiply_add(builder, value, weight, sums[place % 2])
+    for number, ((ky, kx), weight) in enumerate(zip(taps, weights, strict=True)):
+        value = load_vector(builder, builder.add(x_now[ky], column_offsets[kx]))
+        sums[number % 2] = multiply_add(builder, value, weight, sums[number % 2])
     total = builder.fadd(*sums)
     builder.cbranch(builder.icmp_signed("==", shortcut, INT64(0)), finish, add)
     builder.position_at_end(add)

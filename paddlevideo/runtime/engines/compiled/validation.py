@@ -7,7 +7,6 @@ not prove is refused by name. `check_program` then holds what was lowered agains
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -252,12 +251,12 @@ class _Validation:
     def _clip(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
         x = self._float(node.inputs[0])
         bounds = [-math.inf, math.inf]
-        for place, name in enumerate(node.inputs[1:]):
+        for index, name in enumerate(node.inputs[1:]):
             if name:
                 value = self._constant(name, "Clip with a bound")
                 if value.ndim != 0 or value.dtype != _FLOAT:
                     raise UnsupportedProgramError(f"Clip with a bound of shape {value.shape}")
-                bounds[place] = float(value)
+                bounds[index] = float(value)
         if not bounds[0] <= bounds[1]:
             raise UnsupportedProgramError(f"Clip between {bounds[0]} and {bounds[1]}")
         return x.shape, _FLOAT
@@ -293,7 +292,7 @@ class _Validation:
 
 def _moved(node: Node, kernel: int, shape: tuple[int, ...]) -> tuple[int, int]:
     """Rows and columns of what a window gives that moves over a map."""
-    attributes: dict[str, Any] = node.attributes
+    attributes = node.attributes
     strides = attributes.get("strides", [1, 1])
     pads = attributes.get("pads", [0, 0, 0, 0])
     automatic = attributes.get("auto_pad", b"NOTSET")

@@ -8,8 +8,8 @@ from paddlevideo.runtime.engines.compiled.access import (
     clear_floats,
     compiled,
     copy_floats,
+    first_channel_of,
     padded_pixel,
-    place_of,
     vectors_of,
 )
 from paddlevideo.runtime.engines.compiled.simd import (
@@ -54,15 +54,15 @@ def _span_of(
         _span_5(table, at, step, pixel, w, ldw, y, ldy, count, bias, shortcut, activation)
         return
     alpha, beta, low, high, multiply = activation_at(activation)
-    for place in range(count):
+    for index in range(count):
         total = vload(bias)
         for ky in range(kernel):
             for kx in range(kernel):
-                value = vload(rows[ky] + at + place * step + kx * pixel)
+                value = vload(rows[ky] + at + index * step + kx * pixel)
                 total = vfma(value, vload(w + (ky * kernel + kx) * ldw), total)
         if shortcut:
-            total = vadd(total, vload(shortcut + place * ldy))
-        vstore(y + place * ldy, vactivate(total, alpha, beta, low, high, multiply))
+            total = vadd(total, vload(shortcut + index * ldy))
+        vstore(y + index * ldy, vactivate(total, alpha, beta, low, high, multiply))
 
 
 @compiled
@@ -105,7 +105,7 @@ def depthwise_row(
         inside = 0 <= row < rows
         under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
     for vector in range(vectors_of(channels)):
-        at = place_of(vector, channels) * FLOAT_BYTES
+        at = first_channel_of(vector, channels) * FLOAT_BYTES
         added = shortcut + at if shortcut else 0
         _span_of(
             kernel,
@@ -159,7 +159,7 @@ def average(
             share = vsplat(np.float32(1) / np.float32((last_row - first_row) * (last - first)))
             to = y + (out_row * out_columns + out_column) * size
             for vector in range(vectors_of(channels)):
-                at = place_of(vector, channels) * FLOAT_BYTES
+                at = first_channel_of(vector, channels) * FLOAT_BYTES
                 total = vsplat(np.float32(0))
                 for row in range(first_row, last_row):
                     for column in range(first, last):
