@@ -52,8 +52,12 @@ def require_packages(what: str, *packages: str, otherwise: str = "") -> None:
 
 
 def _extras_of(packages: Sequence[str]) -> str:
-    """The distribution with one extra that has all packages, or with several; empty if none."""
-    whole = [extra for extra, held in _EXTRAS.items() if held.issuperset(packages)]
-    parts = [extra for extra, held in _EXTRAS.items() if held.intersection(packages)]
-    extras = whole[:1] or parts
+    """The distribution with one extra that has all packages, or with several; empty if none.
+
+    Packages of the base come with every extra.
+    """
+    wanted = set(packages) & set().union(*_EXTRAS.values())
+    whole = [extra for extra, held in _EXTRAS.items() if held.issuperset(wanted)]
+    parts = [extra for extra, held in _EXTRAS.items() if held & wanted]
+    extras = (whole[:1] or parts) if wanted else []
     return f'"{DISTRIBUTION}[{",".join(extras)}]"' if extras else ""

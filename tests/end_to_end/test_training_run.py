@@ -104,7 +104,8 @@ def test_export_and_predict(trained, best_weights, tiny, tmp_path):
         "tools/export_model.py", "-c", config, "-p", best_weights, "-o", "bundle", cwd=tmp_path
     )
     assert done.code == 0, done.stderr
-    assert done.stdout.startswith(f"wrote bundle/{NAME}.json, bundle/{NAME}.pdiparams and ")
+    files = f"bundle/{NAME}.json, bundle/{NAME}.pdiparams, bundle/reference.npz"
+    assert done.stdout == f"wrote {files} and bundle/inference.yml\n"
     video = tiny.root / "val" / "green" / "1.mp4"
     done = run(
         *("tools/predict.py", "--input_file", video, "--config", config, "--top_k", 3),
