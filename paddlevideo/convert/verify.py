@@ -39,23 +39,22 @@ def differences(model: Recognizer, golden: Golden) -> dict[str, float]:
 
 def _differences(model: Recognizer, golden: Golden) -> dict[str, float]:
     model.eval()
-    found: dict[str, float] = {}
     clip = paddle.to_tensor(golden.clip_BTCHW())
     with paddle.no_grad():
-        _compare_clip(found, model, golden, clip)
+        found = _of_clip(model, golden, clip)
         if "stream_logits" in golden.arrays:
-            _compare_frames(found, model, golden, clip)
+            found |= _of_frames(model, golden, clip)
         if "chunk_logits" in golden.arrays:
-            _compare_chunks(found, model, golden, clip)
+            found |= _of_chunks(model, golden, clip)
         if golden.part("state_clip/") or golden.part("state_init_shape/"):
-            _compare_clip_states(found, model, golden, clip)
+            found |= _of_clip_states(model, golden, clip)
     return found
 
 
-def _compare_clip(found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor) -> None:
+def _of_clip(model: Recognizer, golden: Golden, clip: Tensor) -> dict[str, float]:
     endpoints: OrderedDict[str, Tensor] = OrderedDict()
     logits = model(clip, endpoints=endpoints)
-    found["logits"] = _difference("logits", logits, golden.logits())
+    found = {"logits": _difference("logits", logits, golden.logits())}
     if "probs" in golden.arrays:
         found["probabilities"] = _difference("probs", F.softmax(logits), golden.arrays["probs"])
     expected = golden.part("endpoint/")
@@ -70,11 +69,10 @@ def _compare_clip(found: dict[str, float], model: Recognizer, golden: Golden, cl
             _difference(name, _feature(model, endpoints, name), our_endpoint(array, False))
             for name, array in features.items()
         )
+    return found
 
 
-def _compare_frames(
-    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
-) -> None:
+def _of_frames(model: Recognizer, golden: Golden, clip: Tensor) -> dict[str, float]:
     """One frame at a time: the logits after each, and the states after some."""
     states = _first_states(model, clip)
     expected = golden.arrays["stream_logits"]
@@ -88,14 +86,11 @@ def _compare_frames(
         if step in wanted:
             error = _states_difference(states, golden.part(f"state_step{step}/"))
             states_error = max(states_error, error)
-    found["streamed logits, frame by frame"] = logits_error
-    if wanted:
-        found["states between frames"] = states_error
+    found = {"streamed logits, frame by frame": logits_error}
+    return {**found, "states between frames": states_error} if wanted else found
 
 
-def _compare_chunks(
-    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
-) -> None:
+def _of_chunks(model: Recognizer, golden: Golden, clip: Tensor) -> dict[str, float]:
     sizes = golden.arrays.get("chunk_sizes", np.zeros(0)).reshape(-1).tolist()
     if sum(sizes) != clip.shape[1] or len(sizes) != len(golden.arrays["chunk_logits"]):
         raise WeightsError(f"chunk_sizes {sizes} do not split {clip.shape[1]} frames as the logits")
@@ -105,12 +100,10 @@ def _compare_chunks(
         logits, states = model.step(clip[:, start : start + size], states)
         error = max(error, _difference("chunk_logits", logits, expected))
         start += size
-    found[f"streamed logits, chunks of {', '.join(map(str, sizes))}"] = error
+    return {f"streamed logits, chunks of {', '.join(map(str, sizes))}": error}
 
 
-def _compare_clip_states(
-    found: dict[str, float], model: Recognizer, golden: Golden, clip: Tensor
-) -> None:
+def _of_clip_states(model: Recognizer, golden: Golden, clip: Tensor) -> dict[str, float]:
     """States before the clip (their shapes) and after it."""
     states = _first_states(model, clip)
     shapes = golden.part("state_init_shape/")
@@ -120,9 +113,10 @@ def _compare_clip_states(
                 raise WeightsError(f"the golden's state {shown(name)} is {shape.tolist()[:8]}")
         _states_difference(states, {name: np.zeros(shape) for name, shape in shapes.items()})
     after = golden.part("state_clip/")
-    if after:
-        _, states = model.step(clip, states)
-        found[f"states after the clip ({len(after)})"] = _states_difference(states, after)
+    if not after:
+        return {}
+    _, states = model.step(clip, states)
+    return {f"states after the clip ({len(after)})": _states_difference(states, after)}
 
 
 def _first_states(model: Recognizer, clip: Tensor) -> States:
