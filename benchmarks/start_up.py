@@ -15,7 +15,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from pool import ROOT, exported
+from pool import ROOT
 
 
 def write_noise(path: Path, frames: int = 50) -> None:
@@ -27,6 +27,14 @@ def write_noise(path: Path, frames: int = 50) -> None:
     for _ in range(frames):
         writer.write(rng.integers(0, 256, (240, 320, 3), np.uint8))
     writer.release()
+
+
+def exported_by(tree: Path, model: str, folder: Path) -> Path:
+    """A bundle written by a checkout's own code, as an older one does not read a newer's."""
+    code = "import sys, pathlib, pool; pool.exported(sys.argv[1], pathlib.Path(sys.argv[2]))"
+    command = [sys.executable, "-W", "ignore", "-c", code, model, str(folder)]
+    subprocess.run(command, cwd=tree / "benchmarks", check=True)
+    return folder
 
 
 def seconds_to_first_line(command: list[str]) -> float:
@@ -72,12 +80,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "noise.mp4"
         write_noise(video)
-        bundle = exported(arguments.model, Path(folder) / "bundle")
-        options = ["--stream", "--model_dir", str(bundle), "--input_file", str(video)]
-        options += ["--engine", arguments.engine]
-        trees = [ROOT, *([arguments.before] if arguments.before else [])]
+        trees = [ROOT, *([arguments.before.resolve()] if arguments.before else [])]
         commands = [
-            [sys.executable, str(tree / "tools" / "predict.py"), *options] for tree in trees
+            [
+                *(sys.executable, str(tree / "tools" / "predict.py"), "--stream"),
+                *("--model_dir", str(exported_by(tree, arguments.model, Path(folder, str(n))))),
+                *("--input_file", str(video), "--engine", arguments.engine),
+            ]
+            for n, tree in enumerate(trees)
         ]
         turns = [
             [seconds_to_first_line(command) for command in commands]

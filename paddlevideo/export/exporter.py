@@ -29,7 +29,7 @@ class Exporter(ABC):
         """
 
 
-EXPORTERS: Registry[Exporter] = Registry("format")
+EXPORTERS: Registry[Exporter] = Registry("format", Exporter)
 
 
 def usable_formats(*names: str) -> tuple[str, ...]:

@@ -152,7 +152,7 @@ def test_frozen_parameters_are_not_trainable():
 
 
 def test_an_ensemble_is_the_sum_of_its_members():
-    """A6 (spec section 6.6): the pair's cost, each with its own clip, and no stream."""
+    """A6 (docs/movinet.md): the pair's cost, each with its own clip, and no stream."""
     facts = model_complexity(build("movinet_a6_base", num_classes=600))
     members = [
         model_complexity(build(f"movinet_{name}_base", num_classes=600)) for name in ("a4", "a5")

@@ -1,4 +1,4 @@
-"""Initial values, sampled from whole networks (spec section 2.14)."""
+"""Initial values, sampled from whole networks (docs/movinet.md)."""
 
 import re
 from collections import defaultdict

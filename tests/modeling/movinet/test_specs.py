@@ -1,4 +1,4 @@
-"""What the tables say beside the numbers of test_facts.py (spec sections 1.1, 3 and 5)."""
+"""What the tables say beside the numbers of test_complexity.py (docs/movinet.md)."""
 
 import pytest
 
