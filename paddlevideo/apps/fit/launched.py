@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 if __name__ == "__main__":
-    sys.path[0] = str(Path(__file__).resolve().parents[2])
+    sys.path[0] = str(Path(__file__).resolve().parents[3])
 
 from paddlevideo.apps.recipes import open_recipe, train_recipe
 from paddlevideo.modeling.device import leave_signals_alone

@@ -2,13 +2,14 @@
 
 import json
 import os
+import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from paddlevideo.apps.fit.training import train
+from paddlevideo.apps.fit.training import SCRIPT, train
 from paddlevideo.utils.errors import DeviceError
 
 WRITER = """
@@ -73,3 +74,13 @@ def is_running(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def test_its_process_finds_the_package_of_a_checkout(tmp_path):
+    """Started by its path from anywhere, without PYTHONPATH and without an installation."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", str(SCRIPT), "--help"],
+        cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0 and "usage: launched.py" in done.stdout, done.stderr
