@@ -24,6 +24,7 @@ PACKAGES = TRAINING  # for lists of labelled videos
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo compare``."""
     parser.add_argument("--model_dir", type=Path, nargs="+", required=True, help="bundles")
     parser.add_argument(
         "-i", "--input", type=Path, required=True, help="folder of class folders, or list file"
@@ -63,6 +64,7 @@ def _named(score: "ClassScore") -> str:
 
 
 def run(arguments: argparse.Namespace) -> None:
+    """Compare bundles; print the table, and write it where asked."""
     from paddlevideo.apps.comparison import compare_bundles, labelled_videos
     from paddlevideo.runtime import read_bundle
     from paddlevideo.runtime.engines import EngineOptions

@@ -22,6 +22,7 @@ PACKAGES = TRAINING
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo convert``."""
     parser.add_argument(
         "--source", required=True, choices=SOURCE_NAMES, help="whose weights they are"
     )

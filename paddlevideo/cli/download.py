@@ -20,6 +20,7 @@ PACKAGES = ("pooch",)  # to find the cache; fetching checks for itself
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo download``."""
     parser.add_argument("names", nargs="*", metavar="NAME", help="weights of the list")
     parser.add_argument("--list", action="store_true", help="list all weights that have a name")
     parser.add_argument(

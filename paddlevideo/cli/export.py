@@ -38,6 +38,7 @@ def batch(text: str) -> int | None:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo export``."""
     add_config_options(parser, "--override")
     parser.add_argument(
         "-p",

@@ -22,6 +22,7 @@ PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo fit``."""
     parser.add_argument("videos", type=Path, metavar="VIDEOS", help="folder or CSV, see above")
     parser.add_argument(
         "--weights",

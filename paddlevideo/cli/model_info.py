@@ -38,6 +38,7 @@ def frame_size(text: str) -> tuple[int, int]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo model-info``."""
     which = parser.add_mutually_exclusive_group()
     which.add_argument("name", nargs="?", help="a model, a pattern, or all (the default)")
     which.add_argument("-c", "--config", help="the model of this config instead")

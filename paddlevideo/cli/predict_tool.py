@@ -13,6 +13,7 @@ PACKAGES = ()  # the runtime; Paddle where it is asked for
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``tools/predict.py``."""
     parser.add_argument(
         "-i",
         "--input_file",

@@ -32,6 +32,7 @@ def names(text: str) -> tuple[str, ...]:
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo quantize``."""
     parser.add_argument("--model_dir", type=Path, required=True, help="exported with ONNX")
     parser.add_argument("--calibration", required=True, help="video, folder or list file")
     parser.add_argument("--num_videos", type=int, help="to measure on (default: 100)")

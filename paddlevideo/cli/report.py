@@ -15,6 +15,7 @@ PACKAGES = (*TRAINING, "jinja2")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo report``."""
     parser.add_argument(
         "runs",
         nargs="+",

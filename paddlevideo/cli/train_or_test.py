@@ -16,6 +16,7 @@ NOT_SERVED = {
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``main.py``."""
     train.add_recipe_options(parser)
     parser.add_argument("--test", action="store_true", help="test instead of training")
     train.add_training_options(parser)

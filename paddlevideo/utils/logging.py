@@ -17,6 +17,7 @@ class _TqdmHandler(logging.StreamHandler):
     """Console handler that writes above a progress bar instead of through it."""
 
     def emit(self, record: logging.LogRecord) -> None:
+        """Write the record above the progress bar, if there is one."""
         if "tqdm" not in sys.modules:  # no bar was ever shown
             super().emit(record)
             return

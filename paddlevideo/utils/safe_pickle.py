@@ -83,6 +83,7 @@ class _Machine:
         self.num_number_keys = 0
 
     def run(self) -> object:
+        """Run the program of the pickle; return the one value that it leaves."""
         steps_left = int(limit("pickle_steps"))
         read, stack, operations = self.source.take, self.stack, _OPERATIONS
         while steps_left > 0:
