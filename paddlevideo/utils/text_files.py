@@ -45,13 +45,21 @@ def read_text(
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_json(path: str | Path, subject: str, error: type[PaddleVideoError] = ConfigError) -> Any:
+def read_json(
+    path: str | Path,
+    subject: str,
+    error: type[PaddleVideoError] = ConfigError,
+    bytes_limit: str = "config_bytes",
+) -> Any:
     """Return what a JSON file holds.
+
+    Args:
+        path, subject, error, bytes_limit: as `read_text`.
 
     Raises:
         PaddleVideoError: ``error``: as `read_text`, or the text is no JSON or nests too deep.
     """
     try:
-        return json.loads(read_text(path, subject, error))
+        return json.loads(read_text(path, subject, error, bytes_limit))
     except (ValueError, RecursionError) as problem:
         raise error(f"{subject} is not valid JSON: {str(problem)[:200]}") from None

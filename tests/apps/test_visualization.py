@@ -14,18 +14,18 @@ from PIL import Image
 
 from apps.stream_servers import write_timed
 from paddlevideo.apps.sources.factory import open_source
-from paddlevideo.apps.visualization import video_writer
 from paddlevideo.apps.visualization.onward_time import OnwardTime
 from paddlevideo.apps.visualization.overlay import Overlay, class_name
 from paddlevideo.apps.visualization.stream_history import StreamHistory
 from paddlevideo.apps.visualization.timeline_plot import PALETTE, spread, timeline_png, unit_of
-from paddlevideo.apps.visualization.video_writer import VideoWriter
 from paddlevideo.apps.visualization.visualizations import OverlayVideo, TimelinePlot
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError, DeviceError
 from paddlevideo.utils.figures import FigureText
 from paddlevideo.utils.text_font import TextFont
+from paddlevideo.video import video_writer
+from paddlevideo.video.video_writer import VideoWriter
 
 LABELS = ["poking something so that it falls over " * 3, "no", "Übung", "d", "e", "f", "g"]
 UNEVEN_MS = [0, 40, 90, 100, 400, 410, 1000, 1040, 1300, 2500]

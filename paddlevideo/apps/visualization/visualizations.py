@@ -12,17 +12,17 @@ from paddlevideo.apps.visualization.onward_time import OnwardTime
 from paddlevideo.apps.visualization.overlay import Overlay
 from paddlevideo.apps.visualization.stream_history import StreamHistory
 from paddlevideo.apps.visualization.timeline_plot import timeline_png
-from paddlevideo.apps.visualization.video_writer import (
-    VideoWriter,
-    check_video_path,
-    find_h264_encoder,
-)
 from paddlevideo.runtime.class_scores import ClassScore, best_classes
 from paddlevideo.runtime.streams.timeline import StreamResult
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.files import atomic_write
 from paddlevideo.utils.interrupts import interrupts_held
 from paddlevideo.utils.packages import require_packages
+from paddlevideo.video.video_writer import (
+    VideoWriter,
+    check_video_path,
+    find_h264_encoder,
+)
 
 logger = logging.getLogger(__name__)
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.frame import PictureType
 
 from paddlevideo.utils.errors import ConfigError, DataError, DeviceError
 from paddlevideo.utils.files import atomic_write
-from paddlevideo.video.decoders import reason
+from paddlevideo.video.decoders.containers import reason
 
 _TICKS = 90_000  # a second: every usual frame rate comes out whole
 _BT601 = 6  # the colours that FFmpeg's conversion from RGB gives, stated to the players
@@ -62,6 +63,8 @@ class VideoWriter:
     Args:
         path: .mp4, .mkv or .mov; an older file stays until the new one is whole.
         size: (width, height) of all frames, both even.
+        key_frame_seconds: at most so far apart are the frames that a reader can begin at; None: as
+            the encoder likes.
 
     Attributes:
         is_open: frames are taken; not after `close`, nor after an error.
@@ -71,10 +74,14 @@ class VideoWriter:
         DeviceError: there is no encoder for it.
     """
 
-    def __init__(self, path: Path, size: tuple[int, int]) -> None:
+    def __init__(
+        self, path: Path, size: tuple[int, int], key_frame_seconds: float | None = None
+    ) -> None:
         encoder = find_h264_encoder()
         self._path = path
         self._last_tick = -1
+        self._key_frame_ticks = None if key_frame_seconds is None else key_frame_seconds * _TICKS
+        self._next_key_tick = 0.0
         self._files = ExitStack()  # the temporary file; empty once it is in place or removed
         self.is_open = True
         try:
@@ -106,6 +113,9 @@ class VideoWriter:
         self._last_tick = tick
         frame = av.VideoFrame.from_ndarray(frame_HWC, format="rgb24")
         frame.pts, frame.time_base = tick, Fraction(1, _TICKS)
+        if self._key_frame_ticks is not None and tick >= self._next_key_tick:
+            frame.pict_type = PictureType.I
+            self._next_key_tick = tick + self._key_frame_ticks
         try:
             self._container.mux(self._stream.encode(frame))
         except (av.error.FFmpegError, OSError) as error:
@@ -126,6 +136,11 @@ class VideoWriter:
             self.is_open = False
         except (av.error.FFmpegError, OSError) as error:
             raise self._given_up(error) from None
+
+    def discard(self) -> None:
+        """Leave nothing of a file that was not closed; after `close`: nothing."""
+        if self.is_open:
+            self._given_up(OSError("given up"))
 
     def _given_up(self, error: Exception) -> DataError:
         """Remove the temporary file; the error to raise."""
