@@ -109,6 +109,8 @@ def begin_anew(folder: Path, recipe: Recipe) -> None:
     """
     name = recipe.model_name
     found = remains(folder, name)
+    if recipe.resumes:  # there was no state: an epoch that was never saved is done again
+        found = [path for path in found if path.name != METRICS_NAME]
     if recipe.overwrite:
         record = read_record(folder)
         _remove_run(folder, {name, record.name if record else name})

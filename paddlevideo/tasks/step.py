@@ -39,6 +39,11 @@ class Precision:
         """float16 on a GPU; Paddle's CPU kernels know bfloat16 only."""
         return "float16" if paddle.get_device().startswith("gpu") else "bfloat16"
 
+    @property
+    def title(self) -> str:
+        """What a message calls it."""
+        return f"{self.level} {self.dtype}" if self.enabled else "float32"
+
     def autocast(self) -> AbstractContextManager[None]:
         """A block in which the model computes as it does in training."""
         # In bfloat16, which is the CPU's, Paddle's autocast does nothing but warn.
