@@ -17,6 +17,7 @@ from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
+from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.schedule_length import follow_the_run
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.train import Trainer
@@ -140,6 +141,8 @@ def train_recipe(
         validate: evaluate the split ``valid`` meanwhile and keep the best weights.
         precision, max_iters: as `Trainer`.
     """
+    if is_main():
+        check_start(recipe)
     model = prepared_model(recipe, weights or recipe.weights, initial=True)
     Trainer(recipe, model, validate, precision, max_iters).run()
 
