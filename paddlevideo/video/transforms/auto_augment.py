@@ -1,0 +1,40 @@
+"""`AutoAugment`: one of 25 pairs of operations that were found for ImageNet."""
+
+from typing import Literal
+
+import numpy as np
+
+from paddlevideo.utils.errors import ArgumentError
+from paddlevideo.video.steps import TRANSFORMS, Transform
+from paddlevideo.video.transforms.augment.operations import OPERATIONS, Reach
+from paddlevideo.video.transforms.augment.policies import POLICIES
+
+
+@TRANSFORMS.register
+class AutoAugment(Transform):
+    """Apply one of 25 sub-policies, two operations with a probability each (arXiv 1805.09501).
+
+    The sub-policy, which of its operations are applied and to which side they go is drawn once for
+    the clip; what an operation measures, it measures on the clip.
+
+    Args:
+        policy: ``v0``, which TensorFlow trains MoViNet with, or ``imagenet``, the paper's table 9.
+        translate_const: pixels that magnitude 10 of a translation moves the clip by. At the
+            default, TensorFlow's, the one translation of ``v0`` (1 clip in 31) moves by 225 pixels:
+            nothing is left of a smaller frame.
+    """
+
+    def __init__(
+        self, policy: Literal["v0", "imagenet"] = "v0", translate_const: float = 250.0
+    ) -> None:
+        if translate_const < 0:
+            raise ArgumentError(f"translate_const must not be negative, got {translate_const}")
+        self.policy = POLICIES[policy]
+        self.reach = Reach(translate=translate_const)
+
+    def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return uint8 of the same shape."""
+        for name, probability, level in self.policy[int(rng.integers(len(self.policy)))]:
+            if rng.random() < probability:
+                clip_THWC = OPERATIONS[name](clip_THWC, level, rng, self.reach)
+        return clip_THWC
