@@ -4,9 +4,8 @@ from typing import Literal
 
 import numpy as np
 
-from paddlevideo.utils.errors import ArgumentError
 from paddlevideo.video.steps import TRANSFORMS, Transform
-from paddlevideo.video.transforms.augment.operations import OPERATIONS, Reach
+from paddlevideo.video.transforms.augment.operations import OPERATIONS, Reach, check_amounts
 from paddlevideo.video.transforms.augment.policies import POLICIES
 
 
@@ -19,16 +18,16 @@ class AutoAugment(Transform):
 
     Args:
         policy: ``v0``, which TensorFlow trains MoViNet with, or ``imagenet``, the paper's table 9.
-        translate_const: pixels that magnitude 10 of a translation moves the clip by. At the
-            default, TensorFlow's, the one translation of ``v0`` (1 clip in 31) moves by 225 pixels:
-            nothing is left of a smaller frame.
+        translate_const: pixels that magnitude 10 of a translation moves the clip by; by default
+            150 / 331 of its side, as in the paper. TensorFlow's is 250: the one translation of
+            ``v0``, of 1 clip in 31, then moves by 225 pixels, and of a smaller frame nothing is
+            left.
     """
 
     def __init__(
-        self, policy: Literal["v0", "imagenet"] = "v0", translate_const: float = 250.0
+        self, policy: Literal["v0", "imagenet"] = "v0", translate_const: float | None = None
     ) -> None:
-        if translate_const < 0:
-            raise ArgumentError(f"translate_const must not be negative, got {translate_const}")
+        check_amounts(translate_const=translate_const)
         self.policy = POLICIES[policy]
         self.reach = Reach(translate=translate_const)
 

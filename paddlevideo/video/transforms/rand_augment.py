@@ -8,6 +8,7 @@ from paddlevideo.video.transforms.augment.operations import (
     MAX_LEVEL,
     OPERATIONS,
     Reach,
+    check_amounts,
     check_operations,
 )
 
@@ -34,8 +35,10 @@ class RandAugment(Transform):
             distribution and cut off at 0 and 10.
         operations: those to draw from; by default the paper's 14. There are also Invert,
             SolarizeAdd and Cutout.
-        translate_const: pixels that magnitude 10 moves the clip by.
-        cutout_const: half the side, in pixels, of the box that magnitude 10 of Cutout fills.
+        translate_const: pixels that magnitude 10 moves the clip by; by default 150 / 331 of its
+            side.
+        cutout_const: half the side, in pixels, of the box that magnitude 10 of Cutout fills; by
+            default 40 / 224 of the shorter side.
     """
 
     def __init__(
@@ -44,19 +47,17 @@ class RandAugment(Transform):
         magnitude: float = 9.0,
         magnitude_std: float = 0.0,
         operations: list[str] | None = None,
-        translate_const: float = 100.0,
-        cutout_const: float = 40.0,
+        translate_const: float | None = None,
+        cutout_const: float | None = None,
     ) -> None:
         check_positive(num_layers=num_layers)
         if not 0 <= magnitude <= MAX_LEVEL:
             raise ArgumentError(f"magnitude must be from 0 to 10, got {magnitude}")
-        for name, value in (
-            ("magnitude_std", magnitude_std),
-            ("translate_const", translate_const),
-            ("cutout_const", cutout_const),
-        ):
-            if value < 0:
-                raise ArgumentError(f"{name} must not be negative, got {value}")
+        check_amounts(
+            magnitude_std=magnitude_std,
+            translate_const=translate_const,
+            cutout_const=cutout_const,
+        )
         self.operations = list(_OPERATIONS if operations is None else operations)
         if not self.operations:
             raise ArgumentError("operations is empty; leave it out for the paper's 14")

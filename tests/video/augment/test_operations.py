@@ -121,9 +121,9 @@ def test_what_is_measured_is_measured_on_the_clip(name):
     assert not np.array_equal(function(clip), single)
 
 
-clips = st.tuples(
-    st.integers(1, 4), st.integers(1, 19), st.integers(1, 19), st.integers(0, 5)
-).map(lambda s: rng(s[3]).integers(0, 256 if s[3] else 1, (*s[:3], 3)).astype(np.uint8))
+clips = st.tuples(st.integers(1, 4), st.integers(1, 19), st.integers(1, 19), st.integers(0, 5)).map(
+    lambda s: rng(s[3]).integers(0, 256 if s[3] else 1, (*s[:3], 3)).astype(np.uint8)
+)
 
 
 @pytest.mark.parametrize("name", sorted(OPERATIONS))

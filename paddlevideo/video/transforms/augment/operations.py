@@ -15,17 +15,32 @@ from paddlevideo.video.transforms.augment import geometry, pixels
 MAX_LEVEL = 10.0
 
 
+# The paper moves by up to 150 pixels on frames of 331; Model Garden's RandAugment cuts boxes of up
+# to twice 40 pixels out of frames of 224.
+_TRANSLATED_SHARE = 150 / 331
+_CUT_SHARE = 40 / 224
+
+
 @dataclass(frozen=True)
 class Reach:
     """What magnitude 10 stands for where that is in pixels.
 
     Attributes:
-        translate: pixels that the clip is moved by.
-        cutout: half the side of the box that is cut out.
+        translate: pixels that the clip is moved by; None: 150 / 331 of the side.
+        cutout: half the side, in pixels, of the box that is cut out; None: 40 / 224 of the frame's
+            shorter side.
     """
 
-    translate: float
-    cutout: float = 0.0
+    translate: float | None = None
+    cutout: float | None = None
+
+    def translated(self, side: int) -> float:
+        """Pixels along a side of ``side`` pixels."""
+        return _TRANSLATED_SHARE * side if self.translate is None else self.translate
+
+    def cut(self, side: int) -> float:
+        """Half the side of the box in frames whose shorter side is ``side`` pixels."""
+        return _CUT_SHARE * side if self.cutout is None else self.cutout
 
 
 Operation = Callable[[np.ndarray, float, np.random.Generator, Reach], np.ndarray]
@@ -35,7 +50,15 @@ def check_operations(names: list[str], argument: str) -> None:
     """Raise `ArgumentError` for the first name that is no operation."""
     for name in names:
         if name not in OPERATIONS:
-            raise ArgumentError(f"{argument}: {name[:100]!r} is none; {nearest_hint(name, OPERATIONS)}")
+            hint = nearest_hint(name, OPERATIONS)
+            raise ArgumentError(f"{argument}: {name[:100]!r} is none; {hint}")
+
+
+def check_amounts(**values: float | None) -> None:
+    """Raise `ArgumentError` naming the first argument that is negative."""
+    for name, value in values.items():
+        if value is not None and value < 0:
+            raise ArgumentError(f"{name} must not be negative, got {value}")
 
 
 def _plain(function: Callable[[np.ndarray], np.ndarray]) -> Operation:
@@ -56,14 +79,17 @@ def _enhancing(function: Callable[[np.ndarray, float], np.ndarray]) -> Operation
 
 
 def _both_ways(
-    function: Callable[[np.ndarray, float], np.ndarray], most: Callable[[Reach], float]
+    function: Callable[[np.ndarray, float], np.ndarray], most: Callable[[Reach, int, int], float]
 ) -> Operation:
-    """One that goes either way, each as often, by ``most`` at magnitude 10."""
+    """One that goes either way, each as often.
+
+    At magnitude 10 by ``most`` of reach, height and width.
+    """
 
     def moved(
         clip_THWC: np.ndarray, level: float, rng: np.random.Generator, reach: Reach
     ) -> np.ndarray:
-        amount = level / MAX_LEVEL * most(reach)
+        amount = level / MAX_LEVEL * most(reach, *clip_THWC.shape[1:3])
         return function(clip_THWC, amount if rng.random() < 0.5 else -amount)
 
     return moved
@@ -74,7 +100,7 @@ def _cutout(
 ) -> np.ndarray:
     height, width = clip_THWC.shape[1:3]
     x, y = int(rng.integers(width)), int(rng.integers(height))
-    return geometry.cutout(clip_THWC, x, y, _whole(level, reach.cutout))
+    return geometry.cutout(clip_THWC, x, y, _whole(level, reach.cut(min(height, width))))
 
 
 def _whole(level: float, most: float) -> int:
@@ -94,10 +120,12 @@ OPERATIONS: Mapping[str, Operation] = {
     "Contrast": _enhancing(pixels.contrast),
     "Brightness": _enhancing(pixels.brightness),
     "Sharpness": _enhancing(pixels.sharpness),
-    "ShearX": _both_ways(geometry.shear_x, lambda reach: 0.3),
-    "ShearY": _both_ways(geometry.shear_y, lambda reach: 0.3),
-    "TranslateX": _both_ways(geometry.translate_x, lambda reach: reach.translate),
-    "TranslateY": _both_ways(geometry.translate_y, lambda reach: reach.translate),
-    "Rotate": _both_ways(geometry.rotate, lambda reach: 30.0),
+    "ShearX": _both_ways(geometry.shear_x, lambda *_: 0.3),
+    "ShearY": _both_ways(geometry.shear_y, lambda *_: 0.3),
+    "TranslateX": _both_ways(geometry.translate_x, lambda reach, _, width: reach.translated(width)),
+    "TranslateY": _both_ways(
+        geometry.translate_y, lambda reach, height, _: reach.translated(height)
+    ),
+    "Rotate": _both_ways(geometry.rotate, lambda *_: 30.0),
     "Cutout": _cutout,
 }

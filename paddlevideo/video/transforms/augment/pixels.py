@@ -24,7 +24,7 @@ def _rows(clip_THWC: np.ndarray) -> np.ndarray:
 
 def _looked_up(clip_THWC: np.ndarray, table: np.ndarray) -> np.ndarray:
     """Replace every value by that of ``table``, uint8 [256] or, for each channel, [256, 3]."""
-    lut = table.astype(np.uint8).reshape(256, 1, -1)
+    lut: np.ndarray = table.astype(np.uint8).reshape(256, 1, -1)
     return cv2.LUT(_rows(clip_THWC), lut).reshape(clip_THWC.shape)
 
 
