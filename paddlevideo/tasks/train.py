@@ -13,6 +13,7 @@ from paddle import Tensor, nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
+from paddlevideo.modeling.losses import give_class_counts
 from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
@@ -70,6 +71,7 @@ class Trainer:
         class_names(recipe, model.num_classes)  # as many names as classes, or an error
         train_set = build_split(recipe, "train", self.folder / BAD_SAMPLES_NAME)
         self.train_loader = build_loader(recipe, "train", train_set, model.num_classes)
+        give_class_counts(model, self.train_loader.class_counts(model.num_classes))
         self.valid_loader = _validation_loader(recipe, model.num_classes) if validate else None
         self.metric = METRICS.build(recipe.METRIC, "METRIC")
         warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)
@@ -78,6 +80,7 @@ class Trainer:
         optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
         self.step = TrainStep(model, optimizer, precision or Precision())
         self.group_size = _group_size(recipe)
+        self.mixing = recipe.build_mixing()
         self.checkpoints = Checkpoints(self.folder, recipe.model_name)
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
@@ -209,6 +212,7 @@ class Trainer:
         num_steps = self.position.steps_per_epoch
         rate = self.schedule.rate(epoch, step, num_steps)
         self._at = (epoch, step, rate)
+        batch = self.mixing(batch, epoch, step)
         group_size, update = group_of(step, self.last_step, self.group_size)
         result = self.step(batch, rate, group_size, update)
         self.position.advance()
