@@ -73,7 +73,7 @@ class CrossEntropyLoss(nn.Layer, TakesClassCounts):
         smoothing = self.label_smoothing
         loss_B = (1.0 - smoothing) * true_B + smoothing * uniform_B
         if weighted:
-            loss_B = loss_B * self._class_weights().gather(label_B)
+            loss_B = loss_B * self._class_weights().astype("float32").gather(label_B)
         return loss_B.mean()
 
     def _class_weights(self) -> Tensor:
