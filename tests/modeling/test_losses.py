@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paddle import nn
 
+from paddlevideo.modeling import RECOGNIZERS, build_recognizer, model_section
 from paddlevideo.modeling.losses import CrossEntropyLoss, give_class_counts, loss_of_labels
 from paddlevideo.modeling.losses.class_weights import balanced_weights
 from paddlevideo.utils.errors import ConfigError
@@ -95,3 +96,36 @@ def test_another_number_of_weights():
 def test_weights_that_cannot_be(weights):
     with pytest.raises(ConfigError, match="expected numbers of 0 and above"):
         CrossEntropyLoss(class_weights=weights)
+
+
+def small(**options):
+    section = model_section("movinet_t0_base", num_classes=CLASSES)
+    return {**section, "loss": {"name": "CrossEntropyLoss", "label_smoothing": 0.1}, **options}
+
+
+EXAMPLES = {
+    "ClipRecognizer": lambda: small(),
+    "EnsembleRecognizer": lambda: {
+        "framework": "EnsembleRecognizer",
+        "members": {"a": small(), "b": small()},
+    },
+}
+
+
+def test_every_recognizer_is_listed_here():
+    assert set(RECOGNIZERS) == set(EXAMPLES)
+
+
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+def test_a_recognizers_loss_is_that_of_both_labels(name):
+    """As for every recognizer: `Recognizer.loss` sees a mixed batch."""
+    model = build_recognizer(EXAMPLES[name]()).eval()
+    pixels = np.random.default_rng(1).integers(0, 256, (2, 3, 3, 32, 32), np.uint8)
+    clips = {clip: paddle.to_tensor(pixels) for clip in model.input_specs()}
+    label, other = paddle.to_tensor([0, 3]), paddle.to_tensor([2, 1])
+    mixed = {"label": label, "mixed_label": other, "mix_weight": paddle.to_tensor(0.7)}
+    with paddle.no_grad():
+        loss = model.loss({**clips, **mixed})["loss"].item()
+        parts = [model.loss({**clips, "label": one})["loss"].item() for one in (label, other)]
+    assert loss == pytest.approx(0.7 * parts[0] + 0.3 * parts[1], rel=1e-5)
+    assert parts[0] != parts[1]
