@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from end_to_end.conftest import CLASSES, ROOT, metrics, write_config
+from end_to_end.conftest import CLASSES, ROOT, launch, metrics, write_config
+from end_to_end.test_distributed import DUMPING_MAIN, dumped
 from end_to_end.test_resume import check_identical
 from paddlevideo.apps.recipes import open_model, open_recipe
 from paddlevideo.tasks.hooks import Hook
@@ -147,3 +148,23 @@ def test_the_shipped_config_trains_on_the_built_in_data(main_here, tmp_path, mon
     epochs = metrics(tmp_path / "run", "train_epoch")
     assert len(epochs) == 2 and all(np.isfinite(line["loss"]) for line in epochs)
     assert (tmp_path / "run" / "MoViNetA0MotionAugmented_best.pdparams").is_file()
+
+
+@pytest.mark.slow
+def test_two_processes(config, tmp_path):
+    """Mixed, balanced and repeated: they stay one model, whose weights agree to the bit.
+
+    15 s: pytest -m slow tests/end_to_end/test_augmentation.py
+    """
+    config.update(MIX=MIXES["switch"], output_dir="run")
+    config["DATASET"].update(balance="classes", repeats=2)
+    config["MODEL"]["loss"]["class_weights"] = "balanced"
+    write_config(tmp_path / "two.yaml", config)
+    done = launch(
+        *(DUMPING_MAIN, "--validate", "-c", "two.yaml"), cwd=tmp_path, log_dir=tmp_path / "log"
+    )
+    assert done.code == 0, done.stderr
+    first, second = dumped(tmp_path, 0), dumped(tmp_path, 1)
+    for name, array in first.items():
+        np.testing.assert_array_equal(second[name], array, err_msg=name)
+    assert all(np.isfinite(line["loss"]) for line in metrics(tmp_path / "run", "train_epoch"))
