@@ -14,6 +14,7 @@ from paddlevideo.solver import build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_split
 from paddlevideo.utils.config import merge
 from paddlevideo.video import Pipeline
+from paddlevideo.video.transforms.augment.policies import POLICIES
 
 ROOT = Path(__file__).resolve().parents[1]
 CONFIGS = sorted((ROOT / "configs" / "recognition").rglob("*.yaml"))
@@ -140,6 +141,24 @@ def test_its_pipeline_gives_the_native_clip(published):
         assert view.output_size == (spec.height, spec.width)
         assert (view.sampler.stride, view.sampler.stride_fps) == (spec.stride_frames, 25)
         assert view.sampler.random_stride_range == (f"{letter}_{kind}" not in NO_JITTER)
+
+
+def test_its_augmentation_is_the_recipes(published):
+    """AutoAugment for the base models A0 to A6 and the stream A4, TensorFlow's translation."""
+    stem, recipe, _ = published
+    letter, kind = stem.split("_")[1:3]
+    train, *others = pipelines(recipe)
+    augmented = letter != "t0" and (kind == "base" or letter == "a4")
+    for view in train.inputs.values():
+        names = [type(step).__name__ for step in view.transforms]
+        expected = ["RandomResizedCrop", "RandomFlip", "AutoAugment", "Image2Array"]
+        assert names == [name for name in expected if augmented or name != "AutoAugment"]
+        if augmented:
+            assert view.transforms[2].policy == POLICIES["v0"]
+            assert view.transforms[2].reach.translate == 250.0
+    for pipeline in others:
+        for view in pipeline.inputs.values():
+            assert "AutoAugment" not in {type(step).__name__ for step in view.transforms}
 
 
 def test_its_optimizer_is_the_recipes(published):

@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 
 from paddlevideo.modeling import RECOGNIZERS
-from paddlevideo.utils.errors import ConfigError, nearest_hint
+from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
 from paddlevideo.utils.nodes import Node, ReadNode
 
 logger = logging.getLogger(__name__)
@@ -31,6 +31,7 @@ def translate_config(config: ReadNode) -> Node:
     _head_name(translated.get("MODEL"), "MODEL", notes)
     _inference(translated, notes)
     _pipelines(translated, notes)
+    _mix(translated, notes)
     for note in notes:
         logger.info("config: %s", note)
     return translated
@@ -146,6 +147,28 @@ def _pipelines(config: Node, notes: list[str]) -> None:
         sample = pipeline.get("sample")
         if isinstance(sample, dict) and sample.pop("use_pil", None) is not None:
             notes.append(f"PIPELINE.{split}.sample.use_pil is dropped: clips are always arrays")
+
+
+def _mix(config: Node, notes: list[str]) -> None:
+    """PaddleVideo's VideoMix is CutMix or mixup by chance; here it is what its paper calls so."""
+    section = config.get("MIX")
+    keys = ("cutmix_prob", "mixup_alpha", "cutmix_alpha")
+    if not isinstance(section, dict) or section.get("name") != "VideoMix":
+        return
+    if not any(key in section for key in keys):
+        return
+    chance, mixup_alpha, cutmix_alpha = (
+        section.pop(key, default) for key, default in zip(keys, (0.5, 0.2, 1.0), strict=True)
+    )
+    cutmix = {"name": "Cutmix", "alpha": cutmix_alpha}
+    mixes = [cutmix, {"name": "Mixup", "alpha": mixup_alpha}]
+    if not isinstance(chance, (int, float)) or not 0 < chance <= 1:
+        raise ConfigError(f"MIX.cutmix_prob: expected a probability above 0, got {shown(chance)}")
+    if chance == 1:
+        section.update(cutmix)
+    else:
+        section.update(name="SwitchMix", mixes=mixes, weights=[chance, 1 - chance])
+    notes.append(f"MIX: PaddleVideo's VideoMix is read as {section['name']}")
 
 
 def _inference(config: Node, notes: list[str]) -> None:

@@ -4,6 +4,7 @@ May import ``video`` and ``utils`` only. Begin reading in `dataset.base`.
 """
 
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
+from paddlevideo.loader.class_balance import Balance
 from paddlevideo.loader.clip_loader import ClipLoader
 from paddlevideo.loader.dataset import (
     DATASETS,
@@ -17,6 +18,7 @@ from paddlevideo.loader.index_sampler import IndexSampler
 
 __all__ = [
     "DATASETS",
+    "Balance",
     "BatchReader",
     "ClipDataset",
     "ClipLoader",

@@ -18,6 +18,7 @@ import numpy as np
 
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.utils.errors import DataError
+from paddlevideo.utils.randomness import draw_number
 from paddlevideo.video.clip_input import ClipInput
 from paddlevideo.video.sample import Sample
 
@@ -27,7 +28,10 @@ OnUnreadable = Literal["error", "count_wrong"]
 
 
 class BatchReader:
-    """Reads whole batches: ``reader[(epoch, indices)]`` is the batch of these samples.
+    """Reads whole batches: ``reader[(epoch, entries)]`` is the batch of these samples.
+
+    An entry is the number of a sample or, with a multiple of their number added, another draw of it
+    (`IndexSampler`).
 
     Args:
         dataset: where the samples come from.
@@ -40,13 +44,13 @@ class BatchReader:
         self.on_unreadable = on_unreadable
 
     def __getitem__(self, position: tuple[int, list[int]]) -> dict[str, np.ndarray]:
-        """Return the batch; ``position`` is (epoch, indices).
+        """Return the batch; ``position`` is (epoch, entries).
 
         Raises:
             DataError: a sample cannot be read, or the clips differ in shape.
         """
-        epoch, indices = position
-        samples = [self._read(epoch, index) for index in indices]
+        epoch, entries = position
+        samples = [self._read(epoch, entry) for entry in entries]
         inputs = self.dataset.context.pipeline.inputs
         return {
             **{name: _stack(name, clip_input, samples) for name, clip_input in inputs.items()},
@@ -59,14 +63,16 @@ class BatchReader:
             "frames_lost": np.array([sample.frames_lost for sample in samples], np.int64),
         }
 
-    def _read(self, epoch: int, index: int) -> Sample:
+    def _read(self, epoch: int, entry: int) -> Sample:
+        repeat, index = divmod(entry, len(self.dataset))
+        draw = draw_number(epoch, repeat)
         try:
-            return self.dataset[epoch, index]
+            return self.dataset[draw, index]
         except DataError as error:
             if self.on_unreadable == "error" or self.dataset.context.pipeline.training:
                 raise
             logger.warning("counted as wrong: %s", error)
-            return self.dataset.unreadable(epoch, index)
+            return self.dataset.unreadable(draw, index)
 
 
 def _stack(name: str, clip_input: ClipInput, samples: list[Sample]) -> np.ndarray:

@@ -2,9 +2,11 @@
 
 from collections.abc import Generator, Iterator
 
+import numpy as np
 import paddle
 
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
+from paddlevideo.loader.class_balance import Balance, ClassBalance
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.loader.index_sampler import IndexSampler
 from paddlevideo.loader.workers import Plan, read_with_workers, workers_are_possible
@@ -28,9 +30,12 @@ class ClipLoader:
         rank, world_size: this process and the number of processes.
         on_unreadable: in evaluation, what a sample that cannot be read means: ``error``, or
             ``count_wrong`` (zeros, and ``readable`` is False). In training another takes its place.
+        balance: in training, how often the clips of each class are drawn (`ClassBalance`).
+        repeats: in training, how often a step holds each of its clips (`IndexSampler`).
 
     Raises:
-        ValueError: a size below 1, or a rank outside the world.
+        ValueError: a size below 1, a rank outside the world, or ``repeats`` that do not divide the
+            batches of a step.
     """
 
     def __init__(
@@ -45,12 +50,15 @@ class ClipLoader:
         rank: int = 0,
         world_size: int = 1,
         on_unreadable: OnUnreadable = "error",
+        balance: Balance = "none",
+        repeats: int = 1,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
         self.dataset = dataset
         self.num_workers = num_workers
         self.batch_size = batch_size
+        labels = [record.label for record in dataset.records]
         self.index_sampler = IndexSampler(
             len(dataset),
             batch_size,
@@ -59,6 +67,8 @@ class ClipLoader:
             seed,
             rank,
             world_size,
+            ClassBalance(labels, balance) if balance != "none" else None,
+            repeats,
         )
         self._reader = BatchReader(dataset, on_unreadable)
 
@@ -70,6 +80,11 @@ class ClipLoader:
     def num_samples(self) -> int:
         """Samples of the data set, over all ranks."""
         return len(self.dataset)
+
+    def class_counts(self, num_classes: int) -> list[int]:
+        """How many samples of the data set each class has; its labels are below ``num_classes``."""
+        labels = [record.label for record in self.dataset.records]
+        return [int(count) for count in np.bincount(labels, minlength=num_classes)]
 
     def epoch(self, epoch: int) -> Iterator[dict[str, paddle.Tensor]]:
         """Yield the batches of one epoch.

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from paddlevideo.loader.class_balance import ClassBalance
 from paddlevideo.utils.randomness import Stream, generator
 
 
@@ -13,6 +14,10 @@ class IndexSampler:
     such global batch is repeated to fill exactly one. Evaluation: rank r takes samples r, r + W,
     r + 2W, ... of W ranks; nothing is padded, repeated or left out, the last batch may be short.
 
+    A batch is a list of *entries*. The entry of a sample is its number; where samples are drawn
+    several times in an epoch on purpose (``balance``, ``repeats``), entry ``number + k *
+    num_samples`` is draw k of it, which draws other random numbers.
+
     Args:
         num_samples: size of the data set.
         batch_size: per rank.
@@ -20,9 +25,14 @@ class IndexSampler:
         shuffle: order by a permutation drawn from (seed, epoch); else as listed.
         seed: of the run.
         rank, world_size: this process and the number of processes.
+        balance: draws the classes in other shares than they have; in training alone.
+        repeats: repeated augmentation (arXiv 1901.09335), in training alone: the batches of one
+            step hold each of their samples so many times, on as many ranks as can be. An epoch has
+            as many steps as without, with a share of the samples.
 
     Raises:
-        ValueError: a size below 1 or a rank outside the world.
+        ValueError: a size below 1, a rank outside the world, batches of one step that ``repeats``
+            does not divide, or ``balance`` without ``shuffle``.
     """
 
     def __init__(
@@ -34,12 +44,21 @@ class IndexSampler:
         seed: int = 0,
         rank: int = 0,
         world_size: int = 1,
+        balance: ClassBalance | None = None,
+        repeats: int = 1,
     ) -> None:
         if min(num_samples, batch_size, world_size) < 1 or not 0 <= rank < world_size:
             raise ValueError(
                 f"num_samples {num_samples}, batch_size {batch_size} and world_size {world_size} "
                 f"must be at least 1, and rank {rank} below world_size"
             )
+        if repeats < 1 or batch_size * world_size % repeats:
+            raise ValueError(
+                f"repeats is {repeats}, which does not divide batch_size x processes = "
+                f"{batch_size * world_size}"
+            )
+        if balance is not None and not shuffle:
+            raise ValueError("balance draws an order of its own; it needs shuffle")
         self.num_samples = num_samples
         self.batch_size = batch_size
         self.training = training
@@ -47,6 +66,8 @@ class IndexSampler:
         self.seed = seed
         self.rank = rank
         self.world_size = world_size
+        self.balance = balance
+        self.repeats = repeats
 
     def __len__(self) -> int:
         """Batches per epoch of this rank."""
@@ -56,19 +77,44 @@ class IndexSampler:
         return -(-own // self.batch_size)
 
     def order(self, epoch: int) -> np.ndarray:
-        """Return the order of all samples in this epoch, the same on every rank, int64 [N]."""
+        """Return the order of all samples in this epoch, the same on every rank, int64 [N].
+
+        With a balance some are in it several times, others not at all.
+        """
         if not self.shuffle:
             return np.arange(self.num_samples)
-        return generator(self.seed, Stream.ORDER, epoch).permutation(self.num_samples)
+        rng = generator(self.seed, Stream.ORDER, epoch)
+        if self.balance is not None and self.training:
+            return self.balance.order(rng)
+        return rng.permutation(self.num_samples)
 
     def batches(self, epoch: int, start_step: int = 0) -> list[list[int]]:
-        """Return this rank's batches of sample numbers, from batch ``start_step`` on."""
+        """Return this rank's batches of entries, from batch ``start_step`` on."""
         order = self.order(epoch)
         if self.training:
-            used = len(self) * self.batch_size * self.world_size
-            shape = (len(self), self.world_size, self.batch_size)
-            by_step: np.ndarray = np.resize(order, used).reshape(shape)
-            return by_step[start_step:, self.rank].tolist()
+            return self._by_step(order)[start_step:, self.rank].tolist()
         own = order[self.rank :: self.world_size].tolist()
         starts = range(start_step * self.batch_size, len(own), self.batch_size)
         return [own[start : start + self.batch_size] for start in starts]
+
+    def _by_step(self, order: np.ndarray) -> np.ndarray:
+        """The entries of all full batches, int64 [steps, world_size, batch_size]."""
+        used = len(self) * self.batch_size * self.world_size
+        entries: np.ndarray = np.resize(order, used // self.repeats).repeat(self.repeats)
+        if self.balance is not None or self.repeats > 1:
+            entries = entries + self.num_samples * _occurrences(entries)
+        if self.repeats > 1:  # neighbours lie on different ranks
+            by_place = entries.reshape(len(self), self.batch_size, self.world_size)
+            return by_place.transpose(0, 2, 1)
+        return entries.reshape(len(self), self.world_size, self.batch_size)
+
+
+def _occurrences(numbers: np.ndarray) -> np.ndarray:
+    """For each of ``numbers`` how often it occurred before, int64 [N]."""
+    by_number = np.argsort(numbers, kind="stable")
+    is_first = np.diff(numbers[by_number], prepend=-1) != 0
+    positions = np.arange(len(numbers))
+    start_of_group = np.maximum.accumulate(np.where(is_first, positions, 0))
+    before: np.ndarray = np.empty(len(numbers), np.int64)
+    before[by_number] = positions - start_of_group
+    return before

@@ -202,7 +202,10 @@ class Recognizer(nn.Layer, ABC):
 
     @abstractmethod
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``loss`` (a scalar) and ``logits`` of a batch: clips by name, and ``label``."""
+        """Return ``loss`` (a scalar) and ``logits`` of a batch: clips by name, and ``label``.
+
+        A batch of mixed clips has two labels (`paddlevideo.modeling.losses.loss_of_labels`).
+        """
 
     @abstractmethod
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:

@@ -54,16 +54,26 @@ def build_loader(recipe: Recipe, split: str, dataset: ClipDataset, num_classes: 
     section = recipe.DATASET
     if section is None:
         raise ConfigError("the section DATASET is missing")
+    training = split == "train"
+    repeats = section.repeats if training else 1
+    per_step = section.batch_size_of(split) * world_size()
+    if per_step % repeats:
+        raise ConfigError(
+            f"DATASET.repeats is {repeats}, which does not divide batch_size x processes = "
+            f"{per_step}: a step holds each of its clips so many times"
+        )
     return ClipLoader(
         dataset,
         batch_size=section.batch_size_of(split),
         num_workers=section.num_workers_of(split),
-        training=split == "train",
+        training=training,
         shuffle=True if split == "valid" and section.shuffle_valid else None,
         seed=recipe.seed,
         rank=rank(),
         world_size=world_size(),
         on_unreadable=section.on_unreadable,
+        balance=section.balance if training else "none",
+        repeats=repeats,
     )
 
 

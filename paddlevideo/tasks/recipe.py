@@ -6,15 +6,16 @@ component's own signature (`paddlevideo.utils.registry`). A key that nobody read
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import pydantic
 
-from paddlevideo.loader import check_dataset
+from paddlevideo.loader import Balance, check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.mixing import BatchMixing, build_mixing
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
@@ -35,7 +36,6 @@ SPLITS = ("train", "valid", "test")
 
 # Sections that PaddleVideo has and that are not served here, with what to do instead.
 _NOT_SERVED = {
-    "MIX": "batch mixing is not available yet; remove the section",
     "PRECISEBN": "precise batch norm is not available yet; remove the section",
     "MULTIGRID": "multigrid training is not available yet; remove the section",
     "DALI_LOADER": "the DALI loader is not available; DATASET and PIPELINE do its work",
@@ -61,6 +61,9 @@ class DatasetSection(_Section):
     class_names: list[str] | str | None = None
     # What a video that cannot be read means in validation and test.
     on_unreadable: Literal["error", "count_wrong"] = "error"
+    # Of training: how often each class is drawn, and how often a step holds each of its clips.
+    balance: Balance = "none"
+    repeats: Annotated[int, pydantic.Field(ge=1, le=64)] = 1
     train: Node | None = None
     valid: Node | None = None
     test: Node | None = None
@@ -112,6 +115,8 @@ class Recipe(_Section):
     METRIC: Node = {"name": "TopKAccuracy"}
     # More hooks of the training loop, of those that are registered.
     HOOKS: list[Node] = []
+    # Mixes the clips of a batch (`paddlevideo.tasks.mixing`).
+    MIX: Node | None = None
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
@@ -167,6 +172,12 @@ class Recipe(_Section):
             raise ConfigError("the config has neither INFERENCE nor PIPELINE.test")
         return for_video_files(description)
 
+    def build_mixing(self) -> BatchMixing:
+        """What MIX describes; `ConfigError` where it cannot be."""
+        inputs = RECOGNIZERS.get(self.MODEL["framework"]).inputs_of_node(self.MODEL)
+        batch_size = (self.DATASET or DatasetSection()).batch_size
+        return build_mixing(self.MIX, inputs, batch_size, self.epochs, self.seed)
+
     def to_yaml(self) -> str:
         """The whole recipe with every default, as a config that gives the same recipe."""
         return to_yaml(self.model_dump())
@@ -201,6 +212,7 @@ def _check_nodes(recipe: Recipe) -> None:
         if node is not None:
             check_dataset(node, f"DATASET.{split}")
     METRICS.check(recipe.METRIC, "METRIC")
+    recipe.build_mixing()
     for number, node in enumerate(recipe.HOOKS):
         HOOKS.check(node, f"HOOKS[{number}]")
     if recipe.OPTIMIZER is not None:

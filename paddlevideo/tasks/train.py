@@ -79,6 +79,7 @@ class Trainer:
         self.frozen, self.metric, self.step = setup.frozen, setup.metric, setup.step
         self.train_loader, self.valid_loader = setup.train_loader, setup.valid_loader
         self.schedule, self.group_size = setup.schedule, setup.group_size
+        self.mixing = recipe.build_mixing()
         self.files = RunFiles(recipe, self.folder)
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
@@ -236,6 +237,7 @@ class Trainer:
         num_steps = self.position.steps_per_epoch
         rate = self.schedule.rate(epoch, step, num_steps)
         self._at = (epoch, step, rate)
+        batch = self.mixing(batch, epoch, step)
         group_size, update = group_of(step, self.last_step, self.group_size)
         # Of each step, so that one after a resume draws what it would have drawn.
         paddle.seed(device_seed(self.recipe.seed, epoch, step, rank()))

@@ -8,6 +8,7 @@ from paddle import nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS, Metric
 from paddlevideo.modeling.distributed import world_size
+from paddlevideo.modeling.losses import give_class_counts
 from paddlevideo.solver import Schedule, build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
@@ -57,6 +58,7 @@ def set_up_training(
     class_names(recipe, model.num_classes)  # as many names as classes, or an error
     train_set = build_split(recipe, "train", bad_samples)
     train_loader = build_loader(recipe, "train", train_set, model.num_classes)
+    give_class_counts(model, train_loader.class_counts(model.num_classes))
     valid_loader = _validation_loader(recipe, model.num_classes) if validate else None
     metric = METRICS.build(recipe.METRIC, "METRIC")
     warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)

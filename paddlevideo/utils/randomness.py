@@ -15,11 +15,17 @@ class Stream(IntEnum):
     SAMPLE = 0
     ORDER = 1
     DEVICE = 3
+    MIX = 11
 
 
 def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
     """Return the generator of one position, such as ``(epoch, index)`` of a sample."""
     return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *position)))
+
+
+def draw_number(epoch: int, repeat: int) -> int:
+    """The number of a draw of a sample: its epoch, or for ``repeat`` above 0 one of no epoch."""
+    return epoch + (repeat << 32)
 
 
 def device_seed(seed: int, epoch: int, step: int, rank: int) -> int:

@@ -12,12 +12,15 @@ from paddlevideo.video.samplers.segments import Sampler
 from paddlevideo.video.samplers.strided import StridedSampler
 from paddlevideo.video.samplers.uniform import UniformSampler
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, FrameSampler, Transform
+from paddlevideo.video.transforms.auto_augment import AutoAugment
 from paddlevideo.video.transforms.colour import ColorJitter
 from paddlevideo.video.transforms.crop import CenterCrop, RandomCrop
 from paddlevideo.video.transforms.flip import RandomFlip
 from paddlevideo.video.transforms.freeze import FreezeFrame
 from paddlevideo.video.transforms.layout import Image2Array, Normalization
 from paddlevideo.video.transforms.multi_scale_crop import MultiScaleCrop
+from paddlevideo.video.transforms.rand_augment import RandAugment
+from paddlevideo.video.transforms.random_erasing import RandomErasing
 from paddlevideo.video.transforms.random_resized_crop import RandomResizedCrop
 from paddlevideo.video.transforms.scale import Resize, Scale
 from paddlevideo.video.transforms.shift import RandomShift
@@ -26,6 +29,7 @@ __all__ = [
     "DECODERS",
     "SAMPLERS",
     "TRANSFORMS",
+    "AutoAugment",
     "CenterCrop",
     "ClipInput",
     "ColorJitter",
@@ -36,7 +40,9 @@ __all__ = [
     "MultiScaleCrop",
     "Normalization",
     "Pipeline",
+    "RandAugment",
     "RandomCrop",
+    "RandomErasing",
     "RandomFlip",
     "RandomResizedCrop",
     "RandomShift",

@@ -44,13 +44,16 @@ def coordinates(num_frames, height, width):
 
 
 EXAMPLES = {
+    "AutoAugment": {},
     "CenterCrop": {"target_size": 32},
     "ColorJitter": {"brightness": 0.4, "hue": 0.5},
     "FreezeFrame": {},
     "Image2Array": {},
     "MultiScaleCrop": {"target_size": 32},
     "Normalization": {"mean": [0.4] * 3, "std": [0.2] * 3, "tensor_shape": [1, 1, 1, 3]},
+    "RandAugment": {"num_layers": 3, "magnitude_std": 2.0},
     "RandomCrop": {"target_size": 32},
+    "RandomErasing": {"p": 0.9},
     "RandomFlip": {},
     "RandomResizedCrop": {"target_size": 32},
     "RandomShift": {"max_shift_pixels": 4},

@@ -12,6 +12,7 @@ from paddlevideo.modeling.complexity.traced import traced_multiply_adds
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import ClipSize, Recognizer
 from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.losses.both_labels import loss_of_labels
 from paddlevideo.modeling.recognizers.clip_check import check_clip
 from paddlevideo.modeling.recognizers.programs import ClipProgram, StepProgram
 from paddlevideo.modeling.recognizers.stream_states import (
@@ -207,9 +208,12 @@ class ClipRecognizer(Recognizer):
         return load_states(path, [spec.name for spec in specs])
 
     def loss(self, batch: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Return ``loss`` (mean over the batch) and ``logits`` of ``{"clip", "label"}``."""
+        """Return ``loss`` (mean over the batch) and ``logits`` of ``{"clip", "label"}``.
+
+        Of mixed clips it is that of both labels (`loss_of_labels`).
+        """
         logits = self(batch[CLIP])
-        return {"loss": self.criterion(logits, batch["label"]), "logits": logits}
+        return {"loss": loss_of_labels(self.criterion, logits, batch), "logits": logits}
 
     def predict(self, batch: Mapping[str, Tensor]) -> Tensor:
         """Return class probabilities [B, num_classes] of ``{"clip"}``."""

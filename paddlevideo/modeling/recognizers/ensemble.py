@@ -138,11 +138,11 @@ class EnsembleRecognizer(Recognizer):
         """Return ``loss``, the sum of the members', and the ensemble's ``logits``.
 
         Args:
-            batch: ``clip_<member>`` for each, and ``label``.
+            batch: ``clip_<member>`` for each, and ``label``; of mixed clips both labels.
         """
         clips = self._in_order([batch])
         results = [
-            member.loss({CLIP: clip, "label": batch["label"]})
+            member.loss({**batch, CLIP: clip})
             for member, clip in zip(self.members.values(), clips, strict=True)
         ]
         return {
