@@ -284,7 +284,7 @@ class Trainer:
         self._validate()
         ends = self.position.epoch == self.recipe.epochs or self._save_wanted
         if ends and self.position.step == 0:
-            self._save()
+            self._save(weights=True)
 
     def _validate(self) -> None:
         """Validate with the weights that a hook may provide; what is saved as best is those."""
