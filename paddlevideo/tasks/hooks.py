@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 from paddle import Tensor, nn
 
 from paddlevideo.metrics import Metric
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.utils.nodes import ReadNode
@@ -44,7 +45,7 @@ class StepEnd:
 
     Attributes:
         batch: what it was given.
-        result: ``loss`` and ``logits``, detached.
+        result: ``loss`` and ``logits`` and, where the weights moved, ``grad_norm``, detached.
         learning_rate: of the update.
         updated: whether the weights moved; False inside a group of accumulated batches.
     """
@@ -66,6 +67,7 @@ class Training(Protocol):
         position: the step that comes next.
         last_step: step before which this epoch ends, steps_per_epoch unless it is cut.
         parts: everything that is saved, by name.
+        agreement: on requests, among the processes.
     """
 
     recipe: Recipe
@@ -75,18 +77,23 @@ class Training(Protocol):
     position: Position
     last_step: int
     parts: Mapping[str, Stateful]
+    agreement: Agreement
 
     def emit(self, event: Event) -> None:
         """Give an event to every hook."""
 
     def ask_to_save(self) -> None:
-        """Have the state saved as soon as it is whole.
+        """Have the state saved as soon as it is whole; may be called in any one process.
 
-        That is after the update of this step or, at the end of an epoch, after its validation.
+        That is before the next step that begins a group of batches or, at the end of an epoch,
+        after its validation.
         """
 
     def stop(self, reason: str) -> None:
-        """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason."""
+        """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason.
+
+        May be called in any one process.
+        """
 
     def save_best(self) -> None:
         """Save the weights as the best ones."""

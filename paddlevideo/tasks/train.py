@@ -10,16 +10,18 @@ from itertools import islice
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.loader import ClipLoader
+from paddlevideo.loader import ClipDataset, ClipLoader
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
 from paddlevideo.solver import build_optimizer, build_schedule
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
 from paddlevideo.tasks.checkpoint import MODEL, OPTIMIZER, Checkpoints
 from paddlevideo.tasks.class_names import check_record, class_names, record_class_names
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.guards import Guards, Samples
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, RunPart, ScalerPart
 from paddlevideo.tasks.position import Position
@@ -76,7 +78,9 @@ class Trainer:
         self.metric.check_classes(model.num_classes)
         self.schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
         optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
-        self.step = TrainStep(model, optimizer, precision or Precision())
+        self.agreement = Agreement()
+        self.guards = Guards(self.agreement, self._samples(train_set))
+        self.step = TrainStep(model, optimizer, precision or Precision(), self.guards)
         self.group_size = _group_size(recipe)
         self.checkpoints = Checkpoints(self.folder, recipe.model_name)
         self.position = Position(len(self.train_loader))
@@ -87,8 +91,7 @@ class Trainer:
         added = [*listed, *hooks]
         self.hooks = [*self._own_hooks(), *added]
         self.parts: Mapping[str, Stateful] = {**self._own_parts(), **_parts_among(added)}
-        self.resumed = self._save_wanted = False
-        self._stop_reason: str | None = None
+        self.resumed = False
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
@@ -106,9 +109,20 @@ class Trainer:
             "scaler": ScalerPart(self.step.scaler),
             "position": self.position,
             "meters": self.meter,
+            "guards": self.guards,
             "best": self.best,
             "run": RunPart(self.recipe.seed, self.recipe.freeze),
         }
+
+    def _samples(self, train_set: ClipDataset) -> Samples:
+        """What the guards know of the data."""
+        loader, records = self.train_loader, train_set.records
+        return Samples(
+            lambda indices: [records[index].path for index in indices],
+            len(loader) * loader.batch_size * world_size(),
+            self.recipe.DATASET.max_bad_share if self.recipe.DATASET else 1.0,
+            str(self.folder / BAD_SAMPLES_NAME),
+        )
 
     def emit(self, event: Event) -> None:
         """Give an event to every hook."""
@@ -116,13 +130,12 @@ class Trainer:
             hook.on_event(event)
 
     def ask_to_save(self) -> None:
-        """Have the state saved as soon as it is whole; in every process alike."""
-        self._save_wanted = True
+        """Have the state saved as soon as it is whole; in any process."""
+        self.agreement.ask_to_save()
 
     def stop(self, reason: str) -> None:
-        """Have the training saved and ended; in every process alike."""
-        self._stop_reason = reason
-        self._save_wanted = True
+        """Have the training saved and ended; in any process."""
+        self.agreement.ask_to_stop(reason)
 
     def save_best(self) -> None:
         """Save the weights as the best ones."""
@@ -147,7 +160,8 @@ class Trainer:
                 ends.callback(hook.on_train_end, self)
                 hook.on_train_start(self)
             self._run_epochs(batches)
-        logger.info("training finished: %s", self.folder)
+        if self.agreement.stop is None or not self.agreement.stop.signal:
+            logger.info("training finished: %s", self.folder)
         return self.best.result
 
     def _emit_start(self) -> None:
@@ -168,16 +182,20 @@ class Trainer:
         while (
             position.epoch < self.recipe.epochs
             and self._steps_left() > 0
-            and self._stop_reason is None
+            and self.agreement.stop is None
         ):
             with self._located():
                 if self._train_epoch(batches):
                     self._end_epoch()
-                else:
+                elif self._is_whole() and position.iterations:
                     self._share_and_check()
                     self._save()
-        if self._stop_reason is not None:
-            logger.info("%s", self._stop_reason)
+                elif position.iterations:
+                    logger.warning(
+                        "not saved: data did not come in the middle of a group of batches"
+                    )
+        if self.agreement.stop is not None:
+            logger.info("%s", self.agreement.stop.reason)
         if position.step:
             logger.info(
                 "stopped after step %d of %d of epoch %d; a resumed run goes on there",
@@ -195,17 +213,20 @@ class Trainer:
         for hook in self.hooks:
             hook.on_epoch_start(self)
         timed = self.meter.timed(islice(batches, self.last_step - first))
-        for step, batch in enumerate(timed, start=first):
-            updated = self._take_step(epoch, step, batch)
-            if self._save_wanted and updated and step + 1 < self.last_step:
-                if self._stop_reason is not None:
-                    return False
+        steps = 0
+        for batch in self.agreement.batches(timed, self._is_whole):
+            if self.agreement.save and self._is_whole() and position.iterations:
                 self._share_and_check()
                 self._save()
-        return True
+            self._take_step(epoch, first + steps, batch)
+            steps += 1
+        return first + steps == self.last_step
 
-    def _take_step(self, epoch: int, step: int, batch: dict[str, Tensor]) -> bool:
-        """Take one step; return whether the weights moved."""
+    def _is_whole(self) -> bool:
+        """Whether no group of accumulated batches is under way: the state can be saved."""
+        return self.position.step % self.group_size == 0
+
+    def _take_step(self, epoch: int, step: int, batch: dict[str, Tensor]) -> None:
         num_steps = self.position.steps_per_epoch
         rate = self.schedule.rate(epoch, step, num_steps)
         self._at = (epoch, step, rate)
@@ -219,7 +240,6 @@ class Trainer:
         end = StepEnd(batch, result, rate, update)
         for hook in self.hooks:
             hook.on_step_end(self, end)
-        return update
 
     def _emit_train(self, kind: str, values: dict[str, float]) -> None:
         if not math.isfinite(values["loss"]):
@@ -230,20 +250,24 @@ class Trainer:
     def _end_epoch(self) -> None:
         """Validate and save, where it is time."""
         done = self.position.epochs_begun
-        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary()})
+        counts = self.guards.summary()
+        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary(), **counts})
         if self.position.step == 0:
             self.meter.reset()
+            self.guards.reset()
         for hook in self.hooks:
             hook.on_epoch_end(self)
         last = done == self.recipe.epochs or self._steps_left() == 0
         validate = self.valid_loader is not None and (last or done % self.recipe.val_interval == 0)
         if last or done % self.recipe.save_interval == 0:
             self.ask_to_save()
-        if validate or self._save_wanted:
+        self.agreement.reach()
+        if validate or self.agreement.save or self.agreement.stop is not None:
             self._share_and_check()
         if validate:
             self._validate(done)
-        if self._save_wanted:
+            self.agreement.reach()
+        if self.agreement.save or self.agreement.stop is not None:
             self._save()
 
     def _share_and_check(self) -> None:
@@ -263,7 +287,7 @@ class Trainer:
             hook.on_validation_end(self, result)
 
     def _save(self) -> None:
-        self._save_wanted = False
+        self.agreement.saved()
         if is_main():
             self.checkpoints.save(self.position.epochs_begun, self.parts)
         barrier()
