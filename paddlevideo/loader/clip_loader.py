@@ -71,6 +71,11 @@ class ClipLoader:
         return len(self.index_sampler)
 
     @property
+    def most_batches(self) -> int:
+        """Batches per epoch of the rank that has the most of them."""
+        return self.index_sampler.most_batches
+
+    @property
     def num_samples(self) -> int:
         """Samples of the data set, over all ranks."""
         return len(self.dataset)

@@ -166,7 +166,8 @@ def _not_finite(given: Sequence[Facts], in_a_row: int) -> str:
     causes = [n for n, facts in enumerate(given) if set(_texts(facts, "bad")) - {"gradients"}]
     bad = [number for number, facts in enumerate(given) if facts["bad"]]
     cause = given[(causes or bad)[0]]
-    text = f"the {' and the '.join(names)} are not finite"
+    verb = "is" if names == ["loss"] else "are"
+    text = f"the {' and the '.join(names)} {verb} not finite"
     if in_a_row > 1:
         text += f", {in_a_row} steps in a row"
     paths = _texts(cause, "paths")

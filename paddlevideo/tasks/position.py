@@ -13,6 +13,7 @@ class _PositionState(pydantic.BaseModel):
     epoch: EpochNumber
     step: EpochNumber
     iterations: Annotated[int, pydantic.Field(ge=0, le=2**62)]
+    validation_due: bool = False
 
 
 class Position(Stateful):
@@ -22,12 +23,14 @@ class Position(Stateful):
         epoch: of it, from 0; as many epochs are done.
         step: of it within the epoch, from 0.
         iterations: steps of the whole run so far.
+        validation_due: whether the validation after the newest step has begun and not ended.
         steps_per_epoch: of every epoch.
     """
 
     def __init__(self, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self.epoch = self.step = self.iterations = 0
+        self.validation_due = False
 
     @property
     def epochs_begun(self) -> int:
@@ -42,8 +45,13 @@ class Position(Stateful):
             self.epoch, self.step = self.epoch + 1, 0
 
     def state_dict(self) -> State:
-        """Return the three numbers."""
-        return {"epoch": self.epoch, "step": self.step, "iterations": self.iterations}
+        """Return the numbers, and what is due."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "iterations": self.iterations,
+            "validation_due": self.validation_due,
+        }
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` where an epoch has no such step."""
@@ -60,3 +68,4 @@ class Position(Stateful):
         checked = checked_state(_PositionState, state, source)
         self.epoch, self.step = checked.epoch, checked.step
         self.iterations = checked.iterations
+        self.validation_due = checked.validation_due

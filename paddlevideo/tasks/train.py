@@ -14,7 +14,7 @@ from paddlevideo.loader import ClipDataset, ClipLoader
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
 from paddlevideo.solver import build_optimizer, build_schedule
-from paddlevideo.tasks.agreement import Agreement
+from paddlevideo.tasks.agreement import Agreement, Stopped
 from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import build_loader, build_split, describe_model
 from paddlevideo.tasks.checkpoint import MODEL, OPTIMIZER, Checkpoints
@@ -179,6 +179,11 @@ class Trainer:
 
     def _run_epochs(self, batches: Batches) -> None:
         position = self.position
+        if position.validation_due:
+            with self._located():
+                self._validate(position.epochs_begun)
+                self.agreement.reach()
+                self._save()
         while (
             position.epoch < self.recipe.epochs
             and self._steps_left() > 0
@@ -281,7 +286,16 @@ class Trainer:
     def _validate(self, done: int) -> None:
         if self.valid_loader is None:
             return
-        result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
+        self.position.validation_due = True
+        label = f"valid {done}"
+        try:
+            result = evaluate(
+                self.model, self.valid_loader, self.metric, label, agreement=self.agreement
+            )
+        except Stopped:
+            logger.info("the validation was broken off; a resumed run begins with it")
+            return
+        self.position.validation_due = False
         self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
         for hook in self.hooks:
             hook.on_validation_end(self, result)
