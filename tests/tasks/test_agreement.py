@@ -72,12 +72,12 @@ def test_one_process_agrees_with_itself():
 @pytest.mark.parametrize("group", [1, 3])
 def test_a_stop_waits_for_the_end_of_a_group(group):
     def work(rank, agreement):
-        taken = 0
-        for _ in agreement.batches(iter(range(20)), lambda: taken % group == 0):
-            taken += 1
-            if (rank, taken) == (1, 4):
+        taken = []
+        for batch in agreement.batches(iter(range(20)), lambda: len(taken) % group == 0):
+            taken.append(batch)
+            if (rank, len(taken)) == (1, 4):
                 agreement.ask_to_stop("enough")
-        return taken
+        return len(taken)
 
     assert together(2, work) == [4 if group == 1 else 6] * 2
 
