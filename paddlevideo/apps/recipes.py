@@ -17,6 +17,7 @@ from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
+from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.schedule_length import follow_the_run
 from paddlevideo.tasks.signals import SignalStops
 from paddlevideo.tasks.step import Precision
@@ -145,6 +146,8 @@ def train_recipe(
         SystemExit: a signal has ended it; the code is 128 + signal (`signals`).
     """
     with SignalStops() as signals:
+        if is_main():
+            check_start(recipe)
         model = prepared_model(recipe, weights or recipe.weights, initial=True)
         trainer = Trainer(recipe, model, validate, precision, max_iters, hooks=[signals])
         trainer.run()

@@ -22,15 +22,15 @@ HANDLED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGALRM")
 class SignalAt(Hook):
     """Sends this process a signal after a step, in a validation, or in a wait for data."""
 
-    def __init__(self, kind: str, step: int = 0, where: str = "step") -> None:
-        self.number, self.step, self.where = signal.Signals[kind], step, where
+    def __init__(self, kind: str, step: int = 0, moment: str = "step") -> None:
+        self.number, self.step, self.moment = signal.Signals[kind], step, moment
 
     def on_step_end(self, training, step):
         if training.position.iterations != self.step:
             return
-        if self.where == "validation":
+        if self.moment == "validation":
             self._in_validation(training)
-        elif self.where == "wait":
+        elif self.moment == "wait":
             self._in_the_next_wait()
         else:
             os.kill(os.getpid(), self.number)
@@ -87,7 +87,7 @@ def hook(**arguments):
         ("SIGTERM", 143, {"step": 4}),
         ("SIGINT", 130, {"step": 3}),  # the last of an epoch
         ("SIGUSR1", 0, {"step": 4}),
-        ("SIGHUP", 129, {"step": 2, "where": "validation"}),
+        ("SIGHUP", 129, {"step": 2, "moment": "validation"}),
     ],
 )
 def test_it_goes_on_to_the_bit(kind, code, more, in_one_go, main_here, config, tmp_path):
@@ -97,7 +97,7 @@ def test_it_goes_on_to_the_bit(kind, code, more, in_one_go, main_here, config, t
     assert "error" not in done.stderr and "Traceback" not in done.stderr
     if code:
         assert f"stopped by {kind}" in done.stderr and "training finished" not in done.stderr
-        assert ("validation was broken off" in done.stderr) == ("where" in more)
+        assert ("validation was broken off" in done.stderr) == ("moment" in more)
         done = main_here(*options, "-o", "resume_epoch=latest")
         assert done.code == 0 and "resumed" in done.stderr, done.stderr
     check_identical(tmp_path / "parts", in_one_go)
@@ -131,7 +131,7 @@ def test_a_wait_for_data_that_hangs(group, saved, main_here, config, tiny, tmp_p
         content["GRADIENT_ACCUMULATION"] = {"global_batch_size": 6}
     path = write_config(tmp_path / "hang.yaml", content)
     begun = time.monotonic()
-    arguments = {"kind": "SIGTERM", "step": 1, "where": "wait"}
+    arguments = {"kind": "SIGTERM", "step": 1, "moment": "wait"}
     done = main_here("-c", path, "-o", "output_dir=run", "-o", hook(**arguments), "--seed", 1)
     assert done.code == 143 and time.monotonic() - begun < 30, done.stderr
     assert ("not saved: data did not come" in done.stderr) == (not saved)
