@@ -11,18 +11,19 @@ import pytest
 
 from end_to_end.conftest import NAME, ROOT, metrics, write_config
 from end_to_end.test_resume import check_identical
+from paddlevideo.apps import recipes
 from paddlevideo.apps.recipes import open_model, open_recipe
-from paddlevideo.tasks.hooks import HOOKS, Hook
+from paddlevideo.modeling.device import setup_device
+from paddlevideo.tasks.hooks import Hook
 from paddlevideo.tasks.train import Trainer
 
 HANDLED = ("SIGTERM", "SIGINT", "SIGHUP", "SIGUSR1", "SIGALRM")
 
 
-@HOOKS.register
 class SignalAt(Hook):
     """Sends this process a signal after a step, in a validation, or in a wait for data."""
 
-    def __init__(self, kind: str, step: int = 0, moment: str = "step") -> None:
+    def __init__(self, kind, step, moment) -> None:
         self.number, self.step, self.moment = signal.Signals[kind], step, moment
 
     def on_step_end(self, training, step):
@@ -65,6 +66,7 @@ def config(tiny, tmp_path_factory):
 def in_one_go(config, tmp_path_factory):
     folder = tmp_path_factory.mktemp("whole")
     recipe = open_recipe(config, [f"output_dir={folder}"])
+    setup_device(recipe.device, recipe.num_threads)
     Trainer(recipe, open_model(recipe, None), validate=True).run()
     return folder
 
@@ -77,27 +79,40 @@ def handlers_are_put_back():
     assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
 
 
-def hook(**arguments):
-    return f"HOOKS=[{{name: SignalAt, {', '.join(f'{k}: {v}' for k, v in arguments.items())}}}]"
+@pytest.fixture
+def signalled(main_here, monkeypatch):
+    """``main.py`` with a signal: ``signalled(kind, step, moment, *arguments)``."""
+
+    def call(kind, step, moment, *arguments):
+        def trainer(*given, hooks):
+            return Trainer(*given, hooks=[*hooks, SignalAt(kind, step, moment)])
+
+        with monkeypatch.context() as patch:
+            patch.setattr(recipes, "Trainer", trainer)
+            return main_here(*arguments)
+
+    return call
 
 
 @pytest.mark.parametrize(
-    ("kind", "code", "more"),
+    ("kind", "code", "step", "moment"),
     [
-        ("SIGTERM", 143, {"step": 4}),
-        ("SIGINT", 130, {"step": 3}),  # the last of an epoch
-        ("SIGUSR1", 0, {"step": 4}),
-        ("SIGHUP", 129, {"step": 2, "moment": "validation"}),
+        ("SIGTERM", 143, 4, "step"),
+        ("SIGINT", 130, 3, "step"),  # the last of an epoch
+        ("SIGUSR1", 0, 4, "step"),
+        ("SIGHUP", 129, 2, "validation"),
     ],
 )
-def test_it_goes_on_to_the_bit(kind, code, more, in_one_go, main_here, config, tmp_path):
+def test_it_goes_on_to_the_bit(
+    kind, code, step, moment, in_one_go, signalled, main_here, config, tmp_path
+):
     options = ("--validate", "-c", config, "-o", "output_dir=parts")
-    done = main_here(*options, "-o", hook(kind=kind, **more))
+    done = signalled(kind, step, moment, *options)
     assert done.code == code, done.stderr
     assert "error" not in done.stderr and "Traceback" not in done.stderr
     if code:
         assert f"stopped by {kind}" in done.stderr and "training finished" not in done.stderr
-        assert ("validation was broken off" in done.stderr) == ("moment" in more)
+        assert ("validation was broken off" in done.stderr) == (moment == "validation")
         done = main_here(*options, "-o", "resume_epoch=latest")
         assert done.code == 0 and "resumed" in done.stderr, done.stderr
     check_identical(tmp_path / "parts", in_one_go)
@@ -108,22 +123,22 @@ def test_it_goes_on_to_the_bit(kind, code, more, in_one_go, main_here, config, t
             assert all(one.get(name) == other.get(name) for name in ("epoch", "loss", "top1"))
 
 
-def test_with_accumulation_the_group_ends_first(main_here, config, tmp_path):
+def test_with_accumulation_the_group_ends_first(signalled, config, tmp_path):
     options = ("-c", config, "-o", "output_dir=run", "-o", "DATASET.batch_size=1",
                "-o", "GRADIENT_ACCUMULATION={global_batch_size: 3}")  # fmt: skip
-    done = main_here(*options, "-o", hook(kind="SIGTERM", step=4))
+    done = signalled("SIGTERM", 4, "step", *options)
     assert done.code == 143 and "stopped after step 6 of 7 of epoch 1" in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize(("group", "saved"), [(1, True), (2, False)])
-def test_a_wait_for_data_that_hangs(group, saved, main_here, config, tiny, tmp_path):
-    """The second step's video is a pipe that nobody writes to."""
+def test_a_wait_for_data_that_hangs(group, saved, signalled, tiny, tmp_path):
+    """One of six samples is a folder of pipes that nobody writes to."""
     (tmp_path / "hang").mkdir()
     for number in range(1, 7):
         os.mkfifo(tmp_path / "hang" / f"img_{number:05}.jpg")
     lines = (tiny.root / "train.frames.list").read_text().splitlines()
     good = [f"{tiny.root}/{line}\n" for line in lines[:5]]
-    (tmp_path / "l.list").write_text("".join([*good, f"{tmp_path}/hang 6 0\n"] * 1))
+    (tmp_path / "l.list").write_text("".join([*good, f"{tmp_path}/hang 6 0\n"]))
     content = tiny.config("FrameDataset", epochs=4)
     content["DATASET"] |= {"batch_size": 1, "num_workers": 1}
     content["DATASET"]["train"] = {"format": "FrameDataset", "file_path": str(tmp_path / "l.list")}
@@ -131,11 +146,10 @@ def test_a_wait_for_data_that_hangs(group, saved, main_here, config, tiny, tmp_p
         content["GRADIENT_ACCUMULATION"] = {"global_batch_size": 6}
     path = write_config(tmp_path / "hang.yaml", content)
     begun = time.monotonic()
-    arguments = {"kind": "SIGTERM", "step": 1, "moment": "wait"}
-    done = main_here("-c", path, "-o", "output_dir=run", "-o", hook(**arguments), "--seed", 1)
+    done = signalled("SIGTERM", 1, "wait", "-c", path, "-o", "output_dir=run")
     assert done.code == 143 and time.monotonic() - begun < 30, done.stderr
     assert ("not saved: data did not come" in done.stderr) == (not saved)
-    assert bool(list((tmp_path / "run").glob("*.pdparams"))) == saved
+    assert bool(list((tmp_path / "run").glob("*.state"))) == saved
 
 
 def started(config, cwd, *options, command=("main.py",)):
