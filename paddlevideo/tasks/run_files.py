@@ -56,7 +56,7 @@ class RunFiles:
             try:
                 yield
             finally:
-                self._saver.wait()
+                self._saver.close()
 
     def resume(self, parts: Parts, position: Position) -> bool:
         """Load the state that the recipe names, if any; then make the folder that of this run.
