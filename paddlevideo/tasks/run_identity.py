@@ -140,10 +140,12 @@ def check_start(recipe: Recipe) -> None:
     folder = recipe.run_folder
     if not folder.is_dir():
         return
-    with lock_of(folder):
-        found = remains(folder, recipe.model_name)
-        if found and not (recipe.overwrite or recipe.resumes):
-            raise ConfigError(refusal(folder, found))
+    if (folder / LOCK_NAME).exists():
+        with lock_of(folder):
+            pass
+    found = remains(folder, recipe.model_name)
+    if found and not (recipe.overwrite or recipe.resumes):
+        raise ConfigError(refusal(folder, found))
 
 
 @contextmanager

@@ -298,7 +298,7 @@ class Trainer:
         asked = self.agreement.save or self.agreement.stop is not None
         ends = self.position.epoch == self.recipe.epochs or asked
         if ends and self.position.step == 0:
-            self._save()
+            self._save(weights=True)
 
     def _validate(self) -> None:
         """Validate with the weights that a hook may provide; what is saved as best is those."""
