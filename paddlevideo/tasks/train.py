@@ -15,6 +15,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.distributed import (
     all_reduce_sum,
     average_in_place,
+    barrier,
     is_main,
     rank,
     world_size,
@@ -340,6 +341,7 @@ class Trainer:
             average_in_place(self.frozen.moving_statistics())
             if is_main():
                 self.files.save_weights(done, self.parts[MODEL])
+        barrier()  # the main process may have waited for a slow disk; a step's collectives do not
 
     @staticmethod
     def _check_finite(parts: Mapping[str, Stateful]) -> None:
