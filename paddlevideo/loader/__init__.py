@@ -15,6 +15,7 @@ from paddlevideo.loader.dataset import (
     class_names_of,
 )
 from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.watch import Patience
 
 __all__ = [
     "DATASETS",
@@ -24,6 +25,7 @@ __all__ = [
     "ClipLoader",
     "IndexSampler",
     "OnUnreadable",
+    "Patience",
     "ReadingContext",
     "build_dataset",
     "check_dataset",

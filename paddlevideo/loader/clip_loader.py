@@ -9,6 +9,7 @@ from paddlevideo.loader.batches import BatchReader, OnUnreadable
 from paddlevideo.loader.class_balance import Balance, ClassBalance
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.watch import Patience, watched_here
 from paddlevideo.loader.workers import Plan, read_with_workers, workers_are_possible
 
 
@@ -32,6 +33,7 @@ class ClipLoader:
             ``count_wrong`` (zeros, and ``readable`` is False). In training another takes its place.
         balance: in training, how often the clips of each class are drawn (`ClassBalance`).
         repeats: in training, how often a step holds each of its clips (`IndexSampler`).
+        patience: with samples that are read for very long; its time-out is of worker processes.
 
     Raises:
         ValueError: a size below 1, a rank outside the world, or ``repeats`` that do not divide the
@@ -52,11 +54,13 @@ class ClipLoader:
         on_unreadable: OnUnreadable = "error",
         balance: Balance = "none",
         repeats: int = 1,
+        patience: Patience | None = None,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
         self.dataset = dataset
         self.num_workers = num_workers
+        self.patience = patience or Patience()
         self.batch_size = batch_size
         labels = [record.label for record in dataset.records]
         self.index_sampler = IndexSampler(
@@ -75,6 +79,11 @@ class ClipLoader:
     def __len__(self) -> int:
         """Batches per epoch of this rank."""
         return len(self.index_sampler)
+
+    @property
+    def most_batches(self) -> int:
+        """Batches per epoch of the rank that has the most of them."""
+        return self.index_sampler.most_batches
 
     @property
     def num_samples(self) -> int:
@@ -110,8 +119,11 @@ class ClipLoader:
 
     def _read(self, plan: Plan) -> Iterator[dict[str, paddle.Tensor]]:
         if self.num_workers and workers_are_possible():
-            yield from read_with_workers(self._reader, plan, self.num_workers)
+            yield from read_with_workers(self._reader, plan, self.num_workers, self.patience)
             return
-        for position in plan:
-            batch = self._reader[position]
-            yield {name: paddle.to_tensor(array) for name, array in batch.items()}
+        with watched_here(self.dataset, self.patience.warn_seconds) as tell:
+            for position in plan:
+                tell(True)
+                batch = self._reader[position]
+                tell(False)
+                yield {name: paddle.to_tensor(array) for name, array in batch.items()}
