@@ -7,7 +7,7 @@ training. ``HOOKS`` in a config lists more of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -15,6 +15,7 @@ from paddle import Tensor, nn
 
 from paddlevideo.metrics import Metric
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.registry import Registry
@@ -30,12 +31,10 @@ class Event:
     Attributes:
         kind: ``start``, ``resume``, ``train`` (some steps), ``train_epoch``, ``valid``.
         values: what is recorded, such as ``epoch`` (from 1), ``step`` (from 0), ``loss``, ``lr``.
-        extra: what is only shown, such as the time that is left in seconds.
     """
 
     kind: str
     values: ReadNode
-    extra: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -65,6 +64,7 @@ class Training(Protocol):
         metric: of the validation.
         position: the step that comes next.
         last_step: step before which this epoch ends, steps_per_epoch unless it is cut.
+        length: of the whole run, its validations included.
         parts: everything that is saved, by name.
     """
 
@@ -74,6 +74,7 @@ class Training(Protocol):
     metric: Metric
     position: Position
     last_step: int
+    length: RunLength
     parts: Mapping[str, Stateful]
 
     def emit(self, event: Event) -> None:
@@ -109,6 +110,9 @@ class Hook:
 
     def on_epoch_end(self, training: Training) -> None:
         """The steps of an epoch are done; it is not validated or saved yet."""
+
+    def on_validation_batch(self, training: Training) -> None:
+        """The model has answered a batch of the validation."""
 
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """The model was validated, with this result."""

@@ -4,9 +4,11 @@ import contextlib
 import logging
 import math
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
@@ -26,9 +28,11 @@ from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
+from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
+from paddlevideo.tasks.time_left import TimeLeft
 from paddlevideo.tasks.train_meter import TrainMeter
 from paddlevideo.tasks.writers import LogLines, MetricsWriter, ProgressBar
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
@@ -82,6 +86,11 @@ class Trainer:
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
         self.meter = TrainMeter(recipe.log_interval, self.metric)
+        self.length = RunLength(
+            len(self.train_loader), recipe.epochs, max_iters, recipe.val_interval,
+            0 if self.valid_loader is None else len(self.valid_loader),
+        )  # fmt: skip
+        self.time_left = TimeLeft(self.length)
         self.best = BestResult()
         listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
         added = [*listed, *hooks]
@@ -93,7 +102,8 @@ class Trainer:
 
     def _own_hooks(self) -> list[Hook]:
         hooks = [
-            MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best
+            self.time_left, MetricsWriter(self.folder), LogLines(self.recipe.epochs),
+            ProgressBar(self.time_left), self.best,
         ]  # fmt: skip
         if self.recipe.patience is not None:
             hooks.append(EarlyStop(self.best, self.recipe.patience))
@@ -215,7 +225,8 @@ class Trainer:
         self.meter.add(result, batch["label"], rate)
         if self.meter.due(step, num_steps):
             values = {"epoch": epoch + 1, "step": step, **self.meter.read()}
-            self._emit_train("train", values)
+            left = self.time_left.seconds(self.position.iterations)
+            self._emit_train("train", {**values, "seconds_left": left})
         end = StepEnd(batch, result, rate, update)
         for hook in self.hooks:
             hook.on_step_end(self, end)
@@ -224,8 +235,7 @@ class Trainer:
     def _emit_train(self, kind: str, values: dict[str, float]) -> None:
         if not math.isfinite(values["loss"]):
             raise NonFiniteError(f"the loss is {values['loss']}")
-        epochs, num_steps = self.recipe.epochs - self._at[0], self.position.steps_per_epoch
-        self.emit(Event(kind, values, self.meter.pace(epochs * num_steps)))
+        self.emit(Event(kind, values))
 
     def _end_epoch(self) -> None:
         """Validate and save, where it is time."""
@@ -257,10 +267,18 @@ class Trainer:
     def _validate(self, done: int) -> None:
         if self.valid_loader is None:
             return
-        result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
-        self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
+        start = time.monotonic()
+        result = evaluate(
+            self.model, self.valid_loader, self.metric, f"valid {done}", self._on_validation_batch
+        )
+        values = {"epoch": done, "headline": self.metric.headline, **result}
+        self.emit(Event("valid", {**values, "seconds": time.monotonic() - start}))
         for hook in self.hooks:
             hook.on_validation_end(self, result)
+
+    def _on_validation_batch(self, _logits_BN: np.ndarray, _batch: Mapping[str, Tensor]) -> None:
+        for hook in self.hooks:
+            hook.on_validation_batch(self)
 
     def _save(self) -> None:
         self._save_wanted = False
