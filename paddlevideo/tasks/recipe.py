@@ -14,7 +14,7 @@ from paddlevideo.loader import check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
-from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
