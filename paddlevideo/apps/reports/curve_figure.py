@@ -38,10 +38,10 @@ def curve_figure(title: str, panels: "Sequence[Panel]", file_format: str) -> byt
     height = rows * _ROW_HEIGHT + _TITLE_HEIGHT + _LEGEND_LINE * -(-len(legend) // 2)
     figure = Figure((_WIDTH / DPI, height / DPI), facecolor="white")
     figure.set_layout_engine("constrained", w_pad=0.12, h_pad=0.12)
-    all_axes = figure.subplots(rows, columns, squeeze=False).flat
+    all_axes = list(figure.subplots(rows, columns, squeeze=False).flat)
     for axes, panel in zip(all_axes, panels, strict=False):
         _draw(axes, panel, text)
-    for axes in list(all_axes)[len(panels) :]:
+    for axes in all_axes[len(panels) :]:
         axes.set_axis_off()
     figure.suptitle(text.legible(title, _LONGEST_TITLE), **text.style(_TITLE_SIZE))
     lines = [_key(series) for series in legend.values()]

@@ -106,7 +106,7 @@ def _series(names: Sequence[str], runs: Sequence[Run], kind: _Kind) -> list[Seri
             is_valid = line_kind == "valid"
             label = {"train": "training", "valid": "validation"}[line_kind]
             if len(runs) > 1:
-                label = f"{name}, {label}" if len(kind.kinds) > 1 else name
+                label = f"{name}, {label}"
             style = int(is_valid) if len(runs) == 1 else place + NUM_COLOURS * is_valid
             found.append(_line(run, line_kind, kind.key, label, style))
     return [series for series in found if series.points()]
@@ -117,16 +117,16 @@ def _line(run: Run, kind: str, key: str, label: str, style: int) -> Series:
     starts = [line for line in run.lines if line.get("kind") in ("start", "resume")]
     steps = number(starts[-1], "steps_per_epoch") if starts else None
     place = _place_by(int(steps)) if steps else _epoch
-    points: dict[float, float | None] = {}
-    kinds = [kind, "train_epoch"] if kind == "train" else [kind]
-    for own in kinds:
+    for own in [kind, "train_epoch"] if kind == "train" else [kind]:
+        points: dict[float, float | None] = {}
         for line in run.lines:  # the newest of each place: a resumed run repeats some
             x = place(line) if line.get("kind") == own else None
             if x is not None:
                 points[x] = number(line, key)
-        if points:
+        series = Series(label, sorted(points), [points[x] for x in sorted(points)], style)
+        if series.points():
             break
-    return Series(label, sorted(points), [points[x] for x in sorted(points)], style)
+    return series
 
 
 def _place_by(steps_per_epoch: int) -> Callable[[ReadNode], float | None]:
