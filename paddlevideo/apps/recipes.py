@@ -15,6 +15,7 @@ from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
 from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
+from paddlevideo.tasks.hooks import Hook
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.schedule_length import follow_the_run
@@ -132,16 +133,17 @@ def train_recipe(
     validate: bool,
     precision: Precision | None = None,
     max_iters: int | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> None:
     """Train a recipe in this process, one of those of a launch if there are several.
 
     Args:
         weights: to start from; None: the recipe's own, if any.
         validate: evaluate the split ``valid`` meanwhile and keep the best weights.
-        precision, max_iters: as `Trainer`.
+        precision, max_iters, hooks: as `Trainer`.
     """
     model = prepared_model(recipe, weights or recipe.weights, initial=True)
-    Trainer(recipe, model, validate, precision, max_iters).run()
+    Trainer(recipe, model, validate, precision, max_iters, hooks).run()
 
 
 def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Recognizer:
