@@ -4,10 +4,11 @@ Everything is written to a temporary folder; nothing is left in the run's.
 """
 
 import contextlib
+import logging
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from paddlevideo.modeling.distributed import world_size
 from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
-from paddlevideo.tasks.hooks import Hook, StepEnd, Training
-from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.tasks.hooks import Event, Hook, StepEnd, Training
+from paddlevideo.tasks.recipe import SPLITS, Recipe
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.errors import ConfigError, DeviceError, WeightsError
 from paddlevideo.utils.logging import setup_logging
 from paddlevideo.utils.memory import peak_resident_bytes
 from paddlevideo.weights import model_arrays
+
+logger = logging.getLogger(__name__)
 
 _CLIP_AXES = 5  # [B, T, C, H, W]
 _STEPS = 3  # the first one compiles: the time of a step is that of the others
@@ -54,18 +57,20 @@ def dry_run(
     with _temporary_folder(recipe) as folder:
         tried = recipe.model_copy(update={"output_dir": str(folder / "run"), "resume_epoch": 0})
         model = prepared_model(tried, weights or recipe.weights, initial=True)
+        logger.info("a trial of %d steps; nothing of it is kept", _STEPS)
         watch = _Watch()
         with _memory_errors(recipe):
             trainer = Trainer(tried, model, validate, precision, _STEPS, [watch])
             whole = replace(trainer.length, max_steps=None)
+            counts = _counts(tried, trainer)
             if validate:
                 _leave_one_batch(trainer, tried)
             trainer.run()
         measured = watch.measured(trainer.folder)
+        plan = RunPlan(recipe, trainer, whole, counts, measured, free)
+        plan.check_room()
         _read_back(tried, trainer, precision)
         _export(tried, model, folder)
-    plan = RunPlan(recipe, trainer, whole, measured, free)
-    plan.check_room()
     return plan
 
 
@@ -110,6 +115,14 @@ def _free_bytes(folder: Path) -> int:
         raise ConfigError(
             f"output_dir: {existing} cannot be written to: {error.strerror}"
         ) from None
+
+
+def _counts(recipe: Recipe, trainer: Trainer) -> dict[str, int]:
+    """Samples of each split; a list that cannot be used is reported here."""
+    section = recipe.DATASET
+    others = [split for split in SPLITS[1:] if section is not None and section.of(split)]
+    counts = {split: len(build_split(recipe, split)) for split in others}
+    return {SPLITS[0]: trainer.train_loader.num_samples, **counts}
 
 
 def _leave_one_batch(trainer: Trainer, recipe: Recipe) -> None:
@@ -164,11 +177,9 @@ class _Watch(Hook):
         self.steps.append(self._since_mark())
         self.clips = {n: list(t.shape) for n, t in step.batch.items() if len(t.shape) == _CLIP_AXES}
 
-    def on_epoch_end(self, training: Training) -> None:
-        self._mark = time.monotonic()
-
-    def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
-        self.validation.append(self._since_mark())
+    def on_event(self, event: Event) -> None:
+        if event.kind == "valid":
+            self.validation.append(event.values["seconds"])
 
     def on_train_end(self, training: Training) -> None:
         is_gpu = paddle.get_device().startswith("gpu")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from paddlevideo.modeling.complexity import model_complexity
 from paddlevideo.modeling.distributed import world_size
 from paddlevideo.solver.schedules import Schedule
-from paddlevideo.tasks.recipe import SPLITS, Recipe
+from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.errors import ConfigError
@@ -43,12 +43,14 @@ class RunPlan:
         recipe: of the training, not of the trial.
         trainer: of the trial, at its end.
         length: of the training.
+        counts: samples of each split.
         free_bytes: where the run will write.
     """
 
     recipe: Recipe
     trainer: Trainer
     length: RunLength
+    counts: dict[str, int]
     measured: Measured
     free_bytes: int
 
@@ -60,7 +62,7 @@ class RunPlan:
 
     @property
     def checkpoint_bytes(self) -> int:
-        """What all checkpoints take at the end: the weights of each, the newest states, the best."""
+        """What all checkpoints take: the weights of each save, the newest states, the best."""
         saves = -(-self.length.epochs // self.recipe.save_interval)
         kept = saves * self.measured.weight_bytes
         kept += min(_KEPT_STATES + 1, saves) * self.measured.state_bytes  # one while it is written
@@ -96,13 +98,7 @@ class RunPlan:
         return list(self.trainer.hooks[:-1])
 
     def _data(self) -> str:
-        found = [f"{self.trainer.train_loader.num_samples} train"]
-        section = self.recipe.DATASET
-        for split in SPLITS[1:]:
-            node = section.of(split) if section else None
-            if node is not None:
-                found.append(f"{split} {node.get('file_path') or node.get('root')}")
-        return ", ".join(found)
+        return ", ".join(f"{count} {split}" for split, count in self.counts.items())
 
     def _batch(self) -> str:
         per_process = self.trainer.train_loader.batch_size
