@@ -25,6 +25,7 @@ GRAD_NORM = "grad_norm"  # of a step's result, where the step gives it: a 0-d te
 OF_THE_LOOP = frozenset({
     "epoch", "step", "loss", "lr", "batch_seconds", "reader_seconds", "seconds", "seconds_left",
     "samples_per_second", "data_share", "compute_share", "memory_mb", "gpu_memory_mb", GRAD_NORM,
+    "bad_samples", "bad_share", "skipped_steps",
 })  # fmt: skip
 
 

@@ -23,7 +23,7 @@ class MetricsWriter(Hook):
 
     def on_event(self, event: Event) -> None:
         """Append it."""
-        self.log.write(event.kind, **event.values)
+        self.log.write(event.kind, **event.values, iterations=event.iterations)
 
 
 class LogLines(Hook):
@@ -43,9 +43,9 @@ class LogLines(Hook):
         elif event.kind == "train_epoch":
             values = event.values
             logger.info(
-                "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec",
+                "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec%s",
                 *(values["epoch"], values["loss"], _of_the_metric(values)),
-                *(values["seconds"], values["samples_per_second"]),
+                *(values["seconds"], values["samples_per_second"], _let_pass(values)),
             )
         elif event.kind == "valid":
             numbers = {k: v for k, v in event.values.items() if k not in ("epoch", "headline")}
@@ -60,6 +60,16 @@ class LogLines(Hook):
             *(_of_the_metric(values), values["batch_seconds"], values["reader_seconds"]),
             *(values["samples_per_second"], clock(values["seconds_left"]), _behind(values)),
         )
+
+
+def _let_pass(values: Mapping[str, float]) -> str:
+    """What the guards let pass in an epoch."""
+    text = ""
+    if "bad_samples" in values:
+        text = f", bad samples: {values['bad_samples']:d} ({values['bad_share']:.1%})"
+    if values.get("skipped_steps"):
+        text += f", skipped steps: {values['skipped_steps']:d}"
+    return text
 
 
 def _of_the_metric(values: Mapping[str, float]) -> str:
