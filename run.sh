@@ -45,7 +45,7 @@ install() {
 }
 
 run_tests() {
-  install requirements.txt requirements-dev.txt requirements-onnx.txt
+  install requirements.txt requirements-dev.txt requirements-onnx.txt requirements-writers.txt
   say "Lint, format, types"
   "$VENV/bin/ruff" check .
   "$VENV/bin/ruff" format --check .

@@ -15,6 +15,7 @@ from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
 from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
+from paddlevideo.tasks.hooks import Hook
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.run_identity import check_start
@@ -134,13 +135,14 @@ def train_recipe(
     validate: bool,
     precision: Precision | None = None,
     max_iters: int | None = None,
+    hooks: Sequence[Hook] = (),
 ) -> None:
     """Train a recipe in this process, one of those of a launch if there are several.
 
     Args:
         weights: to start from; None: the recipe's own, if any.
         validate: evaluate the split ``valid`` meanwhile and keep the best weights.
-        precision, max_iters: as `Trainer`.
+        precision, max_iters, hooks: as `Trainer`.
 
     Raises:
         SystemExit: a signal has ended it; the code is 128 + signal (`signals`).
@@ -149,7 +151,7 @@ def train_recipe(
         if is_main():
             check_start(recipe)
         model = prepared_model(recipe, weights or recipe.weights, initial=True)
-        trainer = Trainer(recipe, model, validate, precision, max_iters, hooks=[signals])
+        trainer = Trainer(recipe, model, validate, precision, max_iters, [*hooks, signals])
         trainer.run()
     stop = trainer.agreement.stop
     if stop is not None and stop.exit_code:

@@ -31,6 +31,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "compare bundles of a model: size, time, accuracy, other answers",
     "report": "write the page about a run, or about several side by side",
     "prepare": "make the lists of a public data set, convert its videos",
+    "plot": "draw the curves of a run, or of several together",
     "check-data": "read every sample of a config and say which cannot be used",
     "model-info": "say what models cost: parameters, multiply-adds, states, input",
     "convert": "make weights of other implementations ours",

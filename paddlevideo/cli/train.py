@@ -9,10 +9,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paddlevideo.cli.config_options import add_config_options
+from paddlevideo.cli.output import say
 from paddlevideo.utils.errors import no_effect
 from paddlevideo.utils.packages import TRAINING
 
 if TYPE_CHECKING:
+    from paddlevideo.cli.profiler_options import ProfilerOptions
     from paddlevideo.tasks.recipe import Recipe
 
 PACKAGES = TRAINING
@@ -54,6 +56,23 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument("--amp_level", choices=("O1", "O2"), help="default: O1")
+    parser.add_argument(
+        "--dry-run",
+        "--dry_run",
+        action="store_true",
+        help="try all that a training does on a few batches, say the plan, and leave nothing",
+    )
+    parser.add_argument(
+        "--profile", type=positive, metavar="N", help="profile N steps; training goes on"
+    )
+
+
+def positive(text: str) -> int:
+    """A number above 0."""
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{number} is not above 0")
+    return number
 
 
 def start_overrides(arguments: argparse.Namespace) -> list[str]:
@@ -89,18 +108,37 @@ def recipe_of(arguments: argparse.Namespace, more: Sequence[str] = ()) -> "Recip
     return open_recipe(arguments.config, overrides)
 
 
-def run(arguments: argparse.Namespace) -> None:
+def run(arguments: argparse.Namespace, profiler_options: "ProfilerOptions | None" = None) -> None:
     """Train.
+
+    Args:
+        profiler_options: PaddleVideo's, where they are given.
 
     Raises:
         ConfigError: an option that would do nothing beside the others.
     """
     from paddlevideo.apps.recipes import train_recipe
+    from paddlevideo.tasks.profile import Profile
     from paddlevideo.tasks.step import Precision
 
     if arguments.amp_level is not None and not arguments.amp:
         raise no_effect("amp_level", "--amp")
+    for option in ("max_iters", "profile", "resume", "overwrite"):
+        if arguments.dry_run and vars(arguments)[option]:
+            raise no_effect(option, "a training without --dry-run")
     recipe = recipe_of(arguments, start_overrides(arguments))
     precision = Precision(arguments.amp, arguments.amp_level or "O1")
     weights = arguments.weights or recipe.weights
-    train_recipe(recipe, weights, arguments.validate, precision, arguments.max_iters)
+    if arguments.dry_run:
+        from paddlevideo.apps.dry_run import dry_run
+
+        for title, text in dry_run(recipe, weights, arguments.validate, precision).rows():
+            say(f"{title:14s} {text}")
+        return
+    hooks = []
+    if profiler_options is not None:
+        options = profiler_options
+        hooks.append(Profile(options.steps, options.first, options.path, options.ends_training))
+    elif arguments.profile is not None:
+        hooks.append(Profile(arguments.profile))
+    train_recipe(recipe, weights, arguments.validate, precision, arguments.max_iters, hooks)

@@ -3,6 +3,7 @@
 import argparse
 
 from paddlevideo.cli import test, train
+from paddlevideo.cli.profiler_options import read_profiler_options
 from paddlevideo.utils.errors import ConfigError, no_effect
 from paddlevideo.utils.packages import TRAINING
 
@@ -11,7 +12,6 @@ PACKAGES = TRAINING
 NOT_SERVED = {
     "train_dali": "the DALI loader is not available; DATASET.num_workers reads clips in parallel",
     "multigrid": "multigrid training is not available yet",
-    "profiler_options": "the profiler is not available yet",
 }
 
 
@@ -25,7 +25,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--train_dali", action="store_true", help="not available")
     parser.add_argument("--multigrid", action="store_true", help="not available")
-    parser.add_argument("-p", "--profiler_options", help="not available")
+    parser.add_argument(
+        "-p",
+        "--profiler_options",
+        metavar="KEY=VALUE;...",
+        help="PaddleVideo's: batch_range=[10,20]; profile_path=FILE; exit_on_finished=True",
+    )
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -38,9 +43,19 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, reason in NOT_SERVED.items():
         if given[flag]:
             raise ConfigError(f"--{flag}: {reason}")
-    for flag in ("validate", "max_iters", "amp", "resume", "resume_anyway", "overwrite"):
+    for flag in (
+        *("validate", "max_iters", "amp", "resume", "resume_anyway", "overwrite"),
+        *("dry_run", "profile", "profiler_options"),
+    ):
         if arguments.test and given[flag]:
             raise no_effect(flag.replace("_anyway", "-anyway"), "training, without --test")
     if arguments.amp_level is not None and not arguments.amp:
         raise no_effect("amp_level", "--amp")
-    (test if arguments.test else train).run(arguments)
+    for flag in ("profile", "dry_run"):
+        if arguments.profiler_options and given[flag]:
+            raise no_effect("profiler_options", f"a training without --{flag}")
+    if arguments.test:
+        test.run(arguments)
+        return
+    options = arguments.profiler_options
+    train.run(arguments, None if options is None else read_profiler_options(options))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
@@ -17,6 +17,7 @@ from paddle import Tensor, nn
 from paddlevideo.metrics import Metric
 from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.registry import Registry
@@ -32,13 +33,11 @@ class Event:
     Attributes:
         kind: ``start``, ``resume``, ``train`` (some steps), ``train_epoch``, ``valid``.
         values: what is recorded, such as ``epoch`` (from 1), ``step`` (from 0), ``loss``, ``lr``.
-        extra: what is only shown, such as the time that is left in seconds.
         iterations: steps of the whole run that are done; the loop fills it in.
     """
 
     kind: str
     values: ReadNode
-    extra: Mapping[str, float] = field(default_factory=dict)
     iterations: int = 0
 
 
@@ -69,6 +68,7 @@ class Training(Protocol):
         metric: of the validation.
         position: the step that comes next.
         last_step: step before which this epoch ends, steps_per_epoch unless it is cut.
+        length: of the whole run, its validations included.
         parts: everything that is saved, by name.
         agreement: on requests, among the processes.
     """
@@ -79,6 +79,7 @@ class Training(Protocol):
     metric: Metric
     position: Position
     last_step: int
+    length: RunLength
     parts: Mapping[str, Stateful]
     agreement: Agreement
 
@@ -123,6 +124,9 @@ class Hook:
 
     def on_epoch_end(self, training: Training) -> None:
         """The steps of an epoch are done; it is not validated or saved yet."""
+
+    def on_validation_batch(self, training: Training) -> None:
+        """The model has answered a batch of the validation."""
 
     def evaluation_weights(self, training: Training) -> AbstractContextManager[None]:
         """Within this block the model has the weights that are validated and saved as the best.

@@ -14,7 +14,7 @@ from paddlevideo.loader import Balance, check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
-from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.mixing import BatchMixing, build_mixing
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length

@@ -5,6 +5,7 @@ import dataclasses
 import logging
 import math
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
@@ -33,12 +34,14 @@ from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_files import RunFiles
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
+from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.run_part import RunFacts, RunPart
 from paddlevideo.tasks.save_every import SaveEvery
 from paddlevideo.tasks.saved_state import MODEL, OPTIMIZER
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.tasks.statistics_part import StatisticsPart
 from paddlevideo.tasks.step import Precision, group_of
+from paddlevideo.tasks.time_left import TimeLeft
 from paddlevideo.tasks.train_meter import TrainMeter
 from paddlevideo.tasks.train_setup import set_up_training
 from paddlevideo.tasks.writers import LogLines, MetricsWriter, ProgressBar
@@ -87,6 +90,11 @@ class Trainer:
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
         self.meter = TrainMeter(recipe.log_interval, self.metric)
+        self.length = RunLength(
+            len(self.train_loader), recipe.epochs, max_iters, recipe.val_interval,
+            0 if self.valid_loader is None else len(self.valid_loader),
+        )  # fmt: skip
+        self.time_left = TimeLeft(self.length)
         self.best = BestResult()
         self.metrics_writer = MetricsWriter(self.folder)
         listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
@@ -97,7 +105,10 @@ class Trainer:
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
-        hooks = [self.best, self.metrics_writer, LogLines(self.recipe.epochs), ProgressBar()]
+        hooks = [
+            self.time_left, self.best, self.metrics_writer, LogLines(self.recipe.epochs),
+            ProgressBar(self.time_left),
+        ]  # fmt: skip
         if self.recipe.save_every is not None:
             hooks.append(SaveEvery(self.recipe.save_every))
         if self.recipe.patience is not None:
@@ -254,7 +265,8 @@ class Trainer:
         self.meter.add(result, batch["label"], rate)
         if self.meter.due(step, num_steps):
             values = {"epoch": epoch + 1, "step": step, **self.meter.read()}
-            self._emit_train("train", values)
+            left = self.time_left.seconds(self.position.iterations)
+            self._emit_train("train", {**values, "seconds_left": left})
         end = StepEnd(batch, result, rate, update)
         for hook in self.hooks:
             hook.on_step_end(self, end)
@@ -263,8 +275,7 @@ class Trainer:
     def _emit_train(self, kind: str, values: dict[str, float]) -> None:
         if not math.isfinite(values["loss"]):
             raise NonFiniteError(f"the loss is {values['loss']}")
-        epochs, num_steps = self.recipe.epochs - self._at[0], self.position.steps_per_epoch
-        self.emit(Event(kind, values, self.meter.pace(epochs * num_steps)))
+        self.emit(Event(kind, values))
 
     def _end_epoch(self) -> None:
         """Save, then validate, where it is time: a validation that fails costs no epoch."""
@@ -310,18 +321,25 @@ class Trainer:
             position.validation_pending = False
             return
         done = position.epochs_begun
+        start = time.monotonic()
         with contextlib.ExitStack() as weights:
             for hook in self.hooks:
                 weights.enter_context(hook.evaluation_weights(self))
             with self.precision.autocast():
                 result = evaluate(
                     *(self.model, self.valid_loader, self.metric, f"valid {done}"),
+                    on_batch=self._on_validation_batch,
                     agreement=self.agreement,
                 )
             position.validation_pending = False
             for hook in self.hooks:
                 hook.on_validation_end(self, result)
-        self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
+        values = {"epoch": done, "headline": self.metric.headline, **result}
+        self.emit(Event("valid", {**values, "seconds": time.monotonic() - start}))
+
+    def _on_validation_batch(self, _logits_BN: np.ndarray, _batch: Mapping[str, Tensor]) -> None:
+        for hook in self.hooks:
+            hook.on_validation_batch(self)
 
     def _save(self, weights: bool = False) -> None:
         """Have the state written beside the training; returns when the copy is made.

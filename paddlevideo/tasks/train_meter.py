@@ -1,4 +1,4 @@
-"""Loss, accuracy and speed of a running epoch."""
+"""Loss, accuracy, speed and memory of a running epoch."""
 
 import time
 from collections.abc import Iterable, Iterator, Mapping
@@ -10,22 +10,34 @@ import pydantic
 from paddle import Tensor
 
 from paddlevideo.metrics import Metric
+from paddlevideo.modeling.distributed import world_size
 from paddlevideo.tasks.stateful import State, Stateful, arrays_of, checked_state, values_of
 from paddlevideo.utils.errors import WeightsError
+from paddlevideo.utils.memory import resident_bytes
 
 Batch = TypeVar("Batch")
 
 _PENDING = "pending"  # what waits on the device, one row a step
+_MEGABYTE = 1e6
+
+GRAD_NORM = "grad_norm"  # of a step's result, where the step gives it: a 0-d tensor
+# Values of every training; what else there is comes from the metric.
+OF_THE_LOOP = frozenset({
+    "epoch", "step", "loss", "lr", "batch_seconds", "reader_seconds", "seconds", "seconds_left",
+    "samples_per_second", "data_share", "compute_share", "memory_mb", "gpu_memory_mb", GRAD_NORM,
+    "bad_samples", "bad_share", "skipped_steps",
+})  # fmt: skip
 
 
 class _Counts(pydantic.BaseModel):
-    """Steps, samples and seconds of waiting for data, and seconds in all."""
+    """Steps, samples, seconds of waiting for data and of computing, and seconds in all."""
 
     model_config = pydantic.ConfigDict(allow_inf_nan=False)
 
     steps: Annotated[int, pydantic.Field(ge=0, le=2**62)] = 0
     samples: Annotated[int, pydantic.Field(ge=0, le=2**62)] = 0
     reader_seconds: float = 0.0
+    compute_seconds: float = 0.0
     seconds: float = 0.0
 
 
@@ -42,7 +54,8 @@ class _MeterState(pydantic.BaseModel):
 class TrainMeter(Stateful):
     """Adds up an epoch on the device; what was added is read only every ``log_interval`` steps.
 
-    Values are of this process's share of the batches.
+    Values are of this process's share of the batches; samples a second are those of all processes,
+    whose batches are of one size.
     """
 
     may_begin_anew = True
@@ -56,8 +69,8 @@ class TrainMeter(Stateful):
         """Begin another epoch."""
         self._pending: list[Tensor] = []
         self._state = _MeterState()
-        self._start = time.monotonic()
-        self._speed = 0.0
+        self._start = self._batch_came = time.monotonic()
+        self._grad_norm: Tensor | None = None
 
     def begin(self) -> None:
         """Let time run, for an epoch or what is left of one."""
@@ -72,10 +85,11 @@ class TrainMeter(Stateful):
             self._state.done.reader_seconds += time.monotonic() - start
             if batch is None:
                 return
+            self._batch_came = time.monotonic()
             yield batch
 
     def add(self, result: Mapping[str, Tensor], label_B: Tensor, rate: float) -> None:
-        """Add one batch without waiting for the device."""
+        """Add the batch that came last without waiting for the device."""
         right = self.metric.batch_sums(result["logits"], label_B)
         self._state.names = ["loss", *right]
         count = label_B.shape[0]
@@ -84,22 +98,39 @@ class TrainMeter(Stateful):
         self._state.done.steps += 1
         self._state.done.samples += count
         self._state.rate = rate
+        self._grad_norm = result.get(GRAD_NORM, self._grad_norm)
+        self._state.done.compute_seconds += time.monotonic() - self._batch_came
 
     def due(self, step: int, steps_per_epoch: int) -> bool:
         """Whether to read after ``step``."""
         return step % self.log_interval == 0 and step + 1 < steps_per_epoch
 
     def read(self) -> dict[str, float]:
-        """Return the means over the steps since the last reading."""
-        done, before = self._now(), self._state.read
-        steps, samples = done.steps - before.steps, done.samples - before.samples
-        values = {name: total / max(samples, 1) for name, total in self._drain().items()}
+        """Return the means over the steps since the last reading.
+
+        With the shares of the time that went into waiting for data and into the steps themselves
+        (what is left went into hooks and saving), memory, and the norm of the newest gradient.
+        """
+        before = self._state.read
+        start = time.monotonic()
+        sums = self._drain()
+        norm = {} if self._grad_norm is None else {GRAD_NORM: float(self._grad_norm)}
+        self._state.done.compute_seconds += time.monotonic() - start  # the device was waited for
         self._state.read = done = self._now()
-        self._speed = samples / max(done.seconds - before.seconds, 1e-9)
-        values["lr"] = self._state.rate
-        values["batch_seconds"] = (done.seconds - before.seconds) / steps
-        values["reader_seconds"] = (done.reader_seconds - before.reader_seconds) / steps
-        return values
+        steps, samples = done.steps - before.steps, done.samples - before.samples
+        seconds = max(done.seconds - before.seconds, 1e-9)
+        reader = done.reader_seconds - before.reader_seconds
+        return {
+            **{name: total / max(samples, 1) for name, total in sums.items()},
+            "lr": self._state.rate,
+            "batch_seconds": seconds / steps,
+            "reader_seconds": reader / steps,
+            "samples_per_second": samples * world_size() / seconds,
+            "data_share": min(1.0, reader / seconds),
+            "compute_share": min(1.0, (done.compute_seconds - before.compute_seconds) / seconds),
+            **_memory(),
+            **norm,
+        }
 
     def summary(self) -> dict[str, float]:
         """Return the means over the whole epoch."""
@@ -112,18 +143,8 @@ class TrainMeter(Stateful):
             **values,
             "lr": self._state.rate,
             "seconds": done.seconds,
-            "samples_per_second": samples / done.seconds,
+            "samples_per_second": samples * world_size() / done.seconds,
         }
-
-    def pace(self, steps: int) -> dict[str, float]:
-        """Samples a second at the last reading, and the time that is left at this epoch's pace.
-
-        Args:
-            steps: from the beginning of this epoch to the end of the training.
-        """
-        done = self._now()
-        left = done.seconds / max(done.steps, 1) * (steps - done.steps)
-        return {"samples_per_second": self._speed, "seconds_left": left}
 
     def state_dict(self) -> State:
         """Return the sums, and what was not yet added to them, as it is: sums keep their bits."""
@@ -165,3 +186,14 @@ class TrainMeter(Stateful):
         for key, value in interval.items():
             totals[key] = totals.get(key, 0.0) + value
         return interval
+
+
+def _memory() -> dict[str, float]:
+    """Megabytes: what the process holds and, on a GPU, the most that tensors took of its memory."""
+    found = {}
+    resident = resident_bytes()
+    if resident is not None:
+        found["memory_mb"] = resident / _MEGABYTE
+    if paddle.get_device().startswith("gpu"):
+        found["gpu_memory_mb"] = paddle.device.cuda.max_memory_allocated() / _MEGABYTE
+    return found

@@ -20,6 +20,7 @@ _EXTRAS = {
     "train": {*TRAINING, "numba"},
     "report": {"jinja2", "matplotlib"},
     "decord": {"decord"},
+    "writers": {"tensorboardX", "visualdl"},
 }
 
 

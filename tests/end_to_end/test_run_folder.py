@@ -182,7 +182,7 @@ def test_another_folder_goes_on_from_a_state(config, tmp_path):
         assert record.continues == str(first / state_name(3))
     with pytest.raises(ConfigError, match="holds run"):
         train(config, tmp_path / "second0", resume=first)
-    with pytest.raises(WeightsError, match="cannot resume from .*none: no such folder"):
+    with pytest.raises(WeightsError, match=r"cannot resume from .*none: no such folder"):
         train(config, tmp_path / "third", resume=tmp_path / "none")
     with pytest.raises(WeightsError, match="neither a state nor a run's folder"):
         train(config, tmp_path / "third", resume=tmp_path)
@@ -206,7 +206,7 @@ def test_differences_are_told_one_by_one(config, tmp_path, caplog, tiny):
     fewer = tmp_path / "fewer.list"
     lines = (tiny.root / "train.list").read_text().splitlines()
     fewer.write_text("\n".join([*lines[:-1], lines[0]]) + "\n")
-    with pytest.raises(WeightsError, match="the training samples .* are not those of the state"):
+    with pytest.raises(WeightsError, match=r"the training samples .* are not those of the state"):
         train(config, folder, resume="auto", epochs=4, **changed,
               **{"DATASET.train.file_path": fewer})  # fmt: skip
 

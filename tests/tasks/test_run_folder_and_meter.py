@@ -119,15 +119,18 @@ def add_three(meter):
 def test_paddlevideos_lines(log):
     meter = add_three(TrainMeter(1, TopKAccuracy()))
     lines = LogLines(epochs=30)
-    values = {"epoch": 2, "step": 2, **meter.read()}
-    lines.on_event(Event("train", values, meter.pace(29 * 9)))
+    values = {"epoch": 2, "step": 2, "seconds_left": 3723.4, **meter.read()}
+    lines.on_event(Event("train", values))
+    of_a_gpu = {**values, "gpu_memory_mb": 2048.4, "grad_norm": 1.25}
+    lines.on_event(Event("train", of_a_gpu))
     lines.on_event(Event("train_epoch", {"epoch": 2, **meter.summary()}))
     lines.on_event(Event("valid", {"epoch": 2, "headline": "top1", "top1": 0.5, "samples": 7}))
-    line, end, valid = [record.getMessage() for record in log.records]
+    line, gpu, end, valid = [record.getMessage() for record in log.records]
+    assert re.search(r", memory: \d+ MB, gpu memory: 2048 MB, grad_norm: 1.25$", gpu)
     assert re.fullmatch(
         r"epoch:\[  2/30 \] train step:2    loss: 1.25000 lr: 0.500000 top1: 1.00000 top5: 1.00000 "
         r"batch_cost: [\d.]+ sec, reader_cost: [\d.]+ sec, ips: [\d.]+ instance/sec, "
-        r"eta: \d+:\d\d:\d\d",
+        r"eta: 1:02:03, data: [\d.]+%, compute: [\d.]+%, memory: \d+ MB",
         line,
     )
     assert re.match(r"END epoch:2 +train loss: 1.25000 top1: 1.00000 top5: 1.00000, ", end)
@@ -185,4 +188,16 @@ def test_waiting_for_batches_is_measured():
     assert seen == [0, 1, 2]
     values = meter.read()
     assert 0.019 < values["reader_seconds"] < values["batch_seconds"] - 0.009
-    assert 0.0 < meter.pace(4)["seconds_left"] < 10.0
+    assert values["data_share"] == pytest.approx(
+        values["reader_seconds"] / values["batch_seconds"], rel=1e-6
+    )
+    assert 0.0 < values["compute_share"] <= 1 - values["data_share"]
+
+
+def test_the_norm_of_the_gradient_is_that_of_the_newest_update():
+    meter = TrainMeter(1, TopKAccuracy())
+    assert "grad_norm" not in add_three(meter).read()
+    result = {"loss": paddle.to_tensor(1.25), "logits": paddle.eye(3)}
+    for more in ({"grad_norm": paddle.to_tensor(2.5)}, {}):  # the second gathers, without update
+        meter.add({**result, **more}, paddle.arange(3), rate=0.5)
+    assert meter.read()["grad_norm"] == 2.5

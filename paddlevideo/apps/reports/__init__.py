@@ -4,6 +4,7 @@ May import what ``apps`` may. Begin reading in `page`.
 """
 
 from paddlevideo.apps.reports.comparison import COMPARISON_NAME, write_comparison
+from paddlevideo.apps.reports.curves import CURVES_NAME, write_curves
 from paddlevideo.apps.reports.page import REPORT_NAME, write_report
 from paddlevideo.apps.reports.parts import (
     DATA_CHECK_NAME,
@@ -18,6 +19,7 @@ from paddlevideo.apps.reports.parts import (
 
 __all__ = [
     "COMPARISON_NAME",
+    "CURVES_NAME",
     "DATA_CHECK_NAME",
     "NEXT_COMMANDS_NAME",
     "REPORT_NAME",
@@ -27,6 +29,7 @@ __all__ = [
     "Table",
     "Timeline",
     "write_comparison",
+    "write_curves",
     "write_part",
     "write_report",
 ]

@@ -1,0 +1,155 @@
+"""What the training loop adds to bare forward, backward and step: `Trainer` with all its own hooks.
+
+python benchmarks/training_loop.py [-c CONFIG] [--frames N] [--size N] [--batch N]
+
+Both train the same model by the same optimizer on the same batches, which lie in memory: a block of
+steps of the loop, a block of bare ones, and again, in one process. Of each block the mean is taken,
+and the ratio within each pair of blocks. CPU time is that of all threads of the process; on a
+machine that does other things too, it says more than wall time.
+"""
+
+import argparse
+import logging
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import Tensor
+
+from paddlevideo.apps.recipes import open_model, open_recipe
+from paddlevideo.modeling.device import setup_device
+from paddlevideo.modeling.interfaces import Recognizer
+from paddlevideo.solver import build_optimizer
+from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.tasks.train import Trainer
+from paddlevideo.utils.logging import setup_logging
+
+Batch = dict[str, Tensor]
+
+
+class Pairs:
+    """The loop's loader: gives batches, and times what happens between two of them.
+
+    Attributes:
+        loop, bare: CPU and wall seconds a step, one of each block.
+    """
+
+    num_samples = 0
+
+    def __init__(self, batches: list[Batch], bare: Callable[[Batch], None], blocks: int) -> None:
+        self.batches, self.bare_step, self.blocks = batches, bare, blocks
+        self.dropped = 2
+        self.batch_size = batches[0]["label"].shape[0]
+        self.loop: list[tuple[float, float]] = []
+        self.bare: list[tuple[float, float]] = []
+
+    def __len__(self) -> int:
+        """Steps of the loop."""
+        return self.blocks * (self.dropped + len(self.batches))
+
+    def epochs(self, first: int, last: int, start_step: int = 0) -> Iterator[Batch]:
+        """Give each block's batches, and take the bare steps between two blocks."""
+        for _ in range(self.blocks):
+            for number in range(self.dropped):
+                yield self.batches[number]
+            begun = _clocks()
+            yield from self.batches
+            self.loop.append(self._a_step(begun))
+            for number in range(self.dropped):
+                self.bare_step(self.batches[number])
+            begun = _clocks()
+            for batch in self.batches:
+                self.bare_step(batch)
+            self.bare.append(self._a_step(begun))
+
+    def _a_step(self, begun: tuple[float, float]) -> tuple[float, float]:
+        cpu, wall = _clocks()
+        return (cpu - begun[0]) / len(self.batches), (wall - begun[1]) / len(self.batches)
+
+
+def _clocks() -> tuple[float, float]:
+    return time.process_time(), time.perf_counter()
+
+
+def recipe_for(config: str, folder: Path, batch: int, steps: int) -> Recipe:
+    """The config with a list of so many videos, which nobody opens."""
+    listed = folder / "train.list"
+    listed.write_text("".join(f"{n}.mp4 0\n" for n in range(batch * steps)))
+    overrides = {
+        "DATASET": f"{{batch_size: {batch}, train: {{format: VideoDataset, file_path: {listed}}}}}",
+        "output_dir": str(folder / "run"),
+        "epochs": 1,
+        "val_interval": 1,
+        "save_interval": 1,
+    }
+    return open_recipe(config, [f"{key}={value}" for key, value in overrides.items()])
+
+
+def bare_step_of(model: Recognizer, recipe: Recipe) -> Callable[[Batch], None]:
+    """Forward, backward, step, and nothing else."""
+    if recipe.OPTIMIZER is None:
+        raise SystemExit("the config has no OPTIMIZER")
+    optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
+    model.train()
+
+    def step(batch: Batch) -> None:
+        model.loss(batch)["loss"].backward()
+        optimizer.step()
+        optimizer.clear_grad()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("-c", "--config", default="movinet_a0_motion")
+    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--frames", type=int, default=8)
+    parser.add_argument("--size", type=int, default=64)
+    parser.add_argument("--steps", type=int, default=20, help="of a block")
+    parser.add_argument("--blocks", type=int, default=8)
+    arguments = parser.parse_args()
+    setup_device("cpu")
+    setup_logging("WARNING")
+    shape = (arguments.batch, arguments.frames, 3, arguments.size, arguments.size)
+    rng = np.random.default_rng(0)
+    with tempfile.TemporaryDirectory() as folder:
+        steps = arguments.blocks * (arguments.steps + 2)
+        recipe = recipe_for(arguments.config, Path(folder), arguments.batch, steps)
+        model, bare = open_model(recipe, None), open_model(recipe, None)
+        batches = [
+            {
+                "clip": paddle.to_tensor(rng.integers(0, 256, shape, np.uint8)),
+                "label": paddle.to_tensor(rng.integers(0, model.num_classes, (arguments.batch, 1))),
+                "index": paddle.arange(arguments.batch),
+                "readable": paddle.ones([arguments.batch], "bool"),
+            }
+            for _ in range(arguments.steps)
+        ]
+        trainer = Trainer(recipe, model)
+        pairs = Pairs(batches, bare_step_of(bare, recipe), arguments.blocks)
+        assert len(pairs) == len(trainer.train_loader)
+        trainer.train_loader = pairs  # type: ignore[assignment]
+        logging.getLogger("paddlevideo").setLevel("INFO")  # lines are made, and go to a file
+        logging.getLogger("paddlevideo").handlers[0].setLevel("WARNING")
+        trainer.run()
+    for name, which in (("CPU", 0), ("wall", 1)):
+        loop, own = ([1e3 * block[which] for block in side] for side in (pairs.loop, pairs.bare))
+        ratios = sorted(a / b for a, b in zip(loop, own, strict=True))
+        print(
+            f"{name:5s} loop {statistics.median(loop):8.2f} ms (least {min(loop):8.2f})   "
+            f"bare {statistics.median(own):8.2f} ms (least {min(own):8.2f})   "
+            f"ratio of the least {min(loop) / min(own):.4f}, of the medians "
+            f"{statistics.median(loop) / statistics.median(own):.4f}, "
+            f"median of the pairs' {statistics.median(ratios):.4f}"
+        )
+
+
+if __name__ == "__main__":
+    main()
