@@ -16,6 +16,7 @@ from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.hooks import HOOKS
 from paddlevideo.tasks.schedule_length import fill_length
+from paddlevideo.tasks.stream_test import TestSection
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
 from paddlevideo.utils.nodes import Node, ReadNode
@@ -109,6 +110,7 @@ class Recipe(_Section):
     PIPELINE: PipelineSection = PipelineSection()
     OPTIMIZER: Node | None = None
     METRIC: Node = {"name": "TopKAccuracy"}
+    TEST: TestSection = TestSection()
     # More hooks of the training loop, of those that are registered.
     HOOKS: list[Node] = []
     # Pipeline for single video files; default: that of the test split.
@@ -200,7 +202,7 @@ def _check_inputs(model: Node, descriptions: Mapping[str, Node | None]) -> None:
     for where, description in descriptions.items():
         if description is None:
             continue
-        given = Pipeline(description, where).inputs
+        given = Pipeline(description, where, training=where == "PIPELINE.train").inputs
         if set(given) != set(wanted):
             raise ConfigError(
                 f"{where} gives {', '.join(given)}, but the model takes {', '.join(wanted)}; "
@@ -223,11 +225,12 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
     *parents, last = loc
     where = ".".join(parents)
     if first["type"] == "extra_forbidden":
-        sections: dict[str, type[_Section]] = {
+        sections: dict[str, type[pydantic.BaseModel]] = {
             "": Recipe,
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "TEST": TestSection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))
     at = ".".join((*parents, last))
