@@ -46,8 +46,8 @@ def evaluate(
         num_bad = 0
         batches = loader.epoch(0)
         for batch in track(batches, len(loader), label, show=is_main()):
-            logits = answer_views(run, [batch[name] for name in inputs], loader.batch_size)
-            logits_BN, readable_B = logits.numpy(), batch["readable"].numpy().astype(bool)
+            logits_BN = answer_views(run, [batch[name] for name in inputs], loader.batch_size)
+            readable_B = batch["readable"].numpy().astype(bool)
             metric.update(logits_BN, batch["label"].numpy(), readable_B)
             if on_batch is not None:
                 on_batch(logits_BN, batch)

@@ -78,7 +78,9 @@ class TestContract:
             result = step(view, rng(3))
             assert np.array_equal(view, before)
             assert np.array_equal(result, step(before, rng(3))), "views and copies differ"
-            assert len(result) == 4 if step.num_crops == 1 else result.shape[:2] == (step.num_crops, 4)
+            assert (
+                len(result) == 4 if step.num_crops == 1 else result.shape[:2] == (step.num_crops, 4)
+            )
             assert str(result.dtype) == (step.dtype_out or "uint8")
 
     @settings(deadline=None)

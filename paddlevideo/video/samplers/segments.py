@@ -78,7 +78,9 @@ class Sampler(FrameSampler):
         self.valid_mode = valid_mode
         self.rule = chosen[0] if chosen else "default"
         if segments_are_clips and self.rule not in ("default", "frame_interval"):
-            raise ArgumentError(f"segments_are_clips: the segments of {self.rule} are single frames")
+            raise ArgumentError(
+                f"segments_are_clips: the segments of {self.rule} are single frames"
+            )
         self.num_clips = _DENSE_CLIPS if dense_sample and valid_mode else 1
         self.num_frames = num_seg * seg_len
         if segments_are_clips:

@@ -34,8 +34,9 @@ class StridedSampler(FrameSampler):
     strides are for 25. A file of just ``stride_fps`` gives the same either way.
 
     ``num_clips`` above 1, for testing: n clips, the first from the start of the video, the last to
-    its end: offsets are floor(j * max(0, L - N * stride) / (n - 1)) for j = 0 .. n - 1 (TensorFlow's
-    ``sample_linspace_sequence``). In a video that is too short for them they overlap or are equal.
+    its end: offsets are floor(j * max(0, L - N * stride) / (n - 1)) for j = 0 .. n - 1
+    (``sample_linspace_sequence`` of TensorFlow's Model Garden). They may overlap, and in a short
+    video they are equal.
 
     Args:
         num_frames: N.

@@ -11,8 +11,8 @@ class UniformCrop(SquareCrop):
     """Three squares of ``target_size`` pixels along the longer side (of a square: the width).
 
     With s = floor((longer - target_size) / 2) they begin at 0, 2 * s and s, in this order:
-    PaddleVideo's (docs/paddlevideo.md). It wants a shorter side of ``target_size``; a greater one is
-    cut in the middle, at floor((shorter - target_size) / 2).
+    PaddleVideo's (docs/paddlevideo.md). It wants a shorter side of ``target_size``; a greater one
+    is cut in the middle, at floor((shorter - target_size) / 2).
 
     Raises:
         DataError: the frames are smaller than the crop.
