@@ -20,6 +20,7 @@ from paddlevideo.tasks.checkpoint import MODEL, OPTIMIZER, Checkpoints
 from paddlevideo.tasks.class_names import check_record, class_names, record_class_names
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.global_batch import global_batch_size
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, RunPart, ScalerPart
 from paddlevideo.tasks.position import Position
@@ -74,7 +75,9 @@ class Trainer:
         self.metric = METRICS.build(recipe.METRIC, "METRIC")
         warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)
         self.metric.check_classes(model.num_classes)
-        self.schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
+        self.schedule = build_schedule(
+            recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate", global_batch_size(recipe)
+        )
         optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
         self.step = TrainStep(model, optimizer, precision or Precision())
         self.group_size = _group_size(recipe)
