@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from end_to_end.conftest import NAME, launch, metrics, write_config
 from paddlevideo.weights import read_weights
 
 DUMPING_MAIN = Path(__file__).parent / "main_that_dumps.py"
+FAILING_MAIN = Path(__file__).parent / "main_that_fails.py"
 
 
 def dumped(folder: Path, rank: int) -> dict:
@@ -173,3 +175,31 @@ def test_an_error_in_one_process_ends_both(tiny, tmp_path, best_weights):
     assert done.code != 0
     said = (tmp_path / "log" / "workerlog.1").read_text()
     assert said.count("error: ") == 1 and "damaged.mp4" in said and "two.list:2" in said
+
+
+@pytest.mark.parametrize(
+    ("rank", "place"),
+    [
+        (1, "validate"),
+        pytest.param(0, "save", marks=pytest.mark.slow),
+        pytest.param(1, "read", marks=pytest.mark.slow),
+        pytest.param(0, "read", marks=pytest.mark.slow),
+        pytest.param(1, "step", marks=pytest.mark.slow),
+    ],
+)
+@pytest.mark.parametrize("nodes", [1, pytest.param(2, marks=pytest.mark.slow)])
+def test_what_fails_in_one_process_ends_all(nodes, rank, place, tiny, tmp_path):
+    """The other must not wait in a collective: both end, and one message says why."""
+    write_config(tmp_path / "tiny.yaml", tiny.config("FolderDataset", epochs=4))
+    arguments = (FAILING_MAIN, rank, place, "--validate", "-c", "tiny.yaml")
+    begin = time.monotonic()
+    if nodes == 1:
+        codes = [launch(*arguments, cwd=tmp_path, log_dir=tmp_path / "log", timeout=150).code]
+        logs = [tmp_path / "log" / f"workerlog.{r}" for r in range(2)]
+    else:
+        codes = launch_nodes(*arguments, cwd=tmp_path, timeout=150)
+        logs = [tmp_path / f"node{r}" / "workerlog.0" for r in range(2)]
+    assert 0 not in codes, f"after {time.monotonic() - begin:.0f} s"
+    said = [log.read_text() for log in logs]
+    assert said[rank].count(f"error: only here: {place}") == 1
+    assert "training finished" not in "".join(said)
