@@ -27,6 +27,7 @@ from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
+from paddlevideo.tasks.same_start import SameStart
 from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
@@ -96,7 +97,8 @@ class Trainer:
 
     def _own_hooks(self) -> list[Hook]:
         hooks = [
-            MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best
+            SameStart({"train": self.train_loader, "valid": self.valid_loader}),
+            MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best,
         ]  # fmt: skip
         if self.recipe.patience is not None:
             hooks.append(EarlyStop(self.best, self.recipe.patience))

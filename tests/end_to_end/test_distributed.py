@@ -1,6 +1,7 @@
 """Training in two processes: one model, one set of files, the gradients of one large batch."""
 
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from end_to_end.conftest import NAME, launch, metrics, write_config
+from end_to_end.conftest import NAME, ROOT, launch, metrics, write_config
 from paddlevideo.weights import read_weights
 
 DUMPING_MAIN = Path(__file__).parent / "main_that_dumps.py"
@@ -66,11 +67,15 @@ def free_port() -> int:
         return listening.getsockname()[1]
 
 
-def launch_nodes(script, *arguments, cwd, timeout=180) -> list[int]:
+def launch_nodes(script, *arguments, cwd, timeout=180, folders=None) -> list[int]:
     """Run two launchers of one process each, as two nodes would; their exit codes.
 
     The logs are ``node0/workerlog.0`` and ``node1/workerlog.0``.
+
+    Args:
+        folders: working folder of each node; by default ``cwd``, as of a shared file system.
     """
+    folders = folders or (cwd, cwd)
     master = f"127.0.0.1:{free_port()}"
     with ExitStack() as ends:
         nodes = []
@@ -78,10 +83,10 @@ def launch_nodes(script, *arguments, cwd, timeout=180) -> list[int]:
             command = [
                 *(sys.executable, "-m", "paddle.distributed.launch", "--nnodes", "2"),
                 *("--master", master, "--rank", str(node), "--nproc_per_node", "1"),
-                *("--log_dir", f"node{node}", str(script), *map(str, arguments)),
+                *("--log_dir", f"{cwd}/node{node}", str(script), *map(str, arguments)),
             ]
             said = ends.enter_context(Path(cwd, f"node{node}.txt").open("w"))
-            nodes.append(subprocess.Popen(command, cwd=cwd, stdout=said, stderr=said))
+            nodes.append(subprocess.Popen(command, cwd=folders[node], stdout=said, stderr=said))
             ends.callback(nodes[-1].kill)  # nothing, where it has ended
         return [node.wait(timeout) for node in nodes]
 
@@ -203,3 +208,36 @@ def test_what_fails_in_one_process_ends_all(nodes, rank, place, tiny, tmp_path):
     said = [log.read_text() for log in logs]
     assert said[rank].count(f"error: only here: {place}") == 1
     assert "training finished" not in "".join(said)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("unlike", ["list", "config", "checkpoint"])
+def test_nodes_that_begin_unlike(unlike, tiny, tmp_path, trained):
+    """Without a shared file system each node has its own: both end, and say what differs."""
+    _, finished = trained
+    folders = [tmp_path / "first", tmp_path / "second"]
+    for number, folder in enumerate(folders):
+        config = tiny.config(epochs=3, resume_epoch="latest")
+        if unlike == "list" and number:
+            lines = (tiny.root / "train.list").read_text().splitlines(keepends=True)
+            folder.mkdir()
+            (folder / "other.list").write_text("".join(lines[1:]))
+            config["DATASET"]["train"]["file_path"] = "other.list"
+        if unlike == "config" and number:
+            config["OPTIMIZER"]["weight_decay"] = 0.02
+        if unlike == "checkpoint" and not number:
+            shutil.copytree(finished, folder)
+            config["DATASET"]["train"] = tiny.split("FolderDataset", "train")
+        folder.mkdir(exist_ok=True)
+        write_config(folder / "tiny.yaml", config)
+    arguments = (ROOT / "main.py", "-c", "tiny.yaml")
+    codes = launch_nodes(*arguments, cwd=tmp_path, folders=folders)
+    what = {
+        "list": "the labels of the train split",
+        "config": "the config, but for DATASET and what is of one machine",
+        "checkpoint": "the epoch to go on with",
+    }[unlike]
+    message = f"error: the processes do not begin alike: {what} of process 1 differs"
+    for number in range(2):
+        said = (tmp_path / f"node{number}" / "workerlog.0").read_text()
+        assert codes[number] == 1 and said.count(message) == 1, said
