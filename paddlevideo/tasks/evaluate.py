@@ -10,6 +10,7 @@ from paddle import Tensor, nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import Metric
 from paddlevideo.modeling.distributed import all_reduce_sum, is_main
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.views import Answer, answer_views
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
@@ -24,6 +25,7 @@ def evaluate(
     label: str,
     on_batch: OnBatch | None = None,
     answer: Answer | None = None,
+    agreement: Agreement | None = None,
 ) -> dict[str, float]:
     """Return the metric's result over every sample of the split, all processes together.
 
@@ -33,8 +35,10 @@ def evaluate(
     Args:
         answer: runs the model on clips; by default its `forward`.
         on_batch: is given the logits and the batch of every step of this process.
+        agreement: among the processes of a training, which may end it early.
 
     Raises:
+        Stopped: it is agreed that the training ends; in every process alike.
         NonFiniteError: logits or a value of the result are infinite or NaN; in every process alike.
     """
     was_training = model.training
@@ -45,6 +49,8 @@ def evaluate(
     with paddle.no_grad():
         num_bad = 0
         batches = loader.epoch(0)
+        if agreement is not None:
+            batches = agreement.until_stopped(batches, loader.most_batches)
         for batch in track(batches, len(loader), label, show=is_main()):
             logits_BN = answer_views(run, [batch[name] for name in inputs], loader.batch_size)
             readable_B = batch["readable"].numpy().astype(bool)

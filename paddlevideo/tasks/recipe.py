@@ -15,6 +15,7 @@ from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.tasks.stream_test import TestSection
 from paddlevideo.utils.config import to_yaml, unknown_key
@@ -26,7 +27,9 @@ from paddlevideo.utils.ranges import (
     EpochNumber,
     FileName,
     Seed,
+    Share,
     ThreadCount,
+    WaitSeconds,
     WorkerCount,
 )
 from paddlevideo.video import Pipeline, for_video_files
@@ -61,9 +64,24 @@ class DatasetSection(_Section):
     class_names: list[str] | str | None = None
     # What a video that cannot be read means in validation and test.
     on_unreadable: Literal["error", "count_wrong"] = "error"
+    # Share of an epoch's samples that may be unreadable in training; above it training stops.
+    max_bad_share: Share = 0.2
+    # After which a warning names the sample that is read; again at twice the time.
+    worker_warn_seconds: WaitSeconds = 60.0
+    # After which a worker process that reads one batch is an error; null: never.
+    worker_timeout: WaitSeconds | None = None
     train: Node | None = None
     valid: Node | None = None
     test: Node | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _timeout_has_workers(self) -> "DatasetSection":
+        workers = (self.num_workers, self.valid_num_workers, self.test_num_workers)
+        if self.worker_timeout is not None and not any(workers):
+            raise ValueError(
+                "worker_timeout has no effect without worker processes; set num_workers too"
+            )
+        return self
 
     def batch_size_of(self, split: str) -> int:
         """Clips per process and step."""
@@ -125,8 +143,17 @@ class Recipe(_Section):
     # Validations in a row without a better result after which training ends; null: it goes on.
     patience: Count | None = None
     output_dir: str | None = None
-    # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
+    # States beside those of save_interval, by steps, minutes or epochs; and how many are kept.
+    save_every: SaveEverySection | None = None
+    keep_states: KeptStates = 2
+    # Go on from a state: "auto": the newest valid one, if any; or a state's or a run's folder.
+    resume: str | None = None
+    # The same by epochs: the state at the end of this one; "latest": as "auto".
     resume_epoch: EpochNumber | Literal["latest"] = 0
+    # Go on although something differs that changes the result.
+    resume_anyway: bool = False
+    # Remove the run that lies in the folder and begin anew.
+    overwrite: bool = False
     # Initial weights: a name of `paddlevideo download --list`, or a .pdparams or .safetensors file;
     # the option -w comes before it. For an ensemble also one for each member: {member: file}.
     weights: dict[str, str] | str | None = None
@@ -142,6 +169,11 @@ class Recipe(_Section):
     def run_folder(self) -> Path:
         """Where the run writes."""
         return Path(self.output_dir or Path("output") / self.model_name)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run is to go on from a state."""
+        return self.resume is not None or bool(self.resume_epoch)
 
     def inference_description(self) -> Node:
         """The description of the pipeline for single video files.
@@ -231,6 +263,7 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
             "TEST": TestSection,
+            "save_every": SaveEverySection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))
     at = ".".join((*parents, last))

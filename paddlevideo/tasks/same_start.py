@@ -5,13 +5,14 @@ checkpoint where the first node found one. The processes would then train differ
 their gradients all the same, and wait for each other at the end.
 """
 
+import json
 import zlib
 from collections.abc import Mapping
 
 import numpy as np
 
 from paddlevideo.loader import ClipLoader
-from paddlevideo.modeling.distributed import all_reduce_sum, rank, world_size
+from paddlevideo.modeling.distributed import exchange, world_size
 from paddlevideo.tasks.hooks import Hook, Training
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.utils.config import to_yaml
@@ -52,14 +53,12 @@ def check_alike(facts: Mapping[str, int]) -> None:
     """Raise `ConfigError`, in every process, unless all have the same numbers.
 
     Args:
-        facts: whole numbers below 2**53 by what they say; every process calls it with these keys.
+        facts: whole numbers by what they say; every process calls it with these keys.
     """
-    rows: np.ndarray = np.zeros((world_size(), len(facts)), np.float64)
-    rows[rank()] = list(facts.values())
-    rows = all_reduce_sum(rows)
-    for column, what in enumerate(facts):
-        (unlike,) = np.nonzero(rows[:, column] != rows[0, column])
-        if len(unlike):
+    rows = [json.loads(text) for text in exchange(json.dumps(facts))]
+    for what in facts:
+        unlike = [number for number, row in enumerate(rows) if row[what] != rows[0][what]]
+        if unlike:
             raise ConfigError(
                 f"the processes do not begin alike: {what} of process {unlike[0]} differs from "
                 "that of process 0. Every node needs the same config, the same lists and, to go "

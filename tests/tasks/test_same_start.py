@@ -1,6 +1,7 @@
 """Processes that begin unlike are refused, in all of them, with what differs."""
 
-import numpy as np
+import json
+
 import pytest
 
 from paddlevideo.tasks import same_start
@@ -12,15 +13,12 @@ ALIKE = {"the epoch to go on with": 3, "the weights": 2**32 - 1}
 
 def checked_by(number, everybody, monkeypatch):
     """Check as process ``number`` of those whose facts are ``everybody``."""
-    rows = np.array([list(facts.values()) for facts in everybody], np.float64)
 
-    def summed(own):
-        assert np.array_equal(own[number], rows[number]) and not np.delete(own, number, 0).any()
-        return rows
+    def exchanged(own):
+        assert json.loads(own) == everybody[number]
+        return [json.dumps(facts) for facts in everybody]
 
-    monkeypatch.setattr(same_start, "world_size", lambda: len(everybody))
-    monkeypatch.setattr(same_start, "rank", lambda: number)
-    monkeypatch.setattr(same_start, "all_reduce_sum", summed)
+    monkeypatch.setattr(same_start, "exchange", exchanged)
     check_alike(everybody[number])
 
 
