@@ -36,6 +36,7 @@ from paddlevideo.tasks.run_files import RunFiles
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
 from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.run_part import RunFacts, RunPart
+from paddlevideo.tasks.same_start import SameStart
 from paddlevideo.tasks.save_every import SaveEvery
 from paddlevideo.tasks.saved_state import MODEL, OPTIMIZER
 from paddlevideo.tasks.stateful import Stateful
@@ -105,8 +106,9 @@ class Trainer:
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
+        alike = SameStart({"train": self.train_loader, "valid": self.valid_loader})
         hooks = [
-            self.time_left, self.best, self.metrics_writer, LogLines(self.recipe.epochs),
+            alike, self.time_left, self.best, self.metrics_writer, LogLines(self.recipe.epochs),
             ProgressBar(self.time_left),
         ]  # fmt: skip
         if self.recipe.save_every is not None:

@@ -18,6 +18,7 @@ from paddlevideo.video.transforms.crop import CenterCrop, RandomCrop
 from paddlevideo.video.transforms.flip import RandomFlip
 from paddlevideo.video.transforms.freeze import FreezeFrame
 from paddlevideo.video.transforms.layout import Image2Array, Normalization
+from paddlevideo.video.transforms.multi_crop import TenCrop, UniformCrop
 from paddlevideo.video.transforms.multi_scale_crop import MultiScaleCrop
 from paddlevideo.video.transforms.rand_augment import RandAugment
 from paddlevideo.video.transforms.random_erasing import RandomErasing
@@ -52,7 +53,9 @@ __all__ = [
     "Sampler",
     "Scale",
     "StridedSampler",
+    "TenCrop",
     "Transform",
+    "UniformCrop",
     "UniformSampler",
     "described_inputs",
     "for_video_files",
