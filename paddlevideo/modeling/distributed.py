@@ -46,6 +46,16 @@ def average_in_place(tensors: Iterable[paddle.Tensor]) -> None:
         tensor.set_value(tensor / world_size())
 
 
+def gather_rows(row: np.ndarray) -> np.ndarray:
+    """Return the float32 arrays [value] of all processes as [process, value]."""
+    if world_size() == 1:
+        return row[None]
+    barrier()
+    rows: list[paddle.Tensor] = []
+    distributed.all_gather(rows, paddle.to_tensor(row.astype(np.float32)))
+    return np.stack([each.numpy() for each in rows])
+
+
 def barrier() -> None:
     """Wait until all processes are here."""
     if world_size() > 1:

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 
 import pydantic
 
+from paddlevideo.metrics import Metric
 from paddlevideo.tasks.hooks import Hook, Training
 from paddlevideo.tasks.stateful import State, Stateful, checked_state
 
@@ -28,10 +29,15 @@ class BestResult(Hook, Stateful):
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """Save the weights if the result is better than any before."""
         if training.metric.is_better(result, self.result):
-            training.save_best()
             self.result = {**result, "epoch": training.position.epochs_begun}
+            training.save_best(self.result)
             name = training.metric.headline
             logger.info("Already save the best model (%s acc)%.4f", name, result[name])
+
+    def take_better(self, found: Mapping[str, float] | None, metric: Metric) -> None:
+        """Take the result of the best weights on the disk, if it is better than that of a state."""
+        if found and metric.headline in found and metric.is_better(found, self.result):
+            self.result = dict(found)
 
     def state_dict(self) -> State:
         """Return the result."""

@@ -7,6 +7,7 @@ training. ``HOOKS`` in a config lists more of them.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
@@ -31,11 +32,13 @@ class Event:
         kind: ``start``, ``resume``, ``train`` (some steps), ``train_epoch``, ``valid``.
         values: what is recorded, such as ``epoch`` (from 1), ``step`` (from 0), ``loss``, ``lr``.
         extra: what is only shown, such as the time that is left in seconds.
+        iterations: steps of the whole run that are done; the loop fills it in.
     """
 
     kind: str
     values: ReadNode
     extra: Mapping[str, float] = field(default_factory=dict)
+    iterations: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,21 @@ class Training(Protocol):
     def ask_to_save(self) -> None:
         """Have the state saved as soon as it is whole.
 
-        That is after the update of this step or, at the end of an epoch, after its validation.
+        That is after the update of this step or, at the end of an epoch, before its validation;
+        one asked for by a validation is saved after it.
         """
 
     def stop(self, reason: str) -> None:
-        """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason."""
+        """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason.
 
-    def save_best(self) -> None:
-        """Save the weights as the best ones."""
+        A validation that is due then is made when the run goes on.
+        """
+
+    def save_best(self, result: Mapping[str, float]) -> None:
+        """Save the weights as the best ones, with their result as one; when it returns it is done.
+
+        They are those that were validated (`Hook.evaluation_weights`).
+        """
 
 
 class Hook:
@@ -109,6 +119,15 @@ class Hook:
 
     def on_epoch_end(self, training: Training) -> None:
         """The steps of an epoch are done; it is not validated or saved yet."""
+
+    def evaluation_weights(self, training: Training) -> AbstractContextManager[None]:
+        """Within this block the model has the weights that are validated and saved as the best.
+
+        By default those of training. A hook with weights of its own, such as an average, puts them
+        into the model on entering and the others back on leaving, bit by bit; `on_validation_end`
+        is called inside the block.
+        """
+        return nullcontext()
 
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """The model was validated, with this result."""

@@ -1,18 +1,17 @@
-"""The parts of a training that Paddle's objects need: model, optimizer, loss scaler, and the run.
+"""The parts of a training that Paddle's objects need: model, optimizer and loss scaler.
 
 Optimizer state is keyed by structural parameter names, so it does not depend on what else was built
 in the process.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import paddle
-import pydantic
 from paddle import Tensor, nn
 from paddle.optimizer import Optimizer
 
-from paddlevideo.tasks.stateful import State, Stateful, arrays_of, checked_state
+from paddlevideo.tasks.stateful import State, Stateful, arrays_of
 from paddlevideo.utils.damage import damage_of, shown
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.weights import check_arrays, load_arrays, model_arrays
@@ -28,6 +27,10 @@ class ModelPart(Stateful):
     def state_dict(self) -> State:
         """Return the arrays by structural name."""
         return model_arrays(self.model)
+
+    def tensors(self) -> Iterable[Tensor]:
+        """Weights and running statistics."""
+        return self.model.state_dict().values()
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` unless every array fits."""
@@ -54,6 +57,10 @@ class OptimizerPart(Stateful):
         """Return the arrays, and the class as ``kind``."""
         return {"kind": self.kind, **optimizer_arrays(self.optimizer, self.model)}
 
+    def tensors(self) -> Iterable[Tensor]:
+        """Accumulators and master weights."""
+        return _tensors_of(self.optimizer).values()
+
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` for the state of another optimizer or of another model."""
         self._converted(state, source)
@@ -64,7 +71,7 @@ class OptimizerPart(Stateful):
         with damage_of(source, "the state of this optimizer"):
             self.optimizer.set_state_dict(converted)
 
-    def _converted(self, state: State, source: str) -> dict[str, Tensor]:
+    def _converted(self, state: State, source: str) -> dict[str, Tensor | dict[str, Tensor]]:
         written = state.get("kind")
         if written not in (None, self.kind):  # Paddle would start from zero without a word
             raise WeightsError(
@@ -93,56 +100,38 @@ class ScalerPart(Stateful):
                 self.scaler.load_state_dict(dict(state))
 
 
-class _RunState(pydantic.BaseModel):
-    seed: int = pydantic.Field(0, ge=0, lt=2**63)
-    freeze: str | None = None
-
-
-class RunPart(Stateful):
-    """What must be the same in a run that goes on: the frozen part of the model.
-
-    Args:
-        seed: for the record.
-        freeze: the frozen part, for which the optimizer has no state.
-    """
-
-    def __init__(self, seed: int, freeze: str | None) -> None:
-        self.state = _RunState(seed=seed, freeze=freeze)
-
-    def state_dict(self) -> State:
-        """Return both."""
-        return self.state.model_dump()
-
-    def check_state(self, state: State, source: str) -> None:
-        """Raise `WeightsError` where the run was trained with another frozen part."""
-        written, ours = checked_state(_RunState, state, source).freeze, self.state.freeze
-        if written != ours:
-            raise WeightsError(
-                f"it was trained with freeze: {written}, and now freeze is {ours}; to go on from "
-                "the weights alone use -w"
-            )
-
-    def load_state_dict(self, state: State, source: str) -> None:
-        """Check it again; this run's own values stand."""
-        self.check_state(state, source)
+_MASTER_WEIGHTS = "master_weights"  # in Paddle's state of an optimizer, {parameter: Tensor}
+_MASTER = "master_weight"  # the same among the accumulators of a parameter
 
 
 def optimizer_arrays(optimizer: Optimizer, model: nn.Layer) -> dict[str, np.ndarray]:
-    """The optimizer's accumulators as ``{parameter/accumulator: array}``, structural names."""
+    """The optimizer's accumulators as ``{parameter/accumulator: array}``, structural names.
+
+    Under mixed precision O2 the float32 weights that half weights are rounded from are among them,
+    as ``parameter/master_weight``.
+    """
     structural = {parameter.name: name for name, parameter in model.named_parameters()}
     arrays = {}
-    for key, value in optimizer.state_dict().items():
+    for key, value in _tensors_of(optimizer).items():
         # One generated name may begin another: the longest is the owner's.
         owners = (name for name in structural if key.startswith(f"{name}_"))
         owner = max(owners, key=len, default=None)
-        if owner is not None and isinstance(value, paddle.Tensor):
+        if owner is not None:
             arrays[f"{structural[owner]}/{key[len(owner) + 1 :]}"] = value.numpy()
     return arrays
 
 
+def _tensors_of(optimizer: Optimizer) -> dict[str, Tensor]:
+    """The tensors of an optimizer's state by generated names, master weights among them."""
+    state = optimizer.state_dict()
+    found = {key: value for key, value in state.items() if isinstance(value, Tensor)}
+    masters = state.get(_MASTER_WEIGHTS, {})
+    return found | {f"{name}_{_MASTER}": tensor for name, tensor in masters.items()}
+
+
 def optimizer_state_of(
     model: nn.Layer, arrays: Mapping[str, np.ndarray], source: str
-) -> dict[str, Tensor]:
+) -> dict[str, Tensor | dict[str, Tensor]]:
     """The state for ``optimizer.set_state_dict`` from what `optimizer_arrays` took.
 
     Raises:
@@ -150,7 +139,8 @@ def optimizer_state_of(
             what is no finite number.
     """
     generated = dict(model.named_parameters())
-    state = {}
+    state: dict[str, Tensor | dict[str, Tensor]] = {}
+    masters: dict[str, Tensor] = {}
     for key, array in arrays.items():
         name, _, accumulator = key.partition("/")
         if name not in generated:
@@ -160,5 +150,11 @@ def optimizer_state_of(
         # One number for each of the parameter's, or one for the whole (a power of Adam's betas).
         if list(array.shape) != generated[name].shape and array.size != 1:
             raise WeightsError(f"{source}: {shown(key)} has the shape {shown(array.shape)}")
-        state[f"{generated[name].name}_{accumulator}"] = paddle.to_tensor(array)
-    return state
+        own = generated[name].name
+        if accumulator == _MASTER:
+            masters[own] = paddle.to_tensor(array)
+            # Paddle names the accumulators of a parameter after its master weight.
+            masters[own].name = f"{own}_fp32_master_0"
+        else:
+            state[f"{own}_{accumulator}"] = paddle.to_tensor(array)
+    return {**state, _MASTER_WEIGHTS: masters} if masters else state

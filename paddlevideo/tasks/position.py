@@ -13,6 +13,7 @@ class _PositionState(pydantic.BaseModel):
     epoch: EpochNumber
     step: EpochNumber
     iterations: Annotated[int, pydantic.Field(ge=0, le=2**62)]
+    validation_pending: bool = False
 
 
 class Position(Stateful):
@@ -23,11 +24,13 @@ class Position(Stateful):
         step: of it within the epoch, from 0.
         iterations: steps of the whole run so far.
         steps_per_epoch: of every epoch.
+        validation_pending: the steps before it are done and saved, and not validated yet.
     """
 
     def __init__(self, steps_per_epoch: int) -> None:
         self.steps_per_epoch = steps_per_epoch
         self.epoch = self.step = self.iterations = 0
+        self.validation_pending = False
 
     @property
     def epochs_begun(self) -> int:
@@ -36,14 +39,20 @@ class Position(Stateful):
 
     def advance(self) -> None:
         """Go on to the next step, be it in the next epoch."""
+        self.validation_pending = False
         self.iterations += 1
         self.step += 1
         if self.step == self.steps_per_epoch:
             self.epoch, self.step = self.epoch + 1, 0
 
     def state_dict(self) -> State:
-        """Return the three numbers."""
-        return {"epoch": self.epoch, "step": self.step, "iterations": self.iterations}
+        """Return the numbers, and what is pending."""
+        return {
+            "epoch": self.epoch,
+            "step": self.step,
+            "iterations": self.iterations,
+            "validation_pending": self.validation_pending,
+        }
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` where an epoch has no such step."""
@@ -60,3 +69,4 @@ class Position(Stateful):
         checked = checked_state(_PositionState, state, source)
         self.epoch, self.step = checked.epoch, checked.step
         self.iterations = checked.iterations
+        self.validation_pending = checked.validation_pending

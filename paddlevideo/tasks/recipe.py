@@ -15,6 +15,7 @@ from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
@@ -123,8 +124,17 @@ class Recipe(_Section):
     # Validations in a row without a better result after which training ends; null: it goes on.
     patience: Count | None = None
     output_dir: str | None = None
-    # Go on after this epoch's checkpoint; "latest": after the newest valid one, if any.
+    # States beside those of save_interval, by steps, minutes or epochs; and how many are kept.
+    save_every: SaveEverySection | None = None
+    keep_states: KeptStates = 2
+    # Go on from a state: "auto": the newest valid one, if any; or a state's or a run's folder.
+    resume: str | None = None
+    # The same by epochs: the state at the end of this one; "latest": as "auto".
     resume_epoch: EpochNumber | Literal["latest"] = 0
+    # Go on although something differs that changes the result.
+    resume_anyway: bool = False
+    # Remove the run that lies in the folder and begin anew.
+    overwrite: bool = False
     # Initial weights: a name of `paddlevideo download --list`, or a .pdparams or .safetensors file;
     # the option -w comes before it. For an ensemble also one for each member: {member: file}.
     weights: dict[str, str] | str | None = None
@@ -140,6 +150,11 @@ class Recipe(_Section):
     def run_folder(self) -> Path:
         """Where the run writes."""
         return Path(self.output_dir or Path("output") / self.model_name)
+
+    @property
+    def resumes(self) -> bool:
+        """Whether the run is to go on from a state."""
+        return self.resume is not None or bool(self.resume_epoch)
 
     def inference_description(self) -> Node:
         """The description of the pipeline for single video files.
@@ -223,11 +238,12 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
     *parents, last = loc
     where = ".".join(parents)
     if first["type"] == "extra_forbidden":
-        sections: dict[str, type[_Section]] = {
+        sections: dict[str, type[pydantic.BaseModel]] = {
             "": Recipe,
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "save_every": SaveEverySection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))
     at = ".".join((*parents, last))

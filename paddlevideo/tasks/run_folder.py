@@ -1,6 +1,7 @@
 """What a run leaves behind: resolved config, environment, metrics as JSON lines, a log."""
 
 import json
+import logging
 import math
 import os
 import platform
@@ -13,11 +14,14 @@ import paddle
 from paddlevideo.modeling.distributed import is_main, world_size
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.utils.errors import ConfigError
-from paddlevideo.utils.files import write_json, write_text
+from paddlevideo.utils.files import append_lines, write_json, write_text
+
+logger = logging.getLogger(__name__)
 
 CONFIG_NAME = "config.yaml"
 TEST_CONFIG_NAME = "test_config.yaml"
 METRICS_NAME = "metrics.jsonl"
+ENVIRONMENT_NAME = "environment.json"
 LOG_NAME = "run.log"
 BAD_SAMPLES_NAME = "bad_samples.jsonl"
 
@@ -39,10 +43,16 @@ def make_run_folder(recipe: Recipe) -> Path:
 
 
 def save_training_record(recipe: Recipe) -> None:
-    """Save the resolved config and the environment of a training in the run's folder."""
+    """Save the resolved config and the environment of a training in the run's folder.
+
+    The config says what is trained, not whether this start went on from a state or removed one.
+    """
     if is_main():
+        recipe = recipe.model_copy(
+            update={"resume": None, "resume_epoch": 0, "resume_anyway": False, "overwrite": False}
+        )
         write_text(recipe.run_folder / CONFIG_NAME, recipe.to_yaml())
-        write_json(recipe.run_folder / "environment.json", environment())
+        write_json(recipe.run_folder / ENVIRONMENT_NAME, environment())
 
 
 def save_test_record(recipe: Recipe) -> None:
@@ -64,18 +74,41 @@ def environment() -> dict[str, object]:
 
 
 class MetricsLog:
-    """Append one JSON object per line to ``metrics.jsonl``; only the main process writes."""
+    """Append one JSON object per line to ``metrics.jsonl``; only the main process writes.
 
-    def __init__(self, folder: Path) -> None:
+    Half a line, which a killed process has left, is cut off. What cannot be written is a warning,
+    and is written with the next line.
+
+    Args:
+        folder: of the run.
+        run: the run's id, which every line carries; None: none.
+    """
+
+    def __init__(self, folder: Path, run: str | None = None) -> None:
         self.path = folder / METRICS_NAME
+        self.run = run
+        self._waiting = b""
 
     def write(self, kind: str, **values: object) -> None:
-        """Add a line ``{"kind", "time", ...}``."""
-        if is_main():
-            finite = {name: _json_number(value) for name, value in values.items()}
-            line = {"kind": kind, "time": round(time.time(), 3), **finite}
-            with self.path.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line) + "\n")
+        """Add a line ``{"kind", "time", "run", ...}``."""
+        if not is_main():
+            return
+        finite = {name: _json_number(value) for name, value in values.items()}
+        run = {} if self.run is None else {"run": self.run}
+        line = {"kind": kind, "time": round(time.time(), 3), **run, **finite}
+        is_first = not self._waiting
+        self._waiting += json.dumps(line).encode() + b"\n"
+        try:
+            append_lines(self.path, self._waiting)
+        except OSError as error:
+            if is_first:
+                logger.warning(
+                    "%s cannot be written: %s; its lines are kept and tried again",
+                    self.path,
+                    error.strerror,
+                )
+        else:
+            self._waiting = b""
 
 
 def _json_number(value: object) -> object:

@@ -1,11 +1,12 @@
 """`Stateful`: what a checkpoint holds is what the parts of a training give it."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TypeVar
 
 import numpy as np
 import pydantic
+from paddle import Tensor
 from pydantic import JsonValue
 
 from paddlevideo.utils.errors import WeightsError
@@ -39,6 +40,20 @@ class Stateful(ABC):
         Raises:
             WeightsError: it does not fit; nothing was taken.
         """
+
+    def gather(self) -> None:
+        """Collect from all processes what the main one saves; called in every process.
+
+        Before each `state_dict`. It may use collectives, and must not change the training.
+        """
+        return
+
+    def tensors(self) -> Iterable[Tensor]:
+        """Tensors on the device that must be finite, or nothing is saved; the same everywhere.
+
+        They are looked at in every process before each save, where they lie.
+        """
+        return ()
 
     def check_state(self, state: State, source: str) -> None:
         """Raise what `load_state_dict` would, and change nothing: then no part is loaded at all."""

@@ -39,6 +39,15 @@ class Precision:
         """float16 on a GPU; Paddle's CPU kernels know bfloat16 only."""
         return "float16" if paddle.get_device().startswith("gpu") else "bfloat16"
 
+    def autocast(self) -> AbstractContextManager[None]:
+        """A block in which the model computes as it does in training."""
+        # In bfloat16, which is the CPU's, Paddle's autocast does nothing but warn.
+        casts = self.enabled and self.dtype != "bfloat16"
+        autocast: AbstractContextManager[None] = paddle.amp.auto_cast(
+            enable=casts, level=self.level, dtype=self.dtype
+        )
+        return autocast
+
 
 class _LossOf(nn.Layer):
     """A layer whose forward is the recognizer's loss, so that DataParallel can wrap it."""

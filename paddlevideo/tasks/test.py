@@ -17,6 +17,7 @@ from paddlevideo.tasks.predictions import (
 )
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_folder import MetricsLog, make_run_folder, save_test_record
+from paddlevideo.tasks.run_identity import read_record
 
 logger = logging.getLogger(__name__)
 
@@ -51,5 +52,8 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: object = None) -> dict[
         ", ".join(name for name in TEST_FILES if (folder / name).exists()),
         folder,
     )
-    MetricsLog(folder).write("test", headline=metric.headline, **result)
+    record = read_record(folder)
+    MetricsLog(folder, record.run if record else None).write(
+        "test", headline=metric.headline, **result
+    )
     return result

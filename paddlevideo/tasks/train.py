@@ -1,35 +1,44 @@
 """The training loop. It knows recipes, recognizers, parts and hooks, and no model's name."""
 
 import contextlib
+import dataclasses
 import logging
 import math
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 
+import numpy as np
 import paddle
 from paddle import Tensor, nn
 
-from paddlevideo.loader import ClipLoader
-from paddlevideo.metrics import METRICS
-from paddlevideo.modeling.distributed import average_in_place, barrier, is_main, rank, world_size
-from paddlevideo.solver import build_optimizer, build_schedule
+from paddlevideo.modeling.distributed import (
+    all_reduce_sum,
+    average_in_place,
+    is_main,
+    rank,
+    world_size,
+)
 from paddlevideo.tasks.best import BestResult, EarlyStop
-from paddlevideo.tasks.build import build_loader, build_split, describe_model
-from paddlevideo.tasks.checkpoint import MODEL, OPTIMIZER, Checkpoints
-from paddlevideo.tasks.class_names import check_record, class_names, record_class_names
+from paddlevideo.tasks.build import describe_model
+from paddlevideo.tasks.class_names import check_record, record_class_names
+from paddlevideo.tasks.differences import config_of, samples_digest
 from paddlevideo.tasks.evaluate import evaluate
-from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
-from paddlevideo.tasks.parts import ModelPart, OptimizerPart, RunPart, ScalerPart
+from paddlevideo.tasks.parts import ModelPart, OptimizerPart, ScalerPart
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
+from paddlevideo.tasks.run_files import RunFiles
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
-from paddlevideo.tasks.schedule_length import warn_of_another_length
+from paddlevideo.tasks.run_part import RunFacts, RunPart
+from paddlevideo.tasks.save_every import SaveEvery
+from paddlevideo.tasks.saved_state import MODEL, OPTIMIZER
 from paddlevideo.tasks.stateful import Stateful
-from paddlevideo.tasks.step import Precision, TrainStep, group_of
+from paddlevideo.tasks.statistics_part import StatisticsPart
+from paddlevideo.tasks.step import Precision, group_of
 from paddlevideo.tasks.train_meter import TrainMeter
+from paddlevideo.tasks.train_setup import set_up_training
 from paddlevideo.tasks.writers import LogLines, MetricsWriter, ProgressBar
 from paddlevideo.utils.errors import ConfigError, NonFiniteError
 from paddlevideo.utils.randomness import device_seed
@@ -60,29 +69,22 @@ class Trainer:
         max_iters: int | None = None,
         hooks: Sequence[Hook] = (),
     ) -> None:
-        if recipe.OPTIMIZER is None:
-            raise ConfigError("the section OPTIMIZER is missing")
         self.recipe = recipe
         self.model = model
-        self.frozen = FrozenStages(model, recipe.freeze)
         self.max_iters = max_iters
+        self.precision = precision or Precision()
         self.folder = make_run_folder(recipe)
-        class_names(recipe, model.num_classes)  # as many names as classes, or an error
-        train_set = build_split(recipe, "train", self.folder / BAD_SAMPLES_NAME)
-        self.train_loader = build_loader(recipe, "train", train_set, model.num_classes)
-        self.valid_loader = _validation_loader(recipe, model.num_classes) if validate else None
-        self.metric = METRICS.build(recipe.METRIC, "METRIC")
-        warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)
-        self.metric.check_classes(model.num_classes)
-        self.schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
-        optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
-        self.step = TrainStep(model, optimizer, precision or Precision())
-        self.group_size = _group_size(recipe)
-        self.checkpoints = Checkpoints(self.folder, recipe.model_name)
+        bad_samples = self.folder / BAD_SAMPLES_NAME
+        setup = set_up_training(recipe, model, validate, self.precision, bad_samples)
+        self.frozen, self.metric, self.step = setup.frozen, setup.metric, setup.step
+        self.train_loader, self.valid_loader = setup.train_loader, setup.valid_loader
+        self.schedule, self.group_size = setup.schedule, setup.group_size
+        self.files = RunFiles(recipe, self.folder)
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
         self.meter = TrainMeter(recipe.log_interval, self.metric)
         self.best = BestResult()
+        self.metrics_writer = MetricsWriter(self.folder)
         listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
         added = [*listed, *hooks]
         self.hooks = [*self._own_hooks(), *added]
@@ -92,14 +94,22 @@ class Trainer:
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
-        hooks = [
-            MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best
-        ]  # fmt: skip
+        hooks = [self.best, self.metrics_writer, LogLines(self.recipe.epochs), ProgressBar()]
+        if self.recipe.save_every is not None:
+            hooks.append(SaveEvery(self.recipe.save_every))
         if self.recipe.patience is not None:
             hooks.append(EarlyStop(self.best, self.recipe.patience))
         return hooks
 
     def _own_parts(self) -> dict[str, Stateful]:
+        recipe = self.recipe
+        facts = RunFacts(
+            seed=recipe.seed,
+            freeze=recipe.freeze,
+            processes=world_size(),
+            samples=samples_digest(self.train_loader.dataset),
+            config=config_of(recipe),
+        )
         return {
             MODEL: ModelPart(self.model),
             OPTIMIZER: OptimizerPart(self.step.optimizer, self.model),
@@ -107,11 +117,13 @@ class Trainer:
             "position": self.position,
             "meters": self.meter,
             "best": self.best,
-            "run": RunPart(self.recipe.seed, self.recipe.freeze),
+            "run": RunPart(facts, recipe.resume_anyway),
+            "statistics": StatisticsPart(self.frozen.moving_statistics),
         }
 
     def emit(self, event: Event) -> None:
         """Give an event to every hook."""
+        event = dataclasses.replace(event, iterations=self.position.iterations)
         for hook in self.hooks:
             hook.on_event(event)
 
@@ -124,31 +136,47 @@ class Trainer:
         self._stop_reason = reason
         self._save_wanted = True
 
-    def save_best(self) -> None:
-        """Save the weights as the best ones."""
+    def save_best(self, result: Mapping[str, float]) -> None:
+        """Save the weights as the best ones, with their result."""
+        self._check_finite({MODEL: self.parts[MODEL]})
         if is_main():
-            self.checkpoints.save_best(self.model)
+            self.files.save_best(self.parts[MODEL], result)
 
     def run(self) -> dict[str, float]:
         """Train to the end; return the best validation result (empty without validation)."""
-        self._resume()
+        with self.files.held():
+            self._begin()
+            self._emit_start()
+            with contextlib.ExitStack() as ends:
+                for hook in self.hooks:
+                    ends.callback(hook.on_train_end, self)
+                    hook.on_train_start(self)
+                if self._resumed_before_validation():
+                    with self._located():
+                        self._validate()
+                self._run_epochs()
+            self.files.finish()
+        logger.info("training finished: %s", self.folder)
+        return self.best.result
+
+    def _begin(self) -> None:
+        """Resume, or begin anew; and write down what is trained."""
+        self.resumed = self.files.resume(self.parts, self.position)
         if self.resumed:
+            self.best.take_better(self.files.best_result(), self.metric)
             check_record(self.recipe)
         else:
             restore_folded(self.model, self.train_loader)
+        self.metrics_writer.log.run = self.files.run
         save_training_record(self.recipe)
         if is_main():
             record_class_names(self.recipe)
-        self._emit_start()
-        first = self.position.epoch
-        batches = self.train_loader.epochs(first, self.recipe.epochs, self.position.step)
-        with contextlib.closing(batches), contextlib.ExitStack() as ends:
-            for hook in self.hooks:
-                ends.callback(hook.on_train_end, self)
-                hook.on_train_start(self)
-            self._run_epochs(batches)
-        logger.info("training finished: %s", self.folder)
-        return self.best.result
+
+    def _resumed_before_validation(self) -> bool:
+        """Whether the epoch that was saved is to be validated first; one cut by max_iters goes on."""
+        if not self.position.validation_pending:
+            return False
+        return self.position.step == 0 or self._steps_left() == 0
 
     def _emit_start(self) -> None:
         num_samples = self.train_loader.num_samples
@@ -163,18 +191,18 @@ class Trainer:
         if self.frozen.layers:
             logger.info("freeze: everything up to %s stays as it is", self.recipe.freeze)
 
-    def _run_epochs(self, batches: Batches) -> None:
+    def _run_epochs(self) -> None:
         position = self.position
-        while (
-            position.epoch < self.recipe.epochs
-            and self._steps_left() > 0
-            and self._stop_reason is None
-        ):
-            with self._located():
+        batches = self.train_loader.epochs(position.epoch, self.recipe.epochs, position.step)
+        with contextlib.closing(batches), self._located():
+            while (
+                position.epoch < self.recipe.epochs
+                and self._steps_left() > 0
+                and self._stop_reason is None
+            ):
                 if self._train_epoch(batches):
                     self._end_epoch()
                 else:
-                    self._share_and_check()
                     self._save()
         if self._stop_reason is not None:
             logger.info("%s", self._stop_reason)
@@ -189,7 +217,6 @@ class Trainer:
         position, num_steps = self.position, self.position.steps_per_epoch
         first, epoch = position.step, position.epoch
         self.frozen.train_rest()
-        paddle.seed(device_seed(self.recipe.seed, epoch, 0, rank()))
         self.last_step = min(num_steps, first + self._steps_left())
         self.meter.begin()
         for hook in self.hooks:
@@ -200,7 +227,6 @@ class Trainer:
             if self._save_wanted and updated and step + 1 < self.last_step:
                 if self._stop_reason is not None:
                     return False
-                self._share_and_check()
                 self._save()
         return True
 
@@ -210,6 +236,8 @@ class Trainer:
         rate = self.schedule.rate(epoch, step, num_steps)
         self._at = (epoch, step, rate)
         group_size, update = group_of(step, self.last_step, self.group_size)
+        # Of each step, so that one after a resume draws what it would have drawn.
+        paddle.seed(device_seed(self.recipe.seed, epoch, step, rank()))
         result = self.step(batch, rate, group_size, update)
         self.position.advance()
         self.meter.add(result, batch["label"], rate)
@@ -219,6 +247,7 @@ class Trainer:
         end = StepEnd(batch, result, rate, update)
         for hook in self.hooks:
             hook.on_step_end(self, end)
+        self.files.check()
         return update
 
     def _emit_train(self, kind: str, values: dict[str, float]) -> None:
@@ -228,45 +257,66 @@ class Trainer:
         self.emit(Event(kind, values, self.meter.pace(epochs * num_steps)))
 
     def _end_epoch(self) -> None:
-        """Validate and save, where it is time."""
-        done = self.position.epochs_begun
+        """Save, then validate, where it is time: a validation that fails costs no epoch."""
+        position, recipe = self.position, self.recipe
+        done = position.epochs_begun
         self._emit_train("train_epoch", {"epoch": done, **self.meter.summary()})
-        if self.position.step == 0:
+        if position.step == 0:
             self.meter.reset()
+            # At each end, so that it does not depend on when is saved or validated.
+            average_in_place(self.frozen.moving_statistics())
         for hook in self.hooks:
             hook.on_epoch_end(self)
-        last = done == self.recipe.epochs or self._steps_left() == 0
-        validate = self.valid_loader is not None and (last or done % self.recipe.val_interval == 0)
-        if last or done % self.recipe.save_interval == 0:
-            self.ask_to_save()
-        if validate or self._save_wanted:
-            self._share_and_check()
-        if validate:
-            self._validate(done)
-        if self._save_wanted:
+        last = done == recipe.epochs or self._steps_left() == 0
+        due = last or done % recipe.val_interval == 0
+        position.validation_pending = self.valid_loader is not None and due
+        weights = last or done % recipe.save_interval == 0
+        if weights or position.validation_pending or self._save_wanted:
             self._save()
+        if position.step:  # the epoch is cut; what goes on is saved
+            average_in_place(self.frozen.moving_statistics())
+        if weights and is_main():
+            self.files.save_weights(done, self.parts[MODEL])
+        if position.validation_pending and self._stop_reason is None:
+            self._validate()
+            if last or self._save_wanted:
+                self._save()
 
-    def _share_and_check(self) -> None:
-        """Give every process the mean of all running statistics; raise unless all is finite.
-
-        In every process, so that none waits for one that has stopped.
-        """
-        average_in_place(self.frozen.moving_statistics())
-        self.checkpoints.check_finite(self.parts)
-
-    def _validate(self, done: int) -> None:
+    def _validate(self) -> None:
+        """Validate with the weights that a hook may provide; what is saved as best is those."""
+        position = self.position
         if self.valid_loader is None:
+            position.validation_pending = False
             return
-        result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
+        done = position.epochs_begun
+        with contextlib.ExitStack() as weights:
+            for hook in self.hooks:
+                weights.enter_context(hook.evaluation_weights(self))
+            with self.precision.autocast():
+                result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
+            position.validation_pending = False
+            for hook in self.hooks:
+                hook.on_validation_end(self, result)
         self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
-        for hook in self.hooks:
-            hook.on_validation_end(self, result)
 
     def _save(self) -> None:
+        """Have the state written beside the training; returns when the copy is made."""
         self._save_wanted = False
+        self._check_finite(self.parts)
+        for part in self.parts.values():
+            part.gather()
         if is_main():
-            self.checkpoints.save(self.position.epochs_begun, self.parts)
-        barrier()
+            self.files.save(self.position.iterations, self.parts)
+
+    @staticmethod
+    def _check_finite(parts: Mapping[str, Stateful]) -> None:
+        """Raise, in every process alike, unless the parts' tensors are finite."""
+        tensors = [tensor for part in parts.values() for tensor in part.tensors()]
+        floating = [tensor for tensor in tensors if tensor.is_floating_point()]
+        are_finite = paddle.stack([paddle.isfinite(tensor).all() for tensor in floating])
+        bad = float(all_reduce_sum(np.array([not are_finite.all().item()], np.float64))[0])
+        if bad:
+            raise NonFiniteError("a weight or a value of the optimizer is not finite")
 
     @contextlib.contextmanager
     def _located(self) -> Iterator[None]:
@@ -274,27 +324,13 @@ class Trainer:
         try:
             yield
         except NonFiniteError as error:
-            good = self.checkpoints.last_good()
+            good = self.files.last_good()
             left = f"the last good weights are {good}" if good else "no weights were saved"
             epoch, step, rate = self._at
             raise NonFiniteError(
                 f"{error}: epoch {epoch + 1}, step {step}, learning rate {rate:.3g}. Lower the "
                 f"learning rate or warm up longer; {left}"
             ) from None
-
-    def _resume(self) -> None:
-        """Restore the checkpoint that the recipe names."""
-        epoch = self.recipe.resume_epoch
-        if epoch == "latest":
-            epoch = self.checkpoints.newest_valid()
-        if not epoch:
-            return
-        self.checkpoints.load(epoch, self.parts)
-        self.resumed = True
-        if self.position.step:
-            logger.info("resumed in epoch %d, before step %d", epoch, self.position.step)
-        else:
-            logger.info("resumed after epoch %d", epoch)
 
     def _steps_left(self) -> int:
         """Steps until ``max_iters``; without it, more than there are."""
@@ -312,25 +348,3 @@ def _parts_among(hooks: Sequence[Hook]) -> dict[str, Stateful]:
         if isinstance(hook, Stateful):
             parts[name] = hook
     return parts
-
-
-def _validation_loader(recipe: Recipe, num_classes: int) -> ClipLoader:
-    """The loader of the ``valid`` split, whose files are looked for before hours of training."""
-    dataset = build_split(recipe, "valid")
-    if recipe.DATASET is not None and recipe.DATASET.on_unreadable == "error":
-        dataset.check_files()
-    return build_loader(recipe, "valid", dataset, num_classes)
-
-
-def _group_size(recipe: Recipe) -> int:
-    """Batches per update, from GRADIENT_ACCUMULATION."""
-    if recipe.GRADIENT_ACCUMULATION is None or recipe.DATASET is None:
-        return 1
-    per_step = recipe.DATASET.batch_size * world_size()
-    wanted = recipe.GRADIENT_ACCUMULATION.global_batch_size
-    if wanted % per_step:
-        raise ConfigError(
-            f"GRADIENT_ACCUMULATION.global_batch_size is {wanted}, not a multiple of "
-            f"batch_size x processes = {per_step}"
-        )
-    return wanted // per_step

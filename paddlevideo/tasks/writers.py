@@ -26,7 +26,7 @@ class MetricsWriter(Hook):
 
     def on_event(self, event: Event) -> None:
         """Append it."""
-        self.log.write(event.kind, **event.values)
+        self.log.write(event.kind, **event.values, iterations=event.iterations)
 
 
 class LogLines(Hook):

@@ -39,6 +39,10 @@ class NonFiniteError(PaddleVideoError):
     """A training or a test gives numbers that are no numbers: infinity or NaN."""
 
 
+class SaveError(PaddleVideoError):
+    """Files of a run cannot be written: the disk is full, or writing is not permitted."""
+
+
 class DeviceError(PaddleVideoError):
     """A requested device, precision, launch or package is not available on this machine."""
 

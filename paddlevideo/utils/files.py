@@ -74,3 +74,40 @@ def sha256_of(path: str | Path) -> str:
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()
+
+
+def sync_folder(path: str | Path) -> None:
+    """Have the names in a folder on the disk, where the system can: a rename is one of them."""
+    with contextlib.suppress(OSError):  # a system or a mount that cannot open a folder
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def append_lines(path: str | Path, lines: bytes) -> None:
+    """Add whole lines to a file, all or none; half a line at its end is cut off first.
+
+    Raises:
+        OSError: they cannot be written; the file is as it was, but for half a line.
+    """
+    with Path(path).open("a+b") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            start = max(0, end - 4096)
+            file.seek(start)
+            newline = file.read(end - start).rfind(b"\n")
+            if newline >= 0:
+                end = start + newline + 1
+                break
+            end = start
+        if end != size:
+            file.truncate(end)
+        try:
+            file.write(lines)
+            file.flush()
+        except OSError:
+            with contextlib.suppress(OSError):
+                os.ftruncate(file.fileno(), end)
+            raise
