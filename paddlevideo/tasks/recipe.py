@@ -14,7 +14,9 @@ from paddlevideo.loader import check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.tasks.average import AverageSection
 from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.precise_bn import PreciseBatchNormSection
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
@@ -36,7 +38,6 @@ SPLITS = ("train", "valid", "test")
 # Sections that PaddleVideo has and that are not served here, with what to do instead.
 _NOT_SERVED = {
     "MIX": "batch mixing is not available yet; remove the section",
-    "PRECISEBN": "precise batch norm is not available yet; remove the section",
     "MULTIGRID": "multigrid training is not available yet; remove the section",
     "DALI_LOADER": "the DALI loader is not available; DATASET and PIPELINE do its work",
 }
@@ -115,6 +116,8 @@ class Recipe(_Section):
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    EMA: AverageSection | None = None
+    PRECISEBN: PreciseBatchNormSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
     model_name: FileName = "model"
     epochs: Count = 1
@@ -243,6 +246,8 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "EMA": AverageSection,
+            "PRECISEBN": PreciseBatchNormSection,
             "save_every": SaveEverySection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))

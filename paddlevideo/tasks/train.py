@@ -25,6 +25,7 @@ from paddlevideo.tasks.class_names import check_record, record_class_names
 from paddlevideo.tasks.differences import config_of, samples_digest
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
+from paddlevideo.tasks.methods import methods_of
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, ScalerPart
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
@@ -87,8 +88,10 @@ class Trainer:
         self.metrics_writer = MetricsWriter(self.folder)
         listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
         added = [*listed, *hooks]
-        self.hooks = [*self._own_hooks(), *added]
-        self.parts: Mapping[str, Stateful] = {**self._own_parts(), **_parts_among(added)}
+        methods = methods_of(recipe, model, self.precision)
+        self.hooks = [*self._own_hooks(), *methods.hooks, *added]
+        parts = {**self._own_parts(), **methods.parts, **_parts_among(added)}
+        self.parts: Mapping[str, Stateful] = parts
         self.resumed = self._save_wanted = False
         self._stop_reason: str | None = None
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
