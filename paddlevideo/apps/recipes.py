@@ -1,4 +1,4 @@
-"""What commands share: opening a recipe, building its model, training it."""
+"""What commands share: opening a recipe, building its model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -18,8 +18,6 @@ from paddlevideo.tasks.freeze import frozen_layers
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.schedule_length import follow_the_run
-from paddlevideo.tasks.step import Precision
-from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.logging import setup_logging
@@ -124,24 +122,6 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
         if isinstance(weights, str) and is_pretrained(weights):
             check_section(find_entry(weights), recipe.MODEL)
     return model
-
-
-def train_recipe(
-    recipe: Recipe,
-    weights: Weights | None,
-    validate: bool,
-    precision: Precision | None = None,
-    max_iters: int | None = None,
-) -> None:
-    """Train a recipe in this process, one of those of a launch if there are several.
-
-    Args:
-        weights: to start from; None: the recipe's own, if any.
-        validate: evaluate the split ``valid`` meanwhile and keep the best weights.
-        precision, max_iters: as `Trainer`.
-    """
-    model = prepared_model(recipe, weights or recipe.weights, initial=True)
-    Trainer(recipe, model, validate, precision, max_iters).run()
 
 
 def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Recognizer:

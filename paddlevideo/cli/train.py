@@ -54,7 +54,7 @@ def run(arguments: argparse.Namespace) -> None:
     Raises:
         ConfigError: an option that would do nothing beside the others.
     """
-    from paddlevideo.apps.recipes import train_recipe
+    from paddlevideo.apps.training import train_recipe
     from paddlevideo.tasks.step import Precision
 
     if arguments.amp_level is not None and not arguments.amp:

@@ -7,11 +7,13 @@ from paddle import nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.tasks.average import WeightAverage
 from paddlevideo.tasks.build import build_loader, build_split
+from paddlevideo.tasks.distill import Teacher, TeacherPart
 from paddlevideo.tasks.hooks import Hook
 from paddlevideo.tasks.precise_bn import PreciseBatchNorm
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.tasks.step import Precision
+from paddlevideo.utils.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -22,9 +24,19 @@ class Methods:
     parts: dict[str, Stateful] = field(default_factory=dict)
 
 
-def methods_of(recipe: Recipe, model: nn.Layer, precision: Precision) -> Methods:
-    """Build them; none by default."""
+def methods_of(
+    recipe: Recipe, model: nn.Layer, precision: Precision, teacher: Teacher | None
+) -> Methods:
+    """Build them; none by default.
+
+    Raises:
+        ConfigError: DISTILL without a teacher.
+    """
     methods, average = Methods(), None
+    if (recipe.DISTILL is None) != (teacher is None):
+        raise ConfigError("DISTILL: a teacher is given to the training where the config names one")
+    if teacher is not None:
+        methods.parts["teacher"] = TeacherPart(teacher)
     if recipe.EMA is not None:
         average = WeightAverage(model, recipe.EMA, recipe.model_name)
         methods.hooks.append(average)

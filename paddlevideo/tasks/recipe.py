@@ -4,6 +4,7 @@ The fixed keys are the fields below; what stands inside a component's node is ch
 component's own signature (`paddlevideo.utils.registry`). A key that nobody reads is an error.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
@@ -15,6 +16,8 @@ from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.average import AverageSection
+from paddlevideo.tasks.distill import DistillSection
+from paddlevideo.tasks.freeze import FreezePhase, check_timetable
 from paddlevideo.tasks.hooks import HOOKS
 from paddlevideo.tasks.precise_bn import PreciseBatchNormSection
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
@@ -33,6 +36,7 @@ from paddlevideo.utils.ranges import (
 )
 from paddlevideo.video import Pipeline, for_video_files
 
+_NUMBER = re.compile(r"\.\d+$")  # of an entry of a list, at the end of a path
 SPLITS = ("train", "valid", "test")
 
 # Sections that PaddleVideo has and that are not served here, with what to do instead.
@@ -116,6 +120,9 @@ class Recipe(_Section):
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    # Stages that are frozen for some epochs: the phases follow one another.
+    FREEZE: list[FreezePhase] = []
+    DISTILL: DistillSection | None = None
     EMA: AverageSection | None = None
     PRECISEBN: PreciseBatchNormSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
@@ -204,6 +211,7 @@ def _check_nodes(recipe: Recipe) -> None:
         if node is not None:
             check_dataset(node, f"DATASET.{split}")
     METRICS.check(recipe.METRIC, "METRIC")
+    check_timetable(recipe.FREEZE, recipe.freeze)
     for number, node in enumerate(recipe.HOOKS):
         HOOKS.check(node, f"HOOKS[{number}]")
     if recipe.OPTIMIZER is not None:
@@ -246,11 +254,13 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "DISTILL": DistillSection,
             "EMA": AverageSection,
+            "FREEZE": FreezePhase,
             "PRECISEBN": PreciseBatchNormSection,
             "save_every": SaveEverySection,
         }
-        return unknown_key(where, last, list(sections[where].model_fields))
+        return unknown_key(where, last, list(sections[_NUMBER.sub("", where)].model_fields))
     at = ".".join((*parents, last))
     if first["type"] == "missing":
         return ConfigError(f"{at}: this section or key is missing")

@@ -66,9 +66,19 @@ class TrainStep:
     Args:
         model: a recognizer.
         optimizer: built on the model's parameters; its rate is set by every call.
+        objective: a layer whose forward gives loss and logits of a batch; by default the model's.
+        parts_rest: some parameters have no gradient at times (``FREEZE``).
     """
 
-    def __init__(self, model: nn.Layer, optimizer: Optimizer, precision: Precision) -> None:
+    def __init__(
+        self,
+        model: nn.Layer,
+        optimizer: Optimizer,
+        precision: Precision,
+        *,
+        objective: nn.Layer | None = None,
+        parts_rest: bool = False,
+    ) -> None:
         self.optimizer = optimizer
         self.precision = precision
         if precision.enabled and precision.level == "O2":
@@ -83,11 +93,11 @@ class TrainStep:
             logger.warning(
                 "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
             )
-        module = _LossOf(model)
+        module = objective or _LossOf(model)
         self.module = module
         self._unshared: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         if world_size() > 1:
-            self.module = paddle.DataParallel(module)
+            self.module = paddle.DataParallel(module, find_unused_parameters=parts_rest)
             self._unshared = self.module.no_sync
         self.scaler = paddle.amp.GradScaler(
             enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16

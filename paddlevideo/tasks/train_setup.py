@@ -11,6 +11,7 @@ from paddlevideo.modeling.distributed import world_size
 from paddlevideo.solver import Schedule, build_optimizer, build_schedule
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
+from paddlevideo.tasks.distill import DistilledLoss, Teacher
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.schedule_length import warn_of_another_length
@@ -41,19 +42,25 @@ class TrainSetup:
 
 
 def set_up_training(
-    recipe: Recipe, model: nn.Layer, validate: bool, precision: Precision, bad_samples: Path
+    recipe: Recipe,
+    model: nn.Layer,
+    validate: bool,
+    precision: Precision,
+    bad_samples: Path,
+    teacher: Teacher | None = None,
 ) -> TrainSetup:
     """Build what a recipe describes.
 
     Args:
         bad_samples: file for the samples that cannot be read.
+        teacher: of DISTILL.
 
     Raises:
         ConfigError, DataError: the recipe or its data cannot be trained on.
     """
     if recipe.OPTIMIZER is None:
         raise ConfigError("the section OPTIMIZER is missing")
-    frozen = FrozenStages(model, recipe.freeze)
+    frozen = FrozenStages(model, recipe.freeze, recipe.FREEZE)
     class_names(recipe, model.num_classes)  # as many names as classes, or an error
     train_set = build_split(recipe, "train", bad_samples)
     train_loader = build_loader(recipe, "train", train_set, model.num_classes)
@@ -63,7 +70,12 @@ def set_up_training(
     metric.check_classes(model.num_classes)
     schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
     optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
-    step = TrainStep(model, optimizer, precision)
+    objective = None
+    if recipe.DISTILL is not None and teacher is not None:
+        objective = DistilledLoss(model, teacher, recipe.DISTILL)
+    step = TrainStep(
+        model, optimizer, precision, objective=objective, parts_rest=bool(recipe.FREEZE)
+    )
     return TrainSetup(
         frozen, train_loader, valid_loader, metric, schedule, step, _group_size(recipe)
     )

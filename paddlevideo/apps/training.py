@@ -1,0 +1,26 @@
+"""Training a recipe, as commands do."""
+
+from paddlevideo.apps.recipes import Weights, prepared_model
+from paddlevideo.apps.teachers import open_teacher
+from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.tasks.step import Precision
+from paddlevideo.tasks.train import Trainer
+
+
+def train_recipe(
+    recipe: Recipe,
+    weights: Weights | None,
+    validate: bool,
+    precision: Precision | None = None,
+    max_iters: int | None = None,
+) -> None:
+    """Train a recipe in this process, one of those of a launch if there are several.
+
+    Args:
+        weights: to start from; None: the recipe's own, if any.
+        validate: evaluate the split ``valid`` meanwhile and keep the best weights.
+        precision, max_iters: as `Trainer`.
+    """
+    model = prepared_model(recipe, weights or recipe.weights, initial=True)
+    teacher = open_teacher(recipe, model)
+    Trainer(recipe, model, validate, precision, max_iters, teacher=teacher).run()
