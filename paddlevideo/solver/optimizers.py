@@ -110,6 +110,17 @@ def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optim
     )
 
 
+def create_state(optimizer: paddle.optimizer.Optimizer) -> None:
+    """Give every parameter its state now, and not at its first gradient.
+
+    For a training in which some have no gradient at first: a state that lacks them could not be
+    gone on with, as Paddle wants all of it as soon as the first one is used.
+    """
+    trained = [p for p in optimizer._parameter_list if not p.stop_gradient]
+    block = paddle.static.default_main_program().global_block()  # what Paddle's own step gives
+    optimizer._create_accumulators(block, trained)
+
+
 def _optimizer_class(node: ReadNode, where: str) -> Callable[..., object]:
     none = (paddle.optimizer.Optimizer, paddle.optimizer.LBFGS)  # LBFGS repeats the forward pass
     known = {

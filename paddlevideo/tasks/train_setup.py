@@ -8,7 +8,7 @@ from paddle import nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS, Metric
 from paddlevideo.modeling.distributed import world_size
-from paddlevideo.solver import Schedule, build_optimizer, build_schedule
+from paddlevideo.solver import Schedule, build_optimizer, build_schedule, create_state
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.distill import DistilledLoss, Teacher
@@ -76,6 +76,8 @@ def set_up_training(
     step = TrainStep(
         model, optimizer, precision, objective=objective, parts_rest=bool(recipe.FREEZE)
     )
+    if recipe.FREEZE:
+        create_state(step.optimizer)
     return TrainSetup(
         frozen, train_loader, valid_loader, metric, schedule, step, _group_size(recipe)
     )
