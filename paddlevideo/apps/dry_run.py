@@ -46,7 +46,7 @@ def dry_run(
     """Try a training: steps, a validation batch, a checkpoint read back, an export that is proved.
 
     Args:
-        weights, validate, precision: as of the training (`apps.recipes.train_recipe`).
+        weights, validate, precision: as of the training (`apps.training.train_recipe`).
 
     Raises:
         PaddleVideoError: the first thing that does not work.

@@ -1,4 +1,4 @@
-"""What commands share: opening a recipe, building its model, training it."""
+"""What commands share: opening a recipe, building its model."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +15,9 @@ from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
 from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
-from paddlevideo.tasks.hooks import Hook
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
-from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.schedule_length import follow_the_run
-from paddlevideo.tasks.signals import SignalStops
-from paddlevideo.tasks.step import Precision
-from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.logging import setup_logging
@@ -127,35 +122,6 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
         if isinstance(weights, str) and is_pretrained(weights):
             check_section(find_entry(weights), recipe.MODEL)
     return model
-
-
-def train_recipe(
-    recipe: Recipe,
-    weights: Weights | None,
-    validate: bool,
-    precision: Precision | None = None,
-    max_iters: int | None = None,
-    hooks: Sequence[Hook] = (),
-) -> None:
-    """Train a recipe in this process, one of those of a launch if there are several.
-
-    Args:
-        weights: to start from; None: the recipe's own, if any.
-        validate: evaluate the split ``valid`` meanwhile and keep the best weights.
-        precision, max_iters, hooks: as `Trainer`.
-
-    Raises:
-        SystemExit: a signal has ended it; the code is 128 + signal (`signals`).
-    """
-    with SignalStops() as signals:
-        if is_main():
-            check_start(recipe)
-        model = prepared_model(recipe, weights or recipe.weights, initial=True)
-        trainer = Trainer(recipe, model, validate, precision, max_iters, [*hooks, signals])
-        trainer.run()
-    stop = trainer.agreement.stop
-    if stop is not None and stop.exit_code:
-        raise SystemExit(stop.exit_code)
 
 
 def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Recognizer:

@@ -117,7 +117,7 @@ def run(arguments: argparse.Namespace, profiler_options: "ProfilerOptions | None
     Raises:
         ConfigError: an option that would do nothing beside the others.
     """
-    from paddlevideo.apps.recipes import train_recipe
+    from paddlevideo.apps.training import train_recipe
     from paddlevideo.tasks.profile import Profile
     from paddlevideo.tasks.step import Precision
 

@@ -79,6 +79,13 @@ def all_reduce_sum(values: np.ndarray) -> np.ndarray:
     return tensor.numpy()
 
 
+def sum_over_processes(tensor: paddle.Tensor) -> paddle.Tensor:
+    """Sum a tensor over all processes, on the device; without a gradient, in place."""
+    if world_size() > 1:
+        distributed.all_reduce(tensor, op=distributed.ReduceOp.SUM)
+    return tensor
+
+
 def average_in_place(tensors: Iterable[paddle.Tensor]) -> None:
     """Replace each tensor by its mean over all processes."""
     if world_size() == 1:

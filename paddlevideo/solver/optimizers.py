@@ -12,12 +12,15 @@ import paddle
 from paddle import nn
 from paddle.nn.clip import ClipGradBase
 
+from paddlevideo.solver.layer_rates import check_layer_decay, rate_multipliers
 from paddlevideo.solver.weight_decay import (
     DecayAndClip,
     WeightDecay,
+    check_undecayed,
     decayed_names,
     is_number,
     parse_weight_decay,
+    undecayed_names,
 )
 from paddlevideo.utils.errors import ConfigError, nearest_hint, shown
 from paddlevideo.utils.nodes import Node, ReadNode
@@ -34,7 +37,10 @@ _DECOUPLED = {
     paddle.optimizer.Lamb: ("lamb_weight_decay", "exclude_from_weight_decay_fn"),
 }
 _BY_DEFAULT = WeightDecay("L2", 0.0)
-_OWN_KEYS = ("name", "learning_rate", "weight_decay", "grad_clip", "no_weight_decay_name")
+_OWN_KEYS = (
+    *("name", "learning_rate", "layer_decay", "grad_clip"),
+    *("weight_decay", "no_weight_decay", "no_weight_decay_name"),
+)
 
 
 def check_optimizer(node: ReadNode, where: str) -> None:
@@ -54,6 +60,12 @@ def check_optimizer(node: ReadNode, where: str) -> None:
                 f"{where}.weight_decay.before_clip: {node['name']} decays the weights themselves, "
                 "not through the gradient; remove the key"
             )
+    undecayed = check_undecayed(node.get("no_weight_decay"), f"{where}.no_weight_decay")
+    if undecayed and decay is None and optimizer_class not in _DECOUPLED:
+        raise ConfigError(f"{where}.no_weight_decay has no effect without weight_decay; remove it")
+    rate_decay = check_layer_decay(node.get("layer_decay"), f"{where}.layer_decay")
+    if rate_decay != 1.0 and optimizer_class is paddle.optimizer.Rprop:
+        raise ConfigError(f"{where}.layer_decay has no effect: Rprop finds its own step sizes")
     _grad_clip(node.get("grad_clip"), f"{where}.grad_clip")
 
 
@@ -62,8 +74,9 @@ def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optim
 
     Keys of the section: ``name`` (a class of ``paddle.optimizer``) and its own arguments,
     ``learning_rate`` (a number or a schedule), ``weight_decay`` (a number, or the keys of
-    `WeightDecay`), ``grad_clip`` (``{name, value}``), ``no_weight_decay_name`` (parts of
-    parameter names, separated by blanks, that are not decayed).
+    `WeightDecay`), ``grad_clip`` (``{name, value}``), ``no_weight_decay`` (a list of ``bias``,
+    ``norm`` and patterns of parameter names that are not decayed), ``no_weight_decay_name``
+    (PaddleVideo's: parts of such names, separated by blanks), ``layer_decay`` (`layer_rates`).
 
     Raises:
         ConfigError: unknown optimizer or argument, with the YAML path.
@@ -77,10 +90,16 @@ def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optim
             raise ConfigError(
                 f'{where}.no_weight_decay_name: no parameter has "{part}" in its name'
             )
+    undecayed = undecayed_names(model, node.get("no_weight_decay"), f"{where}.no_weight_decay")
     decay = parse_weight_decay(node.get("weight_decay"), f"{where}.weight_decay")
     clip = _grad_clip(node.get("grad_clip"), f"{where}.grad_clip")
     parameters = dict(named)
-    decayed = decayed_names(decay or _BY_DEFAULT, model, list(parameters), excluded)
+    decayed = decayed_names(decay or _BY_DEFAULT, model, list(parameters), excluded) - undecayed
+    at = f"{where}.layer_decay"
+    rates = rate_multipliers(model, check_layer_decay(node.get("layer_decay"), at), at)
+    for name, parameter in named:
+        # Not by Paddle's groups of parameters: there a clip would see each group by itself.
+        parameter.optimize_attr["learning_rate"] = rates[name]
     if optimizer_class in _DECOUPLED:
         kept = {p.name for n, p in named if n not in decayed}
         arguments.update(_decoupled_decay(optimizer_class, decay, kept))
@@ -89,6 +108,17 @@ def build_optimizer(node: ReadNode, model: nn.Layer, where: str) -> paddle.optim
     return optimizer_class(
         learning_rate=0.0, parameters=list(parameters.values()), grad_clip=clip, **arguments
     )
+
+
+def create_state(optimizer: paddle.optimizer.Optimizer) -> None:
+    """Give every parameter its state now, and not at its first gradient.
+
+    For a training in which some have no gradient at first: a state that lacks them could not be
+    gone on with, as Paddle wants all of it as soon as the first one is used.
+    """
+    trained = [p for p in optimizer._parameter_list if not p.stop_gradient]
+    block = paddle.static.default_main_program().global_block()  # what Paddle's own step gives
+    optimizer._create_accumulators(block, trained)
 
 
 def _optimizer_class(node: ReadNode, where: str) -> Callable[..., object]:

@@ -5,6 +5,7 @@ with it: so TensorFlow trains MoViNet (docs/movinet.md). Paddle's own regularise
 PaddleVideo, add the same term after the clip. Both are here; without a clip they are one.
 """
 
+import fnmatch
 import math
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ from paddle.nn.clip import ClipGradBase
 from paddlevideo.utils.errors import ConfigError, shown
 from paddlevideo.utils.registry import bind_arguments
 
+_NORMALISATIONS = (
+    *(nn.BatchNorm1D, nn.BatchNorm2D, nn.BatchNorm3D, nn.SyncBatchNorm),
+    *(nn.LayerNorm, nn.GroupNorm, nn.InstanceNorm1D, nn.InstanceNorm2D, nn.InstanceNorm3D),
+)
 ParametersAndGradients = list[tuple[Tensor, Tensor]]
 
 
@@ -70,6 +75,59 @@ def decayed_names(
     if decay.parameters == "kernels":
         chosen &= set(model.decayed_kernels())
     return {name for name in chosen if not any(part in name for part in excluded)}
+
+
+def check_undecayed(node: object, where: str) -> list[str]:
+    """Return ``no_weight_decay`` as a list; empty without one.
+
+    Raises:
+        ConfigError: it is no list of texts.
+    """
+    if node is None:
+        return []
+    if not isinstance(node, list) or not all(isinstance(item, str) and item for item in node):
+        raise ConfigError(f"{where}: expected a list of bias, norm or patterns, got {shown(node)}")
+    return list(node)
+
+
+def undecayed_names(model: nn.Layer, node: object, where: str) -> set[str]:
+    """The parameters that ``no_weight_decay`` leaves out, by structural name.
+
+    Args:
+        model: a recognizer.
+        node: a list of ``bias`` (every parameter of that name, batch norm's included), ``norm``
+            (weights and biases of normalisation layers) and patterns with ``*`` and ``?`` of
+            structural names, such as ``head.classifier.*``.
+        where: YAML path of the list, for messages.
+
+    Raises:
+        ConfigError: it is no such list, or an entry is about no parameter.
+    """
+    names = [name for name, _ in model.named_parameters()]
+    found: set[str] = set()
+    for item in check_undecayed(node, where):
+        if item == "bias":
+            own = {name for name in names if name.rpartition(".")[2] == "bias"}
+        elif item == "norm":
+            own = _normalisation_names(model)
+        else:
+            own = set(fnmatch.filter(names, item))
+        if not own:
+            raise ConfigError(
+                f'{where}: no parameter of the model is meant by "{item[:100]}"; write bias, norm, '
+                "or a pattern of a whole name, such as head.*"
+            )
+        found |= own
+    return found
+
+
+def _normalisation_names(model: nn.Layer) -> set[str]:
+    return {
+        f"{name}.{own}" if name else own
+        for name, layer in model.named_sublayers(include_self=True)
+        if isinstance(layer, _NORMALISATIONS)
+        for own, _ in layer.named_parameters(include_sublayers=False)
+    }
 
 
 class DecayAndClip(ClipGradBase):

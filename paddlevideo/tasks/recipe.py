@@ -4,6 +4,7 @@ The fixed keys are the fields below; what stands inside a component's node is ch
 component's own signature (`paddlevideo.utils.registry`). A key that nobody reads is an error.
 """
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Literal
@@ -14,8 +15,12 @@ from paddlevideo.loader import Balance, check_dataset
 from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
+from paddlevideo.tasks.average import AverageSection
+from paddlevideo.tasks.distill import DistillSection
+from paddlevideo.tasks.freeze import FreezePhase, check_timetable
 from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.mixing import BatchMixing, build_mixing
+from paddlevideo.tasks.precise_bn import PreciseBatchNormSection
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.tasks.stream_test import TestSection
@@ -35,11 +40,11 @@ from paddlevideo.utils.ranges import (
 )
 from paddlevideo.video import Pipeline, for_video_files
 
+_NUMBER = re.compile(r"\.\d+$")  # of an entry of a list, at the end of a path
 SPLITS = ("train", "valid", "test")
 
 # Sections that PaddleVideo has and that are not served here, with what to do instead.
 _NOT_SERVED = {
-    "PRECISEBN": "precise batch norm is not available yet; remove the section",
     "MULTIGRID": "multigrid training is not available yet; remove the section",
     "DALI_LOADER": "the DALI loader is not available; DATASET and PIPELINE do its work",
 }
@@ -139,6 +144,11 @@ class Recipe(_Section):
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    # Stages that are frozen for some epochs: the phases follow one another.
+    FREEZE: list[FreezePhase] = []
+    DISTILL: DistillSection | None = None
+    EMA: AverageSection | None = None
+    PRECISEBN: PreciseBatchNormSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
     model_name: FileName = "model"
     epochs: Count = 1
@@ -232,6 +242,7 @@ def _check_nodes(recipe: Recipe) -> None:
             check_dataset(node, f"DATASET.{split}")
     METRICS.check(recipe.METRIC, "METRIC")
     recipe.build_mixing()
+    check_timetable(recipe.FREEZE, recipe.freeze)
     for number, node in enumerate(recipe.HOOKS):
         HOOKS.check(node, f"HOOKS[{number}]")
     if recipe.OPTIMIZER is not None:
@@ -275,9 +286,13 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
             "TEST": TestSection,
+            "DISTILL": DistillSection,
+            "EMA": AverageSection,
+            "FREEZE": FreezePhase,
+            "PRECISEBN": PreciseBatchNormSection,
             "save_every": SaveEverySection,
         }
-        return unknown_key(where, last, list(sections[where].model_fields))
+        return unknown_key(where, last, list(sections[_NUMBER.sub("", where)].model_fields))
     at = ".".join((*parents, last))
     if first["type"] == "missing":
         return ConfigError(f"{at}: this section or key is missing")

@@ -69,6 +69,8 @@ class TrainStep:
         model: a recognizer.
         optimizer: built on the model's parameters; its rate is set by every call.
         guards: judge every step; by default they know nothing of the data.
+        objective: a layer whose forward gives loss and logits of a batch; by default the model's.
+        parts_rest: some parameters have no gradient at times (``FREEZE``).
     """
 
     def __init__(
@@ -77,6 +79,9 @@ class TrainStep:
         optimizer: Optimizer,
         precision: Precision,
         guards: Guards | None = None,
+        *,
+        objective: nn.Layer | None = None,
+        parts_rest: bool = False,
     ) -> None:
         self.optimizer = optimizer
         self.guards = guards or Guards(Agreement())
@@ -93,12 +98,12 @@ class TrainStep:
             logger.warning(
                 "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
             )
-        module = _LossOf(model)
+        module = objective or _LossOf(model)
         self.module = module
         self._unshared: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         if world_size() > 1:
             barrier()  # it compares and copies parameters, by collectives
-            self.module = paddle.DataParallel(module)
+            self.module = paddle.DataParallel(module, find_unused_parameters=parts_rest)
             self._unshared = self.module.no_sync
         self.scaler = paddle.amp.GradScaler(
             enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16

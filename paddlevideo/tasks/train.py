@@ -26,8 +26,10 @@ from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import describe_model
 from paddlevideo.tasks.class_names import check_record, record_class_names
 from paddlevideo.tasks.differences import config_of, samples_digest
+from paddlevideo.tasks.distill import Teacher
 from paddlevideo.tasks.evaluate import evaluate
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
+from paddlevideo.tasks.methods import methods_of
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, ScalerPart
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
@@ -64,6 +66,7 @@ class Trainer:
         precision: mixed precision.
         max_iters: stop after this many steps in total.
         hooks: more of them, beside those that the recipe lists.
+        teacher: of DISTILL.
     """
 
     def __init__(
@@ -74,6 +77,7 @@ class Trainer:
         precision: Precision | None = None,
         max_iters: int | None = None,
         hooks: Sequence[Hook] = (),
+        teacher: Teacher | None = None,
     ) -> None:
         self.recipe = recipe
         self.model = model
@@ -81,7 +85,7 @@ class Trainer:
         self.precision = precision or Precision()
         self.folder = make_run_folder(recipe)
         bad_samples = self.folder / BAD_SAMPLES_NAME
-        setup = set_up_training(recipe, model, validate, self.precision, bad_samples)
+        setup = set_up_training(recipe, model, validate, self.precision, bad_samples, teacher)
         self.frozen, self.metric, self.step = setup.frozen, setup.metric, setup.step
         self.train_loader, self.valid_loader = setup.train_loader, setup.valid_loader
         self.schedule, self.group_size = setup.schedule, setup.group_size
@@ -100,8 +104,10 @@ class Trainer:
         self.metrics_writer = MetricsWriter(self.folder)
         listed = [HOOKS.build(node, f"HOOKS[{i}]") for i, node in enumerate(recipe.HOOKS)]
         added = [*listed, *hooks]
-        self.hooks = [*self._own_hooks(), *added]
-        self.parts: Mapping[str, Stateful] = {**self._own_parts(), **_parts_among(added)}
+        methods = methods_of(recipe, model, self.precision, teacher)
+        self.hooks = [*self._own_hooks(), *methods.hooks, *added]
+        parts = {**self._own_parts(), **methods.parts, **_parts_among(added)}
+        self.parts: Mapping[str, Stateful] = parts
         self.resumed = False
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
@@ -136,7 +142,7 @@ class Trainer:
             "guards": self.guards,
             "best": self.best,
             "run": RunPart(facts, recipe.resume_anyway),
-            "statistics": StatisticsPart(self.frozen.moving_statistics),
+            "statistics": StatisticsPart(self.frozen.statistics),
         }
 
     def emit(self, event: Event) -> None:
@@ -236,7 +242,7 @@ class Trainer:
         """Take the steps of an epoch; return False if the training was stopped inside it."""
         position, num_steps = self.position, self.position.steps_per_epoch
         first, epoch = position.step, position.epoch
-        self.frozen.train_rest()
+        self.frozen.train_rest(epoch)
         self.last_step = min(num_steps, first + self._steps_left())
         self.meter.begin()
         for hook in self.hooks:

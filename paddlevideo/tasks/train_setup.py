@@ -9,10 +9,11 @@ from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS, Metric
 from paddlevideo.modeling.distributed import world_size
 from paddlevideo.modeling.losses import give_class_counts
-from paddlevideo.solver import Schedule, build_optimizer, build_schedule
+from paddlevideo.solver import Schedule, build_optimizer, build_schedule, create_state
 from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
+from paddlevideo.tasks.distill import DistilledLoss, Teacher
 from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.global_batch import global_batch_size
 from paddlevideo.tasks.guards import Guards, Samples
@@ -47,19 +48,25 @@ class TrainSetup:
 
 
 def set_up_training(
-    recipe: Recipe, model: nn.Layer, validate: bool, precision: Precision, bad_samples: Path
+    recipe: Recipe,
+    model: nn.Layer,
+    validate: bool,
+    precision: Precision,
+    bad_samples: Path,
+    teacher: Teacher | None = None,
 ) -> TrainSetup:
     """Build what a recipe describes.
 
     Args:
         bad_samples: file for the samples that cannot be read.
+        teacher: of DISTILL.
 
     Raises:
         ConfigError, DataError: the recipe or its data cannot be trained on.
     """
     if recipe.OPTIMIZER is None:
         raise ConfigError("the section OPTIMIZER is missing")
-    frozen = FrozenStages(model, recipe.freeze)
+    frozen = FrozenStages(model, recipe.freeze, recipe.FREEZE)
     class_names(recipe, model.num_classes)  # as many names as classes, or an error
     train_set = build_split(recipe, "train", bad_samples)
     train_loader = build_loader(recipe, "train", train_set, model.num_classes)
@@ -73,7 +80,14 @@ def set_up_training(
     )
     optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
     guards = Guards(Agreement(), _samples(recipe, train_loader, bad_samples))
-    step = TrainStep(model, optimizer, precision, guards)
+    objective = None
+    if recipe.DISTILL is not None and teacher is not None:
+        objective = DistilledLoss(model, teacher, recipe.DISTILL)
+    step = TrainStep(
+        model, optimizer, precision, guards, objective=objective, parts_rest=bool(recipe.FREEZE)
+    )
+    if recipe.FREEZE:
+        create_state(step.optimizer)
     return TrainSetup(
         frozen, train_loader, valid_loader, metric, schedule, step, guards, _group_size(recipe)
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from paddlevideo.apps import recipes
+from paddlevideo.apps import training
 from paddlevideo.cli.main import run_tool
 from paddlevideo.modeling.distributed import rank
 from paddlevideo.tasks.train import Trainer
@@ -21,7 +21,7 @@ class DumpingTrainer(Trainer):
         return best
 
 
-recipes.Trainer = DumpingTrainer
+training.Trainer = DumpingTrainer
 
 if __name__ == "__main__":
     run_tool("train_or_test")

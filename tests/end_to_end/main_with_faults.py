@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from paddlevideo.apps import recipes
+from paddlevideo.apps import training
 from paddlevideo.cli.main import run_tool
 from paddlevideo.modeling.distributed import rank
 from paddlevideo.tasks.hooks import Hook
@@ -50,5 +50,5 @@ class FaultyTrainer(Trainer):
 
 
 if __name__ == "__main__":
-    recipes.Trainer = FaultyTrainer
+    training.Trainer = FaultyTrainer
     run_tool("train_or_test")

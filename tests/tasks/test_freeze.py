@@ -8,11 +8,12 @@ from modeling.conftest import randomise
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import Backbone
-from paddlevideo.solver import build_optimizer
-from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.solver import build_optimizer, create_state
+from paddlevideo.tasks.freeze import FreezePhase, FrozenStages
+from paddlevideo.tasks.parts import OptimizerPart, optimizer_arrays
 from paddlevideo.tasks.step import Precision, TrainStep
 from paddlevideo.utils.errors import ConfigError
-from paddlevideo.weights import model_arrays
+from paddlevideo.weights import load_arrays, model_arrays
 
 STAGES = [
     *("stem", "block0", "block1", "block2", "block3", "block4"),
@@ -129,3 +130,101 @@ def test_any_backbone_can_be_frozen_as_a_whole():
     assert {n for n, p in model.named_parameters() if p.grad is not None} == {
         f"head.{layer}.{kind}" for layer in ("dense", "classifier") for kind in ("weight", "bias")
     }
+
+
+def phases(*pairs):
+    return [FreezePhase(until_epoch=end, through=stage) for end, stage in pairs]
+
+
+@pytest.mark.parametrize("name", ["RMSProp", "AdamW"])
+def test_a_timetable(name):
+    """What is frozen moves by nothing, its state and statistics neither; then it is trained."""
+    model = build()
+    frozen = FrozenStages(model, None, phases((1, "all_but_head"), (3, "block2")))
+    options = {key: OPTIMIZER[key] for key in ("learning_rate", "grad_clip", "weight_decay")}
+    optimizer = build_optimizer({"name": name, **options}, model, "OPTIMIZER")
+    step = TrainStep(model, optimizer, Precision(), parts_rest=True)
+    known = {p.name for p in optimizer._parameter_list}
+    assert known == {p.name for p in model.parameters() if not p.stop_gradient}
+    all_statistics = [tensor.name for tensor in frozen.statistics()]
+    for epoch, freeze in enumerate(["all_but_head", "block2", "block2", None, "block2"]):
+        if epoch == 4:  # an epoch of before: a run that is resumed from there
+            epoch = 2
+        before, state = model_arrays(model), optimizer_arrays(optimizer, model)
+        model.train()
+        frozen.train_rest(epoch)
+        for _ in range(2):
+            step(batch(), 0.1, 1, update=True)
+        after = model_arrays(model)
+        for key, array in before.items():
+            assert np.array_equal(array, after[key]) == is_frozen(key, freeze), (epoch, key)
+        for key, array in optimizer_arrays(optimizer, model).items():
+            if is_frozen(key.partition("/")[0], freeze):
+                np.testing.assert_array_equal(array, state[key], err_msg=key)
+        assert [tensor.name for tensor in frozen.statistics()] == all_statistics
+        moving = {tensor.name for tensor in frozen.moving_statistics()}
+        names = {p.name: n for n, p in model.named_parameters()}
+        assert moving == {n for n in all_statistics if not is_frozen(names[n], freeze)}
+
+
+# Rprop wants its first rate when it is built; the state of ASGD has shapes of its own.
+NOT_RESUMED = ("ASGD", "Rprop")
+OPTIMIZERS = sorted(
+    name
+    for name, item in vars(paddle.optimizer).items()
+    if isinstance(item, type) and name not in ("Optimizer", "LBFGS", *NOT_RESUMED)
+)
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+def test_every_optimizer_goes_on_with_what_was_frozen(name):
+    """Stopped while the first layer is frozen, and gone on with: the same bits."""
+
+    def start():
+        paddle.seed(0)
+        net = paddle.nn.Sequential(paddle.nn.Linear(2, 3), paddle.nn.Linear(3, 2))
+        node = {"name": name, "learning_rate": 0.1, **({"rho": 0.9} if name == "RMSProp" else {})}
+        optimizer = build_optimizer(node, net, "OPTIMIZER")
+        create_state(optimizer)
+        return net, optimizer
+
+    def go(net, optimizer, epochs):
+        for epoch in epochs:
+            for parameter in net[0].parameters():
+                parameter.stop_gradient = epoch == 0
+            for _ in range(2):
+                net(paddle.ones([1, 2])).square().sum().backward()
+                optimizer.set_lr(0.1)
+                optimizer.step()
+                optimizer.clear_grad()
+
+    whole, optimizer = start()
+    before = whole[0].weight.numpy()
+    go(whole, optimizer, [0])
+    np.testing.assert_array_equal(whole[0].weight.numpy(), before)
+    state, weights = optimizer_arrays(optimizer, whole), model_arrays(whole)
+    go(whole, optimizer, [1])
+    assert not np.array_equal(whole[0].weight.numpy(), before)
+    resumed, optimizer = start()
+    OptimizerPart(optimizer, resumed).load_state_dict(state, "file")
+    load_arrays(resumed, weights, "file")
+    go(resumed, optimizer, [1])
+    for key, array in model_arrays(whole).items():
+        np.testing.assert_array_equal(model_arrays(resumed)[key], array, err_msg=key)
+
+
+@pytest.mark.parametrize(
+    ("table", "freeze", "message"),
+    [
+        (
+            phases((2, "stem"), (2, "block0")),
+            None,
+            r"FREEZE\[1\].until_epoch: 2 does not come after",
+        ),
+        (phases((2, "stem")), "stem", "leave one out"),
+        (phases((2, "steam")), None, r'FREEZE\[0\].through: the model has no stage "steam"'),
+    ],
+)
+def test_a_wrong_timetable(table, freeze, message):
+    with pytest.raises(ConfigError, match=message):
+        FrozenStages(build(), freeze, table)

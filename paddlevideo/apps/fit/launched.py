@@ -14,7 +14,8 @@ from pathlib import Path
 if __name__ == "__main__":
     sys.path[0] = str(Path(__file__).resolve().parents[3])
 
-from paddlevideo.apps.recipes import open_recipe, train_recipe
+from paddlevideo.apps.recipes import open_recipe
+from paddlevideo.apps.training import train_recipe
 from paddlevideo.modeling.device import leave_signals_alone
 from paddlevideo.modeling.distributed import is_main
 from paddlevideo.utils.logging import setup_logging

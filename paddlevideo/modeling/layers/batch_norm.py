@@ -9,8 +9,10 @@ import paddle.nn.functional as F
 from paddle import Tensor, nn
 from paddle.autograd import PyLayer
 
+from paddlevideo.modeling.distributed import world_size
 from paddlevideo.modeling.layers.activations import activation
 from paddlevideo.modeling.layers.compiled import kernels_for, memory_of, needs_gradient
+from paddlevideo.modeling.layers.synchronised_norm import SynchronisedNorm
 from paddlevideo.utils.cpu_threads import CPU_THREADS
 
 _COMPILED = ("identity", "swish", "hard_swish")
@@ -25,7 +27,12 @@ class BatchNorm(nn.BatchNorm3D):
 
     Args:
         activation_name: of `activations`.
+
+    Attributes:
+        synchronised: whether training normalises by the batches of all processes.
     """
+
+    synchronised: bool = False
 
     def __init__(
         self,
@@ -40,6 +47,8 @@ class BatchNorm(nn.BatchNorm3D):
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Normalise and activate; in training also update the running statistics."""
+        if self.synchronised and self.training and world_size() > 1:
+            return self._activation(self._normalise_together(x_BCTHW))
         if self.activation_name in _COMPILED:
             kernels = kernels_for("batch_norm_kernels", x_BCTHW, self.weight)
             # Paddle does not normalise a single value: it has no variance.
@@ -76,6 +85,18 @@ class BatchNorm(nn.BatchNorm3D):
             running *= self._momentum
             running += np.float32(new_share) * value
         return mean, variance
+
+    def _normalise_together(self, x_BCTHW: Tensor) -> Tensor:
+        """Normalise by the statistics of all processes, which become running ones."""
+        x_BCN = x_BCTHW.flatten(2)
+        y_BCN, mean_C, variance_C, total = SynchronisedNorm.apply(
+            x_BCN, self.weight, self.bias, self._epsilon
+        )
+        with paddle.no_grad():
+            unbiased_C = variance_C * (total / paddle.clip(total - 1.0, min=1.0)).astype("float32")
+            for running, value in ((self._mean, mean_C), (self._variance, unbiased_C)):
+                running.set_value(self._momentum * running + (1.0 - self._momentum) * value)
+        return y_BCN.reshape(x_BCTHW.shape)
 
     def _normalise(self, x_BCTHW: Tensor) -> Tensor:
         """The base class's forward, without its warning at every first training step."""
