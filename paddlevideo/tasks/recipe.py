@@ -15,6 +15,7 @@ from paddlevideo.metrics import METRICS
 from paddlevideo.modeling import RECOGNIZERS, resolve_model_section
 from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.hooks import HOOKS
+from paddlevideo.tasks.quantize_aware import QuantizeSection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
@@ -114,6 +115,7 @@ class Recipe(_Section):
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    QUANTIZE: QuantizeSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
     model_name: FileName = "model"
     epochs: Count = 1
@@ -223,11 +225,12 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
     *parents, last = loc
     where = ".".join(parents)
     if first["type"] == "extra_forbidden":
-        sections: dict[str, type[_Section]] = {
+        sections: dict[str, type[pydantic.BaseModel]] = {
             "": Recipe,
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "QUANTIZE": QuantizeSection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))
     at = ".".join((*parents, last))

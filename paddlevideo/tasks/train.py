@@ -23,6 +23,7 @@ from paddlevideo.tasks.freeze import FrozenStages
 from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, RunPart, ScalerPart
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.quantize_aware import QuantizationSchedule
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
@@ -95,6 +96,8 @@ class Trainer:
         hooks = [
             MetricsWriter(self.folder), LogLines(self.recipe.epochs), ProgressBar(), self.best
         ]  # fmt: skip
+        if self.recipe.QUANTIZE is not None:
+            hooks.append(QuantizationSchedule(self.recipe.QUANTIZE, self.recipe.epochs))
         if self.recipe.patience is not None:
             hooks.append(EarlyStop(self.best, self.recipe.patience))
         return hooks

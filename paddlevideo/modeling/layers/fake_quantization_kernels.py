@@ -38,4 +38,4 @@ def low_and_high(x: Array) -> tuple[float, float]:
     for i in range(len(x)):
         low = min(low, x[i])
         high = max(high, x[i])
-    return low, high
+    return low, high  # type: ignore[return-value]

@@ -159,7 +159,7 @@ def is_on(quantization: Quantization | None) -> bool:
 
 def rounded_linear(layer: nn.Linear, x: Tensor) -> Tensor:
     """A dense layer with its weights on int8, a scale for each output."""
-    ones = np.ones((1, 1), np.float32)
+    ones: np.ndarray = np.ones((1, 1), np.float32)
     return F.linear(x, fake_quantize_kernel(layer.weight, ones, output_axis=1), layer.bias)
 
 
