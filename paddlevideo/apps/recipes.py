@@ -15,6 +15,7 @@ from paddlevideo.modeling.device import setup_device
 from paddlevideo.modeling.distributed import is_main, setup_distributed
 from paddlevideo.modeling.interfaces import MEMBERS, Recognizer
 from paddlevideo.tasks.freeze import frozen_layers
+from paddlevideo.tasks.quantize_aware import compute_as_trained, quantize_model
 from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.schedule_length import follow_the_run
@@ -116,11 +117,14 @@ def open_model(recipe: Recipe, weights: Weights | None, initial: bool = False) -
     """
     paddle.seed(recipe.seed)
     model = build_recognizer(recipe.MODEL)
+    quantize_model(model, recipe.QUANTIZE)
     frozen_layers(model, recipe.freeze)  # an unknown name is reported before anything is read
     if weights is not None:
         load_weights(model, weights, initial)
         if isinstance(weights, str) and is_pretrained(weights):
             check_section(find_entry(weights), recipe.MODEL)
+        if not initial:
+            compute_as_trained(model)
     return model
 
 

@@ -69,8 +69,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--precision",
         choices=("fp32", "fp16", "int8"),
         default="fp32",
-        help="fp16: weights of half the size, computed with in float32; for int8 see "
-        "tools/quantize.py",
+        help="fp16: weights of half the size, computed with in float32; int8: of a network that "
+        "was trained with the section QUANTIZE (for others see tools/quantize.py)",
     )
     parser.add_argument(
         "--frames", type=positive, help="frames of a clip (default: the config's pipeline's)"
@@ -116,34 +116,42 @@ def run(arguments: argparse.Namespace) -> None:
     """
     from paddlevideo.apps.recipes import open_model, open_recipe, weights_files
     from paddlevideo.export import ExportOptions, export_model
+    from paddlevideo.export.quantization import export_int8
     from paddlevideo.modeling.device import setup_device
     from paddlevideo.runtime.clip_length import with_frames
     from paddlevideo.tasks.class_names import class_names
 
-    if arguments.precision == "int8":
+    recipe = open_recipe(arguments.config, arguments.override)
+    is_int8 = arguments.precision == "int8"
+    if is_int8 and recipe.QUANTIZE is None:
         raise ConfigError(
             "--precision int8 needs videos to measure the network on: export with --format "
-            "paddle,onnx first, then tools/quantize.py --model_dir DIR --calibration VIDEOS"
+            "paddle,onnx first, then tools/quantize.py --model_dir DIR --calibration VIDEOS; "
+            "or train with the section QUANTIZE"
         )
-    recipe = open_recipe(arguments.config, arguments.override)
+    if is_int8 and (arguments.format or arguments.mode == "clip"):
+        raise ConfigError(
+            "--precision int8 writes the step program as ONNX: leave out --format and --mode"
+        )
     setup_device("cpu")
     weights = weights_of(arguments.pretrained_params)
     model = open_model(recipe, weights)
     pipeline = recipe.inference_description()
     if arguments.frames is not None:
         pipeline = with_frames(pipeline, arguments.frames)
-    bundle = export_model(
+    export = export_int8 if is_int8 else export_model
+    bundle = export(
         model,
         pipeline,
         arguments.output_path,
         arguments.save_name or recipe.model_name,
         class_names(recipe, model.num_classes, weights_files(weights)),
         ExportOptions(
-            mode=arguments.mode,
-            formats=arguments.format,
+            mode="stream" if is_int8 else arguments.mode,
+            formats=("onnx",) if is_int8 else arguments.format,
             batch_size=arguments.batch,
             verify=arguments.verify,
-            precision=arguments.precision,
+            precision="fp32" if is_int8 else arguments.precision,
             frame_rate=arguments.frame_rate,
         ),
         recipe.PIPELINE.train,

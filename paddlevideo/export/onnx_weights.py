@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal, TypeVar
 import numpy as np
 
 from paddlevideo.export.half_weights import fits_half
+from paddlevideo.utils.eight_bits import symmetric_int8
 
 if TYPE_CHECKING:
     from onnx import ModelProto
@@ -19,21 +20,8 @@ if TYPE_CHECKING:
 Storage = Literal["float32", "float16", "int8"]
 Item = TypeVar("Item")
 
-INT8_LARGEST = 127  # symmetric: -128 is not used
 _SMALL = 64  # fewer numbers than that are not worth two operations
 _HALF, _INTEGER, _SCALE, _CAST = "_half", "_int8", "_scale", "_unscaled"
-
-
-def symmetric_int8(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Nearest int8 of a kernel [C_out, ...], and the scale of each output channel [C_out, 1, ...].
-
-    A channel of zeros has the scale 1.
-    """
-    shape = (-1, *(1,) * (weight.ndim - 1))
-    largest = np.abs(weight).reshape(len(weight), -1).max(axis=1).reshape(shape)
-    scale = np.where(largest > 0, largest / INT8_LARGEST, 1.0).astype(np.float32)
-    whole = np.clip(np.rint(weight / scale), -INT8_LARGEST, INT8_LARGEST).astype(np.int8)
-    return whole, scale
 
 
 def store_as_half(path: Path) -> None:

@@ -131,7 +131,7 @@ def export_model(
             programs=tuple(_written(program, exporters, work) for program in programs),
             pipeline=dict(pipeline),
             labels=labels,
-            reference=reference_file(options.precision),
+            reference=reference_file(options.precision, model),
             versions={"paddle": paddle.__version__},
         )
         manifest = replace(manifest, files=file_facts(work, manifest.named_files()))

@@ -15,6 +15,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.layers.plain_step import PlainStep
+from paddlevideo.modeling.layers.rounding import Quantization
 from paddlevideo.modeling.states import StateExchange, States, StateSpec
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.nodes import Node, ReadNode
@@ -95,6 +96,21 @@ class Backbone(nn.Layer, ABC):
         """
         return None
 
+    def quantize(self, quantization: Quantization, scaling: InputScaling) -> None:
+        """Give every layer the roundings that an int8 bundle of the step network has.
+
+        Args:
+            quantization: what all layers share; nothing is rounded before its phase says so.
+            scaling: of the pixels' values.
+
+        Raises:
+            ConfigError: the network has no such form. This is the default.
+        """
+        raise ConfigError(
+            f"QUANTIZE: {type(self).__name__} as it is built here has no step program on 8 bits; "
+            "it takes a causal network whose layers know where they are rounded"
+        )
+
     @property
     def has_step_network(self) -> bool:
         """Whether `step_network` exists."""
@@ -174,6 +190,14 @@ class Head(nn.Layer, ABC):
         """As `Backbone.built_with`."""
         return {"num_classes": self.num_classes}
 
+    def quantize(self, quantization: Quantization) -> None:
+        """As `Backbone.quantize`, of the head.
+
+        Raises:
+            ConfigError: the head has no such form. This is the default.
+        """
+        raise ConfigError(f"QUANTIZE: {type(self).__name__} does not know where it is rounded")
+
     def as_convolutions(self) -> nn.Layer:
         """The head on [B, C, 1, 1] for an exported program. Default: the head on [B, C]."""
         return _HeadOnMaps(self)
@@ -247,6 +271,14 @@ class Recognizer(nn.Layer, ABC):
     def has_step_program(self) -> bool:
         """Whether `step_program` exists."""
         return False
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give every layer the roundings of an int8 bundle; see `Backbone.quantize`.
+
+        Raises:
+            ConfigError: a part has no such form. This is the default.
+        """
+        raise ConfigError(f"QUANTIZE: {self.architecture} does not know where it is rounded")
 
     def decayed_kernels(self) -> list[str]:
         """The parameters that weight decay is for: every kernel but the classifier's.

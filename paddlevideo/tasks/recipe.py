@@ -21,6 +21,7 @@ from paddlevideo.tasks.freeze import FreezePhase, check_timetable
 from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.mixing import BatchMixing, build_mixing
 from paddlevideo.tasks.precise_bn import PreciseBatchNormSection
+from paddlevideo.tasks.quantize_aware import QuantizeSection
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
 from paddlevideo.tasks.stream_test import TestSection
@@ -149,6 +150,7 @@ class Recipe(_Section):
     DISTILL: DistillSection | None = None
     EMA: AverageSection | None = None
     PRECISEBN: PreciseBatchNormSection | None = None
+    QUANTIZE: QuantizeSection | None = None
     # Names the run's files: output/<model_name>/<model_name>_best.pdparams.
     model_name: FileName = "model"
     epochs: Count = 1
@@ -291,6 +293,7 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "FREEZE": FreezePhase,
             "PRECISEBN": PreciseBatchNormSection,
             "save_every": SaveEverySection,
+            "QUANTIZE": QuantizeSection,
         }
         return unknown_key(where, last, list(sections[_NUMBER.sub("", where)].model_fields))
     at = ".".join((*parents, last))

@@ -32,6 +32,7 @@ from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
 from paddlevideo.tasks.methods import methods_of
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, ScalerPart
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.quantize_aware import QuantizationSchedule
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
 from paddlevideo.tasks.run_files import RunFiles
@@ -119,6 +120,8 @@ class Trainer:
         ]  # fmt: skip
         if self.recipe.save_every is not None:
             hooks.append(SaveEvery(self.recipe.save_every))
+        if self.recipe.QUANTIZE is not None:
+            hooks.append(QuantizationSchedule(self.recipe.QUANTIZE, self.recipe.epochs))
         if self.recipe.patience is not None:
             hooks.append(EarlyStop(self.best, self.recipe.patience))
         return hooks

@@ -13,6 +13,7 @@ from paddlevideo.utils.errors import WeightsError
 logger = logging.getLogger(__name__)
 
 _VARIANCE = "_variance"  # how the name of a batch norm's running variance ends
+_RANGE = "rounding_range"  # and that of the range of a tensor that is rounded
 _SHOWN = 5
 _MOST_LISTED = 1000  # names of one kind in a message
 _NUMBER_KINDS = "fiu"  # NumPy's letters for float, signed and unsigned integer
@@ -44,12 +45,15 @@ def load_initial_arrays(model: nn.Layer, arrays: Mapping[str, np.ndarray], sourc
     """As `load_arrays`, for training: the file's model may have had another number of classes.
 
     Then what follows that number (the recognizer's ``class_axes``) keeps its initial values, and
-    the log says so. Everything else must fit as ever.
+    the log says so. So do the ranges of a model that is to be trained for 8 bits, if the file has
+    none. Everything else must fit as ever.
 
     Raises:
         WeightsError: as `load_arrays`; nothing is loaded in part.
     """
     state = model.state_dict()
+    if not any(name.endswith(_RANGE) for name in arrays):
+        state = {name: tensor for name, tensor in state.items() if not name.endswith(_RANGE)}
     axes = model.class_axes()
     there, here = (_number_of_classes(tensors, axes) for tensors in (arrays, state))
     if there in (None, here) or not _alike_but_for_classes(state, arrays, axes):

@@ -9,5 +9,13 @@ from paddlevideo.export.quantization.quantize import (
     QuantizeOptions,
     quantize_bundle,
 )
+from paddlevideo.export.quantization.trained import export_int8, quantize_trained
 
-__all__ = ["LayerChoice", "QuantizeOptions", "Quantized", "quantize_bundle"]
+__all__ = [
+    "LayerChoice",
+    "QuantizeOptions",
+    "Quantized",
+    "export_int8",
+    "quantize_bundle",
+    "quantize_trained",
+]

@@ -7,6 +7,7 @@ states, whose values are handed on unrounded.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,9 @@ from paddlevideo.export.onnx_weights import (
     replace_items,
     store_weights,
     stored_values,
-    symmetric_int8,
 )
 from paddlevideo.export.quantization.graph_layers import Layer
-from paddlevideo.export.quantization.ranges import Range
+from paddlevideo.utils.eight_bits import Range, symmetric_int8
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -62,6 +62,52 @@ def quantised_graph(
     return copy
 
 
+@dataclass(frozen=True)
+class IntegerWeights:
+    """Kernel and bias of a convolution as integers, and the nodes that bring them back.
+
+    Attributes:
+        inputs: names for the convolution's inputs behind the first.
+    """
+
+    inputs: tuple[str, ...]
+    constants: "Mapping[str, np.ndarray]"
+    nodes: "Sequence[NodeProto]"
+
+
+def integer_weights(
+    name: str, kernel: np.ndarray, bias: np.ndarray | None, input_scale: float
+) -> IntegerWeights:
+    """The integers of a layer, int8 for the kernel and int32 for the bias, under names of its own.
+
+    Args:
+        input_scale: of one step of what the layer reads.
+    """
+    whole, scale = symmetric_int8(kernel)
+    scale_C = scale.reshape(-1)
+    parts = [(f"{name}_kernel", whole, scale_C)]
+    if bias is not None:
+        steps_C = scale_C * np.float32(input_scale)
+        sums = np.rint(bias.astype(np.float64) / steps_C)
+        sums = np.clip(sums, -_INT32_LARGEST, _INT32_LARGEST).astype(np.int32)
+        parts.append((f"{name}_bias", sums, steps_C))
+    constants = {}
+    for part, integers, steps_C in parts:
+        constants[f"{part}_int8"] = integers
+        constants[f"{part}_scale"] = steps_C
+        constants[f"{part}_zero"] = np.zeros(len(steps_C), integers.dtype)
+    nodes = [dequantise(part, f"{part}_int8", axis=0) for part, _, _ in parts]
+    return IntegerWeights(tuple(part for part, _, _ in parts), constants, nodes)
+
+
+def dequantise(name: str, whole: str, axis: int) -> "NodeProto":
+    """The node that makes ``name`` of integers; its scale and zero point are named after it."""
+    from onnx import helper
+
+    inputs = [whole, f"{name}_scale", f"{name}_zero"]
+    return helper.make_node("DequantizeLinear", inputs, [name], axis=axis)
+
+
 class _Writer:
     def __init__(self, model: "ModelProto", ranges: Mapping[str, Range]) -> None:
         self._graph = model.graph
@@ -75,27 +121,15 @@ class _Writer:
 
     def rewrite(self, layer: Layer) -> None:
         node = self._makers[layer.output]
-        kernel, scale = symmetric_int8(self._values[layer.weight])
-        scale_C = scale.reshape(-1)
-        name = f"{layer.name}_kernel"
-        self._constant(f"{name}_int8", kernel)
-        self._constant(f"{name}_scale", scale_C)
-        self._constant(f"{name}_zero", np.zeros(len(scale_C), np.int8))
-        inputs = [self._rounded(layer.input), name]
-        nodes = [self._dequantise(name, f"{name}_int8", axis=0)]
-        if layer.bias is not None:
-            steps_C = scale_C * np.float32(self._ranges[layer.input].scale)
-            name = f"{layer.name}_bias"
-            whole = np.rint(self._values[layer.bias].astype(np.float64) / steps_C)
-            whole = np.clip(whole, -_INT32_LARGEST, _INT32_LARGEST)
-            self._constant(f"{name}_int8", whole.astype(np.int32))
-            self._constant(f"{name}_scale", steps_C)
-            self._constant(f"{name}_zero", np.zeros(len(steps_C), np.int32))
-            inputs.append(name)
-            nodes.append(self._dequantise(name, f"{name}_int8", axis=0))
+        bias = None if layer.bias is None else self._values[layer.bias]
+        scale = self._ranges[layer.input].scale
+        made = integer_weights(layer.name, self._values[layer.weight], bias, scale)
+        for name, array in made.constants.items():
+            self._constant(name, array)
+        inputs = [self._rounded(layer.input), *made.inputs]
         del node.input[:]
         node.input.extend(inputs)
-        self._before.setdefault(layer.output, []).extend(nodes)
+        self._before.setdefault(layer.output, []).extend(made.nodes)
         self._round_output(layer.measured_output)
 
     def _rounded(self, tensor: str) -> str:
@@ -124,12 +158,6 @@ class _Writer:
             helper.make_node("QuantizeLinear", [tensor, *numbers], [whole]),
             helper.make_node("DequantizeLinear", [whole, *numbers], [result]),
         ]
-
-    def _dequantise(self, name: str, whole: str, axis: int) -> "NodeProto":
-        from onnx import helper
-
-        inputs = [whole, f"{name}_scale", f"{name}_zero"]
-        return helper.make_node("DequantizeLinear", inputs, [name], axis=axis)
 
     def _constant(self, name: str, array: np.ndarray) -> None:
         from onnx import numpy_helper

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -14,22 +14,18 @@ from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_laye
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
 from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
-from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
-from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle, work_folder
-from paddlevideo.runtime.manifest import ReferenceFile
-from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
+from paddlevideo.export.quantization.step_graphs import load_step_graph
+from paddlevideo.export.quantization.trained_ranges import find_roundings
+from paddlevideo.export.quantization.write_quantized import write_quantized
+from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
 from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.packages import require_packages
-from paddlevideo.video import Pipeline
 
 if TYPE_CHECKING:
     from onnx import ModelProto
 
 logger = logging.getLogger(__name__)
-
-TOLERANCE = 2e-2  # of the logits' spread: processors and engines round sums of integers otherwise
-WEIGHTS_TOLERANCE = 1e-4  # of the same, where only weights are int8
 
 Stored = Literal["int8", "int8 weights", "float16 weights"]
 
@@ -111,6 +107,11 @@ def quantize_bundle(
     if output.resolve() == bundle.folder.resolve():
         raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
     model = load_step_graph(bundle)
+    if find_roundings(model):
+        raise BundleError(
+            f"{bundle.folder} was trained for 8 bits and has its ranges already: export it with "
+            "--precision int8"
+        )
     layers = find_layers(model)
     kept = _named_layers(layers, options.keep_float)
     taken = CalibrationVideos(bundle, videos, options.num_videos)
@@ -130,7 +131,7 @@ def quantize_bundle(
     floats |= plan.names - {item.name for item in candidates}
     choices = plan.choices(floats, damages)
     facts = _facts(choices, damage, measured, options)
-    made = _write(bundle, plan.build(plan.names - floats, "float16"), output, facts)
+    made = write_quantized(bundle, plan.build(plan.names - floats, "float16"), output, facts)
     num_read = len(taken.paths) - len(taken.unreadable)
     return Quantized(made, choices, damage, num_read, len(taken.unreadable))
 
@@ -193,40 +194,3 @@ def _facts(
         "error": round(damage.error, 5),
         "float16_layers": [c.layer.name for c in choices if c.stored == "float16 weights"],
     }
-
-
-def _write(bundle: Bundle, graph: "ModelProto", output: Path, facts: Node) -> Bundle:
-    import onnx
-    import onnxruntime
-
-    old = bundle.manifest
-    if old.step is None:  # load_step_graph has said so
-        raise BundleError(f"{bundle.folder} has no step program")
-    name = old.step.files["onnx"][0]
-    step = replace(old.step, files={"onnx": (name,)}, precision="int8")
-    tolerance = WEIGHTS_TOLERANCE if facts.get("arithmetic") == "float32" else TOLERANCE
-    with work_folder(output) as work:
-        onnx.save(graph, str(work / name))
-        _own_reference(bundle, graph).write(work)
-        manifest = replace(
-            old,
-            programs=(step,),
-            reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
-            files=file_facts(work, [name, REFERENCE_NAME]),
-            quantization=facts,
-            versions={**old.versions, "onnxruntime": onnxruntime.__version__},
-        )
-        replace_bundle(output, work, manifest)
-    return read_bundle(output)
-
-
-def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
-    """The pixels of the float32 bundle's reference, and what the quantised network makes of them.
-
-    Against the float32 answers nothing could be proved that is finer than the rounding to 8 bits.
-    """
-    num_frames = Pipeline(bundle.manifest.pipeline, "pipeline").input.num_frames
-    asked = unanswered(bundle.manifest.inputs, num_frames)
-    (clips_BTCHW,) = asked.clips().values()
-    logits_TBN = run_clips(open_runner(bundle, graph, len(clips_BTCHW)), clips_BTCHW)
-    return replace(asked, clip_logits=logits_TBN[-1], step_logits=logits_TBN[:NUM_STEPS])

@@ -1,38 +1,16 @@
 """Ranges of activations: counted in histograms while videos run, then narrowed."""
 
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from paddlevideo.utils.eight_bits import LEVELS, Range, range_of
+
 RangeMethod = Literal["minmax", "percentile", "mse"]
 
-LEVELS = 255  # steps of an 8-bit number
 _BINS = 4096  # even: halves are merged when the range doubles
 _PERCENTILE = 99.99
 _SHRINK = np.linspace(1.0, 0.3, 36)
-
-
-@dataclass(frozen=True)
-class Range:
-    """What 8 bits are to cover; zero is always in it, exactly.
-
-    Attributes:
-        scale: of one step.
-        zero_point: the step that stands for zero.
-    """
-
-    scale: float
-    zero_point: int
-
-
-def range_of(low: float, high: float) -> Range:
-    """The range from ``low`` to ``high``, widened to zero; of nothing but zeros any scale does."""
-    low, high = min(low, 0.0), max(high, 0.0)
-    scale = (high - low) / LEVELS
-    if not scale > np.finfo(np.float32).tiny:
-        return Range(1.0, 0)
-    return Range(float(np.float32(scale)), int(np.clip(round(-low / scale), 0, LEVELS)))
 
 
 _LEAST_WIDTH = 1e-30  # narrower bins are not apart in float32

@@ -7,6 +7,16 @@ from paddlevideo.modeling.interfaces import Head
 from paddlevideo.modeling.layers.activations import activation as activation_by_name
 from paddlevideo.modeling.layers.folding import dense_as_convolution
 from paddlevideo.modeling.layers.initializers import he_normal, normal
+from paddlevideo.modeling.layers.rounding import (
+    FixedRounding,
+    FixedRoundings,
+    Quantization,
+    RoundedActivation,
+    Rounding,
+    is_on,
+    round_dense,
+    rounded_linear,
+)
 from paddlevideo.modeling.registry import HEADS
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.ranges import ClassCount, DropRate, LayerWidth
@@ -53,6 +63,16 @@ class ClassifierHead(Head):
         self.dropout = nn.Dropout(dropout)
         self.activation_name = activation
         self._activation = activation_by_name(activation)
+        self.quantization: Quantization | None = None
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give the head roundings: of both kernels, its input and the vector in the middle.
+
+        Logits are not rounded.
+        """
+        self.quantization = quantization
+        self.rounded_input = Rounding(quantization)
+        self.rounded_hidden = RoundedActivation(self.activation_name, quantization)
 
     def class_axes(self) -> dict[str, int]:
         """The parameters whose shape follows the number of classes, and which axis does."""
@@ -75,7 +95,11 @@ class ClassifierHead(Head):
                     "average_pooling_type: 2d give one frame at a time, or use 3d"
                 )
             x_BC = x_BC.squeeze(1)
-        return self.classifier(self.dropout(self._activation(self.dense(x_BC))))
+        if not is_on(self.quantization):
+            return self.classifier(self.dropout(self._activation(self.dense(x_BC))))
+        hidden = rounded_linear(self.dense, self.rounded_input(x_BC))
+        hidden = self.rounded_hidden(hidden, self._activation)
+        return rounded_linear(self.classifier, self.dropout(hidden))
 
     def as_convolutions(self) -> nn.Layer:
         """The head for maps of one position, [B, ``in_channels``, 1, 1] to logits; no dropout.
@@ -94,8 +118,15 @@ class _ConvolutionalHead(nn.Layer):
         self.classifier, self.classifier_bias = dense_as_convolution(head.classifier)
         self.num_classes = head.num_classes
         self._activation = head._activation
+        self.rounded_input, self.rounded_hidden = FixedRounding(None), FixedRoundings()
+        if is_on(head.quantization):
+            round_dense(self.dense)
+            round_dense(self.classifier)
+            self.rounded_input = head.rounded_input.deployed()
+            self.rounded_hidden = head.rounded_hidden.deployed()
 
     def forward(self, x_BC11: Tensor) -> Tensor:
-        hidden = self._activation(F.conv2d(x_BC11, self.dense, self.dense_bias))
+        hidden = F.conv2d(self.rounded_input(x_BC11), self.dense, self.dense_bias)
+        hidden = self.rounded_hidden(hidden, self._activation)
         logits = F.conv2d(hidden, self.classifier, self.classifier_bias)
         return logits.reshape([-1, self.num_classes])  # flatten asks for the batch size

@@ -67,6 +67,15 @@ class BatchNorm(nn.BatchNorm3D):
                 self._variance.set_value(self._variance + batch_share / (num_values - 1))
         return self._activation(y_BCTHW)
 
+    def affine(self, x_BCTHW: Tensor) -> Tensor:
+        """Normalise by the running statistics and leave the activation out."""
+        self.eval()
+        return self._normalise(x_BCTHW)
+
+    def activate(self, x_BCTHW: Tensor) -> Tensor:
+        """The activation alone."""
+        return self._activation(x_BCTHW)
+
     def moments(self, x_BCN: np.ndarray, kernels: ModuleType) -> tuple[np.ndarray, np.ndarray]:
         """Mean and variance [C] to normalise with; in training those of the batch, remembered."""
         running_mean, running_variance = memory_of(self._mean), memory_of(self._variance)

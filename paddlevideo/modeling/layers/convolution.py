@@ -13,10 +13,19 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.layers.batch_norm import BatchNorm
 from paddlevideo.modeling.layers.deployment import Deployment, StepContext
 from paddlevideo.modeling.layers.depthwise import Padding3D, depthwise_conv3d
+from paddlevideo.modeling.layers.fake_quantization import fake_quantize_kernel, round_kernel
 from paddlevideo.modeling.layers.folding import affine_of, fixed, fold_scaling
 from paddlevideo.modeling.layers.initializers import he_normal
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.layers.padding import Size, same_padding
+from paddlevideo.modeling.layers.rounding import (
+    FixedRounding,
+    FixedRoundings,
+    Quantization,
+    RoundedActivation,
+    is_on,
+)
+from paddlevideo.utils.eight_bits import Range
 
 Kernel = tuple[int, int, int]
 
@@ -51,14 +60,19 @@ class Convolution(nn.Layer):
         fan_in = shape[1] * kernel[0] * kernel[1] * kernel[2]
         self.weight = self.create_parameter(shape, attr=he_normal(fan_in))
 
-    def forward(self, x_BCTHW: Tensor) -> Tensor:
-        """Convolve; T shrinks by what ``time_padding`` does not make up for."""
+    def forward(self, x_BCTHW: Tensor, weight: Tensor | None = None) -> Tensor:
+        """Convolve; T shrinks by what ``time_padding`` does not make up for.
+
+        Args:
+            weight: in place of the layer's own.
+        """
+        weight = self.weight if weight is None else weight
         padding = self.padding((x_BCTHW.shape[3], x_BCTHW.shape[4]))
         if self.depthwise:
-            return depthwise_conv3d(x_BCTHW, self.weight, self.stride, padding)
+            return depthwise_conv3d(x_BCTHW, weight, self.stride, padding)
         return F.conv3d(
             x_BCTHW,
-            self.weight,
+            weight,
             stride=[1, self.stride, self.stride],
             padding=[size for axis in padding for size in axis],
         )
@@ -105,10 +119,38 @@ class ConvBlock(nn.Layer):
         self.bn = BatchNorm(
             convolution.weight.shape[0], bn_momentum, bn_epsilon, activation_name or "identity"
         )
+        self.quantization: Quantization | None = None
+        self.pixel_factor: np.ndarray | None = None
+
+    def quantize(self, quantization: Quantization, scaling: InputScaling | None = None) -> None:
+        """Give the block roundings: of its kernel, and of what it gives.
+
+        Args:
+            scaling: of a first block the scaling of the pixels' values, which its deployed kernel
+                takes in.
+        """
+        self.quantization = quantization
+        self.rounding = RoundedActivation(self.bn.activation_name, quantization)
+        if scaling is not None:
+            self.pixel_factor = scaling.factor.numpy().reshape(1, 3, 1, 1, 1)
 
     def forward(self, x_BCTHW: Tensor) -> Tensor:
         """Return [B, C_out, T_out, H_out, W_out]."""
-        return self.bn(self.conv(x_BCTHW))
+        if not is_on(self.quantization):
+            return self.bn(self.conv(x_BCTHW))
+        # Batch norm is part of the kernel that is rounded, so its statistics stay as they are.
+        self.bn.eval()
+        scale, _ = affine_of(self.bn)
+        factor = self.kernel_factor(scale)
+        y_BCTHW = self.conv(x_BCTHW, fake_quantize_kernel(self.conv.weight, factor))
+        if self.rounding.is_fused:
+            return self.rounding.after(self.bn(y_BCTHW))
+        return self.rounding(self.bn.affine(y_BCTHW), self.bn.activate)
+
+    def kernel_factor(self, scale_C: np.ndarray) -> np.ndarray:
+        """What the kernel is multiplied by where it is rounded: batch norm, the pixels' scaling."""
+        factor: np.ndarray = scale_C[:, None, None, None, None]
+        return factor if self.pixel_factor is None else factor * self.pixel_factor
 
     def deployed(
         self, deployment: Deployment, size: Size, factor: float = 1.0, input_factor: float = 1.0
@@ -150,8 +192,8 @@ class FoldedConvolution(nn.Layer):
     ) -> None:
         super().__init__()
         scale, shift = affine_of(block.bn)
-        scale = (scale * (factor * input_factor))[:, None, None, None, None]
-        kernel: np.ndarray = block.conv.weight.numpy() * scale
+        scale = scale * (factor * input_factor)
+        kernel = _deployed_kernel(block, scale)
         self.taps = nn.ParameterList([fixed(kernel[:, :, frame]) for frame in frames])
         self.bias = fixed(shift * factor)
         self.stride = block.conv.stride
@@ -159,13 +201,28 @@ class FoldedConvolution(nn.Layer):
         _, rows, columns = block.conv.padding(size)
         self.padding = [*rows, *columns]
         self.activation = deployment.activation(block.bn.activation_name)
+        self.is_rounded = is_on(block.quantization)
+        self.rounding = block.rounding.deployed(factor) if self.is_rounded else FixedRoundings()
 
     def forward(self, x_NCHW: Tensor, context: StepContext | None = None) -> Tensor:
         """Return [N, C_out, H_out, W_out]."""
-        return self.activation(self._convolve(x_NCHW, self.taps[0], self.bias))
+        return self._activated(self._convolve(x_NCHW, self.taps[0], self.bias))
+
+    def _activated(self, x_NCHW: Tensor) -> Tensor:
+        return self.rounding(x_NCHW, self.activation)
 
     def _convolve(self, x_NCHW: Tensor, tap: Tensor, bias: Tensor | None) -> Tensor:
         return F.conv2d(x_NCHW, tap, bias, self.stride, self.padding, groups=self.groups)
+
+
+def _deployed_kernel(block: ConvBlock, scale_C: np.ndarray) -> np.ndarray:
+    """The kernel times a scale for each output channel, rounded where the block is."""
+    scale: np.ndarray = scale_C[:, None, None, None, None]
+    kernel: np.ndarray = block.conv.weight.numpy() * scale
+    if not is_on(block.quantization):
+        return kernel
+    factor = np.float32(1.0) if block.pixel_factor is None else block.pixel_factor
+    return round_kernel(kernel * factor) / factor
 
 
 class FoldedStem(nn.Layer):
@@ -179,10 +236,14 @@ class FoldedStem(nn.Layer):
         super().__init__()
         self.convolution = convolution
         self.offset = fold_scaling(scaling, convolution.taps[0])
+        # Pixels are whole numbers on 8 bits already, unless something was taken from them.
+        is_whole = convolution.is_rounded and self.offset is None and not scaling.is_identity
+        self.rounding = FixedRounding(Range(1.0, 0) if is_whole else None)
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
         """Return [N, C_out, H_out, W_out]."""
         x_NCHW = x_NCHW if x_NCHW.dtype == paddle.float32 else x_NCHW.astype("float32")
+        x_NCHW = self.rounding(x_NCHW)
         return self.convolution(x_NCHW if self.offset is None else x_NCHW + self.offset)
 
 
@@ -203,7 +264,7 @@ class _StepConvolution(FoldedConvolution):
         for tap, frame in zip(past, context.old[self.state_name], strict=True):
             result = result + self._convolve(frame, tap, None)
         context.new[self.state_name] = x_NCHW
-        return self.activation(result)
+        return self._activated(result)
 
 
 class _ClipConvolution(FoldedConvolution):
@@ -229,7 +290,7 @@ class _ClipConvolution(FoldedConvolution):
         result = self._convolve(x_NCHW, own, self.bias)
         for move, tap in zip(self.moves[1:], others, strict=True):
             result = result + self._moved(self._convolve(x_NCHW, tap, None), move)
-        return self.activation(result)
+        return self._activated(result)
 
     def _moved(self, x_NCHW: Tensor, move: int) -> Tensor:
         """The frame ``move`` later instead of each; zeros where there is none."""

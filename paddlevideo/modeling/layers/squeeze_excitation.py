@@ -11,6 +11,16 @@ from paddlevideo.modeling.layers.deployment import Deployment, StepContext
 from paddlevideo.modeling.layers.folding import dense_as_convolution
 from paddlevideo.modeling.layers.initializers import he_normal
 from paddlevideo.modeling.layers.positional_encoding import PositionalEncoding
+from paddlevideo.modeling.layers.rounding import (
+    FixedRounding,
+    FixedRoundings,
+    Quantization,
+    RoundedActivation,
+    Rounding,
+    is_on,
+    round_dense,
+    rounded_linear,
+)
 from paddlevideo.modeling.layers.running_mean import RunningMean, spatial_mean
 from paddlevideo.modeling.states import StateExchange, StateSpec
 
@@ -52,6 +62,15 @@ class SqueezeExcitation(nn.Layer):
         self.expand = nn.Linear(hidden, channels, weight_attr=he_normal(hidden))
         self.activation_name, self.gating_activation = activation_name, gating_activation
         self._activation, self._gate = activation(activation_name), activation(gating_activation)
+        self.quantization: Quantization | None = None
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give the layer roundings: of both kernels, and of all that it computes but the means."""
+        self.quantization = quantization
+        self.rounded_pool = Rounding(quantization)
+        self.rounded_hidden = RoundedActivation(self.activation_name, quantization)
+        self.rounded_gate = RoundedActivation(self.gating_activation, quantization)
+        self.rounded_product = Rounding(quantization)
 
     def state_specs(self) -> list[StateSpec]:
         """States of the running mean and of the positional encoding."""
@@ -63,15 +82,24 @@ class SqueezeExcitation(nn.Layer):
         pooled_BCT = self._pool(spatial_mean(x_BCTHW), exchange)
         if self.positional_encoding is not None:
             pooled_BCT = self.positional_encoding(pooled_BCT, exchange)
-        hidden = self._activation(self.reduce(pooled_BCT.transpose([0, 2, 1])))
-        gate_BCT = self._gate(self.expand(hidden)).transpose([0, 2, 1])
+        gate_BCT = self._gates(pooled_BCT.transpose([0, 2, 1])).transpose([0, 2, 1])
         _, channels, frames, height, width = x_BCTHW.shape
         if gate_BCT.shape[2] == 1:  # one gate for the clip: a flat product has a faster gradient
             gated = x_BCTHW.reshape([-1, channels, frames * height * width]) * gate_BCT
         else:
             flat = x_BCTHW.reshape([-1, channels, frames, height * width])
             gated = flat * gate_BCT.unsqueeze(3)
+        gated = self.rounded_product(gated) if is_on(self.quantization) else gated
         return gated.reshape([-1, channels, frames, height, width])
+
+    def _gates(self, pooled_BTC: Tensor) -> Tensor:
+        """[B, T, C], a gate for each channel."""
+        if not is_on(self.quantization):
+            return self._gate(self.expand(self._activation(self.reduce(pooled_BTC))))
+        pooled_BTC = self.rounded_pool(pooled_BTC)
+        hidden = rounded_linear(self.reduce, pooled_BTC)
+        hidden = self.rounded_hidden(hidden, self._activation)
+        return self.rounded_gate(rounded_linear(self.expand, hidden), self._gate)
 
     def _pool(self, frame_mean_BCT: Tensor, exchange: StateExchange | None) -> Tensor:
         """[B, C, T or 1], or for ``2plus3d`` [B, 2C, T] with the part over time first."""
@@ -113,6 +141,19 @@ class FoldedSqueezeExcitation(nn.Layer):
         self.expand, self.expand_bias = dense_as_convolution(layer.expand)
         self._activation = deployment.activation(layer.activation_name)
         self._gate, self.gate_factor = as_one_operation(layer.gating_activation)
+        self.rounded_pool, self.rounded_product = FixedRounding(None), FixedRounding(None)
+        self.rounded_hidden, self.rounded_gate = FixedRoundings(), FixedRoundings()
+        if is_on(layer.quantization):
+            self._take_roundings(layer)
+
+    def _take_roundings(self, layer: SqueezeExcitation) -> None:
+        round_dense(self.reduce)
+        round_dense(self.expand)
+        due = 1.0 / self.gate_factor
+        self.rounded_pool = layer.rounded_pool.deployed()
+        self.rounded_hidden = layer.rounded_hidden.deployed()
+        self.rounded_gate = layer.rounded_gate.deployed(due)
+        self.rounded_product = layer.rounded_product.deployed(due)
 
     def forward(self, x_NCHW: Tensor, context: StepContext | None) -> Tensor:
         """Return ``x_NCHW`` times its gate."""
@@ -123,9 +164,11 @@ class FoldedSqueezeExcitation(nn.Layer):
             pooled = paddle.concat([mean, pooled], axis=axis) if self.joins else mean
         if self.positions is not None:
             pooled = self.positions(pooled, context)
-        pooled = self.deployment.as_maps(pooled)
-        hidden = self._activation(F.conv2d(pooled, self.reduce, self.reduce_bias))
-        return x_NCHW * self._gate(F.conv2d(hidden, self.expand, self.expand_bias))
+        pooled = self.rounded_pool(self.deployment.as_maps(pooled))
+        hidden = F.conv2d(pooled, self.reduce, self.reduce_bias)
+        hidden = self.rounded_hidden(hidden, self._activation)
+        gate = self.rounded_gate(F.conv2d(hidden, self.expand, self.expand_bias), self._gate)
+        return self.rounded_product(x_NCHW * gate)
 
 
 def make_divisible(value: float, divisor: int = 8) -> int:

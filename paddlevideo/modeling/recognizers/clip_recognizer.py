@@ -12,6 +12,7 @@ from paddlevideo.modeling.complexity.traced import traced_multiply_adds
 from paddlevideo.modeling.input_spec import InputSpec
 from paddlevideo.modeling.interfaces import ClipSize, Recognizer
 from paddlevideo.modeling.layers.input_scaling import InputScaling
+from paddlevideo.modeling.layers.rounding import Quantization
 from paddlevideo.modeling.losses.both_labels import loss_of_labels
 from paddlevideo.modeling.recognizers.clip_check import check_clip
 from paddlevideo.modeling.recognizers.programs import ClipProgram, StepProgram
@@ -98,6 +99,11 @@ class ClipRecognizer(Recognizer):
         if backbone is None:
             return None
         return backbone + traced_multiply_adds(self.head, [1, self.backbone.out_channels])
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give backbone and head roundings; see `Backbone.quantize`."""
+        self.backbone.quantize(quantization, self.scaling)
+        self.head.quantize(quantization)
 
     def state_specs(self, height: int, width: int) -> list[StateSpec]:
         """Those of the backbone; none if it is not causal."""

@@ -28,6 +28,7 @@ from paddlevideo.modeling.layers.deployment import Deployment, FoldedStep
 from paddlevideo.modeling.layers.input_scaling import InputScaling
 from paddlevideo.modeling.layers.padding import Size
 from paddlevideo.modeling.layers.recompute import run_with_recompute
+from paddlevideo.modeling.layers.rounding import Quantization
 from paddlevideo.modeling.layers.running_mean import RunningMean, spatial_mean
 from paddlevideo.modeling.registry import BACKBONES
 from paddlevideo.modeling.states import StateExchange, StateSpec
@@ -138,6 +139,23 @@ class MoViNet(StreamingBackbone):
             yield block, size
             size = block.out_size(size)
         yield self.project, size
+
+    def quantize(self, quantization: Quantization, scaling: InputScaling) -> None:
+        """As in `Backbone`: every convolution, sum and gate; means over time are not rounded.
+
+        Raises:
+            ConfigError: the network runs with `recompute`, or gives no vector for a whole clip.
+        """
+        if self.recompute:
+            raise ConfigError(
+                "recompute computes a layer twice, and ranges would move twice: set "
+                "MODEL.backbone.recompute: false with QUANTIZE"
+            )
+        if not self.has_step_network:
+            super().quantize(quantization, scaling)
+        self.stem.quantize(quantization, scaling)
+        for layer in (*self.blocks.values(), self.project):
+            layer.quantize(quantization)
 
     def multiply_adds(self, num_frames: int, height: int, width: int) -> int:
         """Multiply-adds of one clip: of convolutions and dense layers.

@@ -14,6 +14,7 @@ from paddlevideo.modeling.layers.convolution import Convolution, FoldedConvoluti
 from paddlevideo.modeling.layers.deployment import Deployment, StepContext
 from paddlevideo.modeling.layers.padding import Size, same_padding
 from paddlevideo.modeling.layers.residual import Rezero, StochasticDepth
+from paddlevideo.modeling.layers.rounding import FixedRounding, Quantization, Rounding, is_on
 from paddlevideo.modeling.layers.squeeze_excitation import SqueezeExcitation
 from paddlevideo.modeling.states import StateExchange, StateSpec
 
@@ -58,6 +59,12 @@ class FeatureBlock(nn.Layer):
             if split
             else None
         )
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give the convolutions roundings; the stream buffer holds frames that are rounded."""
+        self.spatial.quantize(quantization)
+        if self.temporal is not None:
+            self.temporal.quantize(quantization)
 
     def out_size(self, size: Size) -> Size:
         """Height and width that the block makes of ``size``."""
@@ -115,6 +122,14 @@ class Shortcut(nn.Layer):
         self.stride = spec.stride
         self.symmetric_padding = symmetric_padding
         self.project = options.block(Convolution(spec.in_channels, spec.out_channels), linear=True)
+        self.quantization: Quantization | None = None
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give the means and the convolution roundings."""
+        self.quantization = quantization
+        self.project.quantize(quantization)
+        if self.stride > 1:
+            self.rounded_pool = Rounding(quantization)
 
     def padding(self, size: Size) -> list[int]:
         """Rows above and below, columns left and right, that the pool leaves out of its means."""
@@ -130,22 +145,27 @@ class Shortcut(nn.Layer):
         pooled = pool(
             x_BCTHW.reshape([-1, channels * frames, height, width]), self.padding((height, width))
         )
+        pooled = self.rounded_pool(pooled) if is_on(self.quantization) else pooled
         pooled = pooled.reshape([-1, channels, frames, pooled.shape[2], pooled.shape[3]])
         return self.project(pooled)
 
     def deployed(self, deployment: Deployment, size: Size) -> nn.Layer:
         """The shortcut of a deployed program."""
         project = self.project.deployed(deployment, size)
-        return project if self.stride == 1 else _FoldedShortcut(self.padding(size), project)
+        if self.stride == 1:
+            return project
+        is_rounded = is_on(self.quantization)
+        rounding = self.rounded_pool.deployed() if is_rounded else FixedRounding(None)
+        return _FoldedShortcut(self.padding(size), rounding, project)
 
 
 class _FoldedShortcut(nn.Layer):
-    def __init__(self, padding: list[int], project: nn.Layer) -> None:
+    def __init__(self, padding: list[int], rounding: FixedRounding, project: nn.Layer) -> None:
         super().__init__()
-        self.padding, self.project = padding, project
+        self.padding, self.rounding, self.project = padding, rounding, project
 
     def forward(self, x_NCHW: Tensor) -> Tensor:
-        return self.project(pool(x_NCHW, self.padding))
+        return self.project(self.rounding(pool(x_NCHW, self.padding)))
 
 
 def pool(x_NCHW: Tensor, padding: list[int]) -> Tensor:
@@ -182,6 +202,15 @@ class Bottleneck(nn.Layer):
         needs_projection = spec.stride > 1 or spec.in_channels != spec.out_channels
         pool_padding = None if padding is None else min(padding, 1)
         self.shortcut = Shortcut(spec, options, pool_padding) if needs_projection else None
+        self.quantization: Quantization | None = None
+
+    def quantize(self, quantization: Quantization) -> None:
+        """Give all parts roundings, and the sum that the layer gives."""
+        self.quantization = quantization
+        self.rounded_sum = Rounding(quantization)
+        for part in (self.expand, self.feature, self.attention, self.project, self.shortcut):
+            if part is not None:
+                part.quantize(quantization)
 
     def forward(self, x_BCTHW: Tensor, exchange: StateExchange | None = None) -> Tensor:
         """Return [B, C_out, T, H_out, W_out]."""
@@ -190,7 +219,8 @@ class Bottleneck(nn.Layer):
             branch = self.attention(branch, exchange)
         branch = self.stochastic_depth(self.rezero(self.project(branch)))
         shortcut = x_BCTHW if self.shortcut is None else self.shortcut(x_BCTHW)
-        return branch + shortcut
+        result = branch + shortcut
+        return self.rounded_sum(result) if is_on(self.quantization) else result
 
     def out_size(self, size: Size) -> Size:
         """Height and width that the layer makes of ``size``."""
@@ -236,6 +266,8 @@ class FoldedBottleneck(nn.Layer):
         self.branch = nn.LayerList(branch)
         shortcut = layer.shortcut
         self.shortcut = None if shortcut is None else shortcut.deployed(deployment, size)
+        is_rounded = is_on(layer.quantization)
+        self.rounded_sum = layer.rounded_sum.deployed() if is_rounded else FixedRounding(None)
 
     def forward(self, x_NCHW: Tensor, context: StepContext | None) -> Tensor:
         """Return [N, C_out, H_out, W_out]."""
@@ -244,7 +276,7 @@ class FoldedBottleneck(nn.Layer):
         for part in inner:
             branch = part(branch, context)
         shortcut = x_NCHW if self.shortcut is None else self.shortcut(x_NCHW)
-        return project(branch) + shortcut
+        return self.rounded_sum(project(branch) + shortcut)
 
 
 def _symmetric_padding(spec: LayerSpec, options: MoViNetOptions) -> int | None:

@@ -1,0 +1,66 @@
+"""Write a quantised step program as a bundle of its own."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from paddlevideo.export.quantization.step_graphs import open_runner, run_clips
+from paddlevideo.runtime.bundle import Bundle, file_facts, read_bundle, replace_bundle, work_folder
+from paddlevideo.runtime.manifest import ReferenceFile
+from paddlevideo.runtime.reference import NUM_STEPS, REFERENCE_NAME, Reference, unanswered
+from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.nodes import Node
+from paddlevideo.video import Pipeline
+
+if TYPE_CHECKING:
+    from onnx import ModelProto
+
+TOLERANCE = 2e-2  # of the logits' spread: processors and engines round sums of integers otherwise
+WEIGHTS_TOLERANCE = 1e-4  # of the same, where only weights are int8
+
+
+def write_quantized(bundle: Bundle, graph: "ModelProto", output: Path, facts: Node) -> Bundle:
+    """Write ``graph`` in place of the float32 step program, alone, with an answered reference.
+
+    Args:
+        bundle: of float32, whose labels, pipeline and states the new one has.
+        output: folder of the new bundle.
+        facts: what ``inference.yml`` says of the quantisation.
+
+    Raises:
+        BundleError: ``output`` cannot be written.
+    """
+    import onnx
+    import onnxruntime
+
+    old = bundle.manifest
+    if old.step is None:  # load_step_graph has said so
+        raise BundleError(f"{bundle.folder} has no step program")
+    name = old.step.files["onnx"][0]
+    step = replace(old.step, files={"onnx": (name,)}, precision="int8")
+    tolerance = WEIGHTS_TOLERANCE if facts.get("arithmetic") == "float32" else TOLERANCE
+    with work_folder(output) as work:
+        onnx.save(graph, str(work / name))
+        _own_reference(bundle, graph).write(work)
+        manifest = replace(
+            old,
+            programs=(step,),
+            reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
+            files=file_facts(work, [name, REFERENCE_NAME]),
+            quantization=facts,
+            versions={**old.versions, "onnxruntime": onnxruntime.__version__},
+        )
+        replace_bundle(output, work, manifest)
+    return read_bundle(output)
+
+
+def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
+    """The pixels of the float32 bundle's reference, and what the quantised network makes of them.
+
+    Against the float32 answers nothing could be proved that is finer than the rounding to 8 bits.
+    """
+    num_frames = Pipeline(bundle.manifest.pipeline, "pipeline").input.num_frames
+    asked = unanswered(bundle.manifest.inputs, num_frames)
+    (clips_BTCHW,) = asked.clips().values()
+    logits_TBN = run_clips(open_runner(bundle, graph, len(clips_BTCHW)), clips_BTCHW)
+    return replace(asked, clip_logits=logits_TBN[-1], step_logits=logits_TBN[:NUM_STEPS])
