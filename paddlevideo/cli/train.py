@@ -55,11 +55,11 @@ def run(arguments: argparse.Namespace) -> None:
         ConfigError: an option that would do nothing beside the others.
     """
     from paddlevideo.apps.training import train_recipe
-    from paddlevideo.tasks.step import Precision
+    from paddlevideo.tasks.precision import precision_of
 
-    if arguments.amp_level is not None and not arguments.amp:
-        raise no_effect("amp_level", "--amp")
     recipe = recipe_of(arguments)
-    precision = Precision(arguments.amp, arguments.amp_level or "O1")
+    if arguments.amp_level is not None and not arguments.amp and recipe.AMP is None:
+        raise no_effect("amp_level", "--amp")
+    precision = precision_of(recipe.AMP, arguments.amp, arguments.amp_level)
     weights = arguments.weights or recipe.weights
     train_recipe(recipe, weights, arguments.validate, precision, arguments.max_iters)

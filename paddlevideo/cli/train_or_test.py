@@ -38,9 +38,7 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, reason in NOT_SERVED.items():
         if given[flag]:
             raise ConfigError(f"--{flag}: {reason}")
-    for flag in ("validate", "max_iters", "amp"):
+    for flag in ("validate", "max_iters", "amp", "amp_level"):
         if arguments.test and given[flag]:
             raise no_effect(flag, "training, without --test")
-    if arguments.amp_level is not None and not arguments.amp:
-        raise no_effect("amp_level", "--amp")
     (test if arguments.test else train).run(arguments)
