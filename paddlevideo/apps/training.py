@@ -2,7 +2,9 @@
 
 from paddlevideo.apps.recipes import Weights, prepared_model
 from paddlevideo.apps.teachers import open_teacher
+from paddlevideo.modeling.distributed import is_main
 from paddlevideo.tasks.recipe import Recipe
+from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.train import Trainer
 
@@ -21,6 +23,8 @@ def train_recipe(
         validate: evaluate the split ``valid`` meanwhile and keep the best weights.
         precision, max_iters: as `Trainer`.
     """
+    if is_main():
+        check_start(recipe)
     model = prepared_model(recipe, weights or recipe.weights, initial=True)
     teacher = open_teacher(recipe, model)
     Trainer(recipe, model, validate, precision, max_iters, teacher=teacher).run()

@@ -4,6 +4,8 @@ paddlevideo train -c movinet_a0_folder -o DATASET.train.root=data/mine/train --v
 """
 
 import argparse
+import json
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from paddlevideo.cli.config_options import add_config_options
@@ -34,15 +36,54 @@ def add_training_options(parser: argparse.ArgumentParser) -> None:
     """Those of a training alone."""
     parser.add_argument("--validate", action="store_true", help="validate while training")
     parser.add_argument("--max_iters", type=int, help="stop training after this many steps")
+    parser.add_argument(
+        "--resume",
+        metavar="auto|PATH",
+        help="go on from the newest valid state of the run, if any, or from that of a state's or "
+        "a run's folder (config key: resume)",
+    )
+    parser.add_argument(
+        "--resume-anyway",
+        action="store_true",
+        help="go on although something differs that changes the result (config key)",
+    )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the run that lies in output_dir and begin anew (config key)",
+    )
     parser.add_argument("--amp", action="store_true", help="mixed precision")
     parser.add_argument("--amp_level", choices=("O1", "O2"), help="default: O1")
 
 
-def recipe_of(arguments: argparse.Namespace) -> "Recipe":
-    """The recipe that the options name."""
+def start_overrides(arguments: argparse.Namespace) -> list[str]:
+    """The options that say how a training starts, as overrides of their config keys.
+
+    Raises:
+        ConfigError: options that exclude one another, or one that would do nothing.
+    """
+    given = [
+        *(["resume=" + json.dumps(arguments.resume)] if arguments.resume is not None else []),
+        *(["resume_anyway=true"] if arguments.resume_anyway else []),
+        *(["overwrite=true"] if arguments.overwrite else []),
+    ]
+    resumes = any(override.startswith("resume") for override in arguments.override)
+    if arguments.resume_anyway and arguments.resume is None and not resumes:
+        raise no_effect("resume-anyway", "--resume")
+    if arguments.overwrite and arguments.resume is not None:
+        raise no_effect("overwrite", "a training that begins anew, without --resume")
+    return given
+
+
+def recipe_of(arguments: argparse.Namespace, more: Sequence[str] = ()) -> "Recipe":
+    """The recipe that the options name.
+
+    Args:
+        more: overrides beside those given.
+    """
     from paddlevideo.apps.recipes import open_recipe
 
-    overrides = list(arguments.override)
+    overrides = [*arguments.override, *more]
     if arguments.seed is not None:
         overrides.append(f"seed={arguments.seed}")
     return open_recipe(arguments.config, overrides)
@@ -57,7 +98,7 @@ def run(arguments: argparse.Namespace) -> None:
     from paddlevideo.apps.training import train_recipe
     from paddlevideo.tasks.precision import precision_of
 
-    recipe = recipe_of(arguments)
+    recipe = recipe_of(arguments, start_overrides(arguments))
     if arguments.amp_level is not None and not arguments.amp and recipe.AMP is None:
         raise no_effect("amp_level", "--amp")
     precision = precision_of(recipe.AMP, arguments.amp, arguments.amp_level)

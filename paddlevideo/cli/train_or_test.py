@@ -38,7 +38,8 @@ def run(arguments: argparse.Namespace) -> None:
     for flag, reason in NOT_SERVED.items():
         if given[flag]:
             raise ConfigError(f"--{flag}: {reason}")
-    for flag in ("validate", "max_iters", "amp", "amp_level"):
+    training = ("validate", "max_iters", "amp", "amp_level", "resume", "resume_anyway", "overwrite")
+    for flag in training:
         if arguments.test and given[flag]:
-            raise no_effect(flag, "training, without --test")
+            raise no_effect(flag.replace("_anyway", "-anyway"), "training, without --test")
     (test if arguments.test else train).run(arguments)

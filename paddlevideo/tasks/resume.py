@@ -22,13 +22,17 @@ def state_to_resume(recipe: Recipe, checkpoints: Checkpoints) -> SavedState | No
     """The state that a recipe names; None: training begins at the first step.
 
     Raises:
-        ConfigError: the recipe names two.
+        ConfigError: the recipe names two, or wants to begin anew too.
         WeightsError: there is no such state, or none of those there can be used.
     """
     if recipe.resume is not None and recipe.resume_epoch:
         raise ConfigError(
             f"resume: {recipe.resume} and resume_epoch: {recipe.resume_epoch} are both given; "
             "leave one out"
+        )
+    if recipe.overwrite and recipe.resumes:
+        raise ConfigError(
+            "overwrite begins anew, and resume or resume_epoch goes on; leave one of them out"
         )
     if recipe.resume == AUTO or recipe.resume_epoch == LATEST:
         return _newest(checkpoints)
@@ -80,10 +84,10 @@ def _at(path: Path, name: str) -> SavedState:
                 return state
     if not path.is_dir():
         raise WeightsError(f"cannot resume from {path}: no such folder")
-    state = Checkpoints(path, name).newest_valid()
-    if state is None:
+    newest = Checkpoints(path, name).newest_valid()
+    if newest is None:
         raise WeightsError(
             f"cannot resume from {path}: it is neither a state nor a run's folder with a valid "
             f"state of model_name {name}"
         )
-    return state
+    return newest

@@ -23,7 +23,7 @@ from paddlevideo.tasks.run_identity import (
     read_record,
     write_record,
 )
-from paddlevideo.tasks.saved_state import Parts, SavedState, Snapshot
+from paddlevideo.tasks.saved_state import MODEL, Parts, SavedState, Snapshot
 from paddlevideo.tasks.saver import Saver
 from paddlevideo.tasks.stateful import Stateful, arrays_of
 
@@ -56,7 +56,7 @@ class RunFiles:
             try:
                 yield
             finally:
-                self._saver.wait()
+                self._saver.close()
 
     def resume(self, parts: Parts, position: Position) -> bool:
         """Load the state that the recipe names, if any; then make the folder that of this run.
@@ -117,12 +117,19 @@ class RunFiles:
         self._saver.wait()
         return self.checkpoints.last_good()
 
-    def save(self, iterations: int, parts: Parts) -> None:
-        """Have a state written; returns when the parts are copied and the write before is done."""
+    def save(self, iterations: int, parts: Parts, epoch: int | None = None) -> None:
+        """Have a state written; returns when the parts are copied and the write before is done.
+
+        Args:
+            epoch: write its weights for users too.
+        """
         snapshot = Snapshot.of(iterations, parts)
 
         def write() -> None:
-            self._write_best()  # a state whose best weights are not there is never written
+            # A state is written last: what it counts as done is there then.
+            self._write_best()
+            if epoch is not None:
+                self.checkpoints.save_weights(epoch, snapshot.arrays[MODEL])
             self.checkpoints.save(snapshot)
 
         self._saver.start(f"the state of step {iterations}", write)

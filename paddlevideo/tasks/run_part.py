@@ -20,6 +20,7 @@ class RunFacts(pydantic.BaseModel):
         seed: of the run.
         freeze: the frozen part of the model, for which the optimizer has no state.
         processes: that share the data; 0: a state of an earlier version, which did not say.
+        precision: what is computed in; empty: not said.
         samples: digest of the training samples (`differences`); empty: not said.
         config: the resolved config by dotted keys; empty: not said.
     """
@@ -27,6 +28,7 @@ class RunFacts(pydantic.BaseModel):
     seed: int = pydantic.Field(0, ge=0, lt=2**63)
     freeze: str | None = None
     processes: int = pydantic.Field(0, ge=0, le=2**31)
+    precision: str = ""
     samples: str = ""
     config: dict[str, JsonValue] = {}
 
@@ -37,6 +39,9 @@ class RunFacts(pydantic.BaseModel):
             found.append(Difference(f"seed: {self.seed} in the state, {now.seed} now", False))
         if self.processes and self.processes != now.processes:
             text = f"processes: {self.processes} in the state, {now.processes} now"
+            found.append(Difference(text, False))
+        if self.precision and self.precision != now.precision:
+            text = f"precision: {shown(self.precision)} in the state, {now.precision} now"
             found.append(Difference(text, False))
         if self.samples and self.samples != now.samples:
             text = "the training samples (paths or labels) are not those of the state"

@@ -53,6 +53,11 @@ class Precision:
         """Whether anything is computed in half precision; on a CPU Paddle does nothing but warn."""
         return self.enabled and self.on_gpu
 
+    @property
+    def title(self) -> str:
+        """What a message calls it."""
+        return f"{self.level} {self.dtype}" if self.enabled else "float32"
+
     def autocast(self) -> AbstractContextManager[None]:
         """A block in which the model computes as it does in training."""
         autocast: AbstractContextManager[None] = paddle.amp.auto_cast(

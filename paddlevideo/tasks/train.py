@@ -115,6 +115,7 @@ class Trainer:
             freeze=recipe.freeze,
             processes=world_size(),
             samples=samples_digest(self.train_loader.dataset),
+            precision=self.precision.title,
             config=config_of(recipe),
         )
         return {
@@ -160,7 +161,7 @@ class Trainer:
                     hook.on_train_start(self)
                 if self._resumed_before_validation():
                     with self._located():
-                        self._validate()
+                        self._validate_saved()
                 self._run_epochs()
             self.files.finish()
         logger.info("training finished: %s", self.folder)
@@ -180,7 +181,7 @@ class Trainer:
             record_class_names(self.recipe)
 
     def _resumed_before_validation(self) -> bool:
-        """Whether the epoch that was saved is to be validated first; one cut by max_iters goes on."""
+        """Whether the saved epoch is to be validated first; one cut by max_iters goes on."""
         if not self.position.validation_pending:
             return False
         return self.position.step == 0 or self._steps_left() == 0
@@ -279,15 +280,16 @@ class Trainer:
         position.validation_pending = self.valid_loader is not None and due
         weights = last or done % recipe.save_interval == 0
         if weights or position.validation_pending or self._save_wanted:
-            self._save()
-        if position.step:  # the epoch is cut; what goes on is saved
-            average_in_place(self.frozen.moving_statistics())
-        if weights and is_main():
-            self.files.save_weights(done, self.parts[MODEL])
+            self._save(weights)
         if position.validation_pending and self._stop_reason is None:
-            self._validate()
-            if last or self._save_wanted:
-                self._save()
+            self._validate_saved()
+
+    def _validate_saved(self) -> None:
+        """Validate what was saved; where no step follows, save that this is done."""
+        self._validate()
+        ends = self.position.epoch == self.recipe.epochs or self._save_wanted
+        if ends and self.position.step == 0:
+            self._save(weights=True)
 
     def _validate(self) -> None:
         """Validate with the weights that a hook may provide; what is saved as best is those."""
@@ -306,14 +308,26 @@ class Trainer:
                 hook.on_validation_end(self, result)
         self.emit(Event("valid", {"epoch": done, "headline": self.metric.headline, **result}))
 
-    def _save(self) -> None:
-        """Have the state written beside the training; returns when the copy is made."""
+    def _save(self, weights: bool = False) -> None:
+        """Have the state written beside the training; returns when the copy is made.
+
+        Args:
+            weights: write them for users too; where an epoch is cut, with averaged statistics,
+                while the state has those of each process.
+        """
         self._save_wanted = False
         self._check_finite(self.parts)
         for part in self.parts.values():
             part.gather()
+        position, done = self.position, self.position.epochs_begun
+        is_cut = position.step > 0 and weights
         if is_main():
-            self.files.save(self.position.iterations, self.parts)
+            epoch = done if weights and not is_cut else None
+            self.files.save(position.iterations, self.parts, epoch)
+        if is_cut:
+            average_in_place(self.frozen.moving_statistics())
+            if is_main():
+                self.files.save_weights(done, self.parts[MODEL])
 
     @staticmethod
     def _check_finite(parts: Mapping[str, Stateful]) -> None:

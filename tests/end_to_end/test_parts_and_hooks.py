@@ -1,11 +1,11 @@
 """Parts and hooks that are added from outside train, are saved and go on; the loop is as it is."""
 
-import json
 import logging
 
 import numpy as np
 import paddle
 import pytest
+from tasks.old_form import as_old
 
 from end_to_end.conftest import NAME, metrics, write_config
 from end_to_end.test_resume import check_identical
@@ -14,7 +14,6 @@ from paddlevideo.tasks.hooks import HOOKS, Hook
 from paddlevideo.tasks.stateful import Stateful, arrays_of
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.errors import ConfigError, WeightsError
-from paddlevideo.utils.files import sha256_of
 from paddlevideo.weights import model_arrays, read_weights
 
 
@@ -86,6 +85,10 @@ def config(tiny, tmp_path):
     return write_config(tmp_path / "tiny.yaml", content)
 
 
+def state_name(step):
+    return f"{NAME}_step_{step:09d}.state"
+
+
 def train(config, folder, *hooks, **changes):
     changes = {"output_dir": folder, "OPTIMIZER.learning_rate.max_epoch": 2, **changes}
     recipe = open_recipe(config, [f"{key}={value}" for key, value in changes.items()])
@@ -116,7 +119,7 @@ def test_an_average_and_a_writer(config, tmp_path):
     assert resumed.updates == average.updates == 6
     for name, array in average.arrays.items():
         np.testing.assert_array_equal(resumed.arrays[name], array, err_msg=name)
-    file = f"{NAME}_epoch_00002.state/Average.safetensors"
+    file = f"{state_name(6)}/Average.safetensors"
     check_identical(tmp_path / "parts", tmp_path / "whole", file)
     assert set(read_weights(tmp_path / "whole" / file)) == set(average.arrays)
     check_identical(tmp_path / "parts", tmp_path / "whole")
@@ -137,7 +140,8 @@ def test_a_run_goes_on_from_the_middle_of_an_epoch(how, config, tmp_path):
     assert hook.calls[-2:] == [(1, 2) if how == "stop_at" else (2, 0), "train end"]
     resumed = Average()
     trainer = train(config, tmp_path / "parts", resumed, resume_epoch="latest")
-    assert trainer.position.state_dict() == {"epoch": 2, "step": 0, "iterations": 6}
+    assert (trainer.position.epoch, trainer.position.step) == (2, 0)
+    assert trainer.position.iterations == 6
     for name, array in average.arrays.items():
         np.testing.assert_array_equal(resumed.arrays[name], array, err_msg=name)
     check_identical(tmp_path / "parts", tmp_path / "whole")
@@ -151,7 +155,7 @@ def test_a_listed_hook(config, tmp_path, caplog):
     HOOKS.register(Average)
     listed = "[{name: Average, decay: 0.5}]"
     with caplog.at_level(logging.INFO, "paddlevideo"):
-        trainer = train(config, tmp_path / "run", HOOKS=listed, resume_epoch=1)
+        trainer = train(config, tmp_path / "run", HOOKS=listed, resume_epoch=1, resume_anyway=True)
     assert "the checkpoint has no state of Average: begun anew" in caplog.text
     assert trainer.parts["Average"].decay == 0.5 and trainer.parts["Average"].updates == 3
     with pytest.raises(ConfigError, match=r'HOOKS\[0\]: unknown argument "dekay"'):
@@ -160,24 +164,19 @@ def test_a_listed_hook(config, tmp_path, caplog):
         train(config, tmp_path / "run", Average(), HOOKS=listed)
 
 
-def test_a_checkpoint_of_before_there_were_parts(config, tmp_path):
-    """It is resumed as ever."""
+@pytest.mark.parametrize("flat", [False, True])
+def test_a_checkpoint_of_earlier_versions(config, tmp_path, flat):
+    """It is resumed as ever: named by epoch, and as before there were parts."""
     train(config, tmp_path / "whole")
     train(config, tmp_path / "old", epochs=1)
-    folder = tmp_path / "old" / f"{NAME}_epoch_00001.state"
-    parts = json.loads((folder / "state.json").read_text())["parts"]
-    flat = {"epoch": 1, "optimizer": parts["optimizer"]["kind"], "best": parts["best"],
-            "next_step": 0, "iterations": 3, "seed": 0, "freeze": None}  # fmt: skip
-    (folder / "state.json").write_text(json.dumps(flat))
-    manifest = json.loads((folder / "manifest.json").read_text())
-    assert set(manifest) == {folder.stem + ".pdparams", "optimizer.safetensors", "state.json"}
-    path = folder / "state.json"
-    manifest["state.json"] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    folder = as_old(tmp_path / "old" / state_name(3), 1, flat)
+    for name in ("run.json", f"{NAME}_best.json"):
+        (tmp_path / "old" / name).unlink()
     trainer = train(config, tmp_path / "old", resume_epoch="latest")
     assert trainer.position.iterations == 6
     check_identical(tmp_path / "old", tmp_path / "whole")
     check_identical(tmp_path / "old", tmp_path / "whole", f"{NAME}_best.pdparams")
+    assert folder.is_dir()  # the last two states are kept
 
 
 def test_another_number_of_steps(config, tmp_path):

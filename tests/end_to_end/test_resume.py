@@ -85,25 +85,27 @@ def test_a_killed_run_goes_on_from_the_last_valid_checkpoint(
         process.send_signal(signal.SIGKILL)
     check_gone(process.pid)
     assert not (folder / LAST).exists()
-    half = folder / f"{NAME}_epoch_00002.state"
+    half = folder / f"{NAME}_step_000000006.state"
     half.mkdir()
-    (half / "state.json").write_text('{"epoch": 2')
+    (half / "state.json").write_text('{"iterations": 6')
+    (folder / f"{half.name}.tmp").mkdir()
     done = main_here("--validate", "-c", config, *options, "-o", "resume_epoch=latest")
     assert done.code == 0, done.stderr
-    assert "checkpoint of epoch 2 is passed over: " in done.stderr
+    assert "checkpoint of step 6 is passed over: " in done.stderr
     assert "resumed after epoch 1" in done.stderr
     check_identical(folder, in_one_go)
+    assert not list(folder.glob("*.tmp"))
 
 
 def test_an_altered_checkpoint_is_not_used(in_one_go, main_here, config):
     """Not silently, and not by name."""
-    file = in_one_go / f"{NAME}_epoch_00002.state" / "optimizer.safetensors"
+    file = in_one_go / f"{NAME}_step_000000006.state" / "optimizer.safetensors"
     content = bytearray(file.read_bytes())
     content[-1] ^= 1
     file.write_bytes(content)
     options = ("-c", config, "-o", "output_dir=whole", "--max_iters", 1)
     done = main_here(*options, "-o", "resume_epoch=2")
-    assert "cannot resume after epoch 2" in done.error() and str(file.name) in done.error()
+    assert "cannot resume after step 6" in done.error() and str(file.name) in done.error()
     done = main_here(*options, "-o", "resume_epoch=7")
     assert "cannot resume after epoch 7" in done.error()
 
@@ -116,5 +118,5 @@ def test_max_iters(main_here, config, tmp_path):
     assert [line["step"] for line in metrics(folder, "train") if line["epoch"] == 1] == [0, 1]
     assert "END epoch:2    valid" in done.stderr and (folder / LAST).is_file()
     assert len(metrics(folder, "valid")) == 2
-    state = folder / f"{NAME}_epoch_00002.state" / "state.json"
+    state = folder / f"{NAME}_step_000000004.state" / "state.json"
     assert json.loads(state.read_text())["parts"]["position"]["iterations"] == 4

@@ -20,16 +20,17 @@ SCORES = re.compile(r"^\ttop-\d score: ([\d.e-]+)$", re.MULTILINE)
 def test_a_run_leaves_its_files_and_log_lines(trained):
     done, cwd = trained
     assert (done.code, done.stdout) == (0, ""), done.stderr
-    state = f"{NAME}_epoch_00002.state"
+    state = f"{NAME}_step_000000004.state"
     assert sorted(path.name for path in (cwd / RUN).iterdir()) == sorted(
         [
             *(f"{NAME}_best.pdparams", f"{NAME}_epoch_00001.pdparams"),
-            *(f"{NAME}_epoch_00002.pdparams", f"{NAME}_epoch_00001.state", state),
+            *(f"{NAME}_epoch_00002.pdparams", f"{NAME}_step_000000002.state", state),
+            *(f"{NAME}_best.json", "run.json", "run.lock"),
             *("class_names.json", "config.yaml", "environment.json", "metrics.jsonl", "run.log"),
         ]
     )
     assert sorted(path.name for path in (cwd / RUN / state).iterdir()) == [
-        *("manifest.json", "optimizer.safetensors", "state.json")
+        *("manifest.json", "model.safetensors", "optimizer.safetensors", "state.json")
     ]
     log = (cwd / RUN / "run.log").read_text()
     best = max(line["top1"] for line in metrics(cwd / RUN, "valid"))
@@ -144,4 +145,6 @@ def test_patience_ends_a_training_that_gets_no_better(main_here, tiny, tmp_path)
     assert (
         "no better result in 2 validations (patience): training ends after epoch 3" in done.stderr
     )
-    assert (tmp_path / RUN / f"{NAME}_epoch_00003.state" / "manifest.json").is_file()  # it is saved
+    assert (tmp_path / RUN / f"{NAME}_epoch_00003.pdparams").is_file()  # it is saved
+    (state,) = (tmp_path / RUN).glob(f"{NAME}_step_*9.state")
+    assert 'validation_pending": false' in (state / "state.json").read_text()

@@ -11,8 +11,10 @@ from tasks.test_checkpoint import OPTIMIZERS, Run, assert_same
 
 from paddlevideo.tasks.best import BestResult
 from paddlevideo.tasks.checkpoint import Checkpoints
-from paddlevideo.tasks.parts import RunPart, optimizer_arrays
+from paddlevideo.tasks.parts import optimizer_arrays
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.run_part import RunFacts, RunPart
+from paddlevideo.tasks.saved_state import Snapshot
 from paddlevideo.utils.errors import WeightsError
 from paddlevideo.utils.files import sha256_of
 from paddlevideo.weights import model_arrays
@@ -21,8 +23,10 @@ from robustness.guarded import failures, outcomes
 from robustness.mutations import mutants
 
 NODE = OPTIMIZERS["Adam"]
-WEIGHTS, FOLDER = "Net_epoch_00002.pdparams", "Net_epoch_00002.state"
-FILES = (WEIGHTS, *(f"{FOLDER}/{name}" for name in ("optimizer.safetensors", "state.json")))
+FOLDER = "Net_step_000000010.state"
+FILES = tuple(
+    f"{FOLDER}/{name}" for name in ("model.safetensors", "optimizer.safetensors", "state.json")
+)
 MANIFEST = f"{FOLDER}/manifest.json"
 
 
@@ -32,7 +36,7 @@ def parts_of(run):
     for _ in range(10):
         position.advance()
     best.result = {"top1": 0.5, "epoch": 1}
-    return {**run.parts, "position": position, "best": best, "run": RunPart(0, None)}
+    return {**run.parts, "position": position, "best": best, "run": RunPart(RunFacts())}
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def saved(tmp_path):
     folder = tmp_path / "saved"
     folder.mkdir()
     run = Run(NODE).train(0, 2)
-    Checkpoints(folder, "Net").save(2, parts_of(run))
+    Checkpoints(folder, "Net").save(Snapshot.of(10, parts_of(run)))
     return folder
 
 
@@ -56,23 +60,24 @@ def checker(saved, work):
         if signed:
             manifest = json.loads((work / MANIFEST).read_text())
             for listed in manifest:
-                path = work / (listed if listed == WEIGHTS else f"{FOLDER}/{listed}")
+                path = work / FOLDER / listed
                 manifest[listed] = {"size": path.stat().st_size, "sha256": sha256_of(path)}
             (work / MANIFEST).write_text(json.dumps(manifest))
         checkpoints = Checkpoints(work, "Net")
-        epoch = checkpoints.newest_valid()
-        if not epoch:
+        state = checkpoints.newest_valid()
+        if state is None:
             return "passed over"
         run, fresh = Run(NODE), Run(NODE)
         parts = parts_of(run)
         try:
-            checkpoints.load(epoch, parts)
+            checkpoints.load(state, parts)
         except WeightsError:
             assert_same(run, fresh)  # nothing of it was taken
             raise
         if not signed:
             original = Run(NODE)
-            Checkpoints(saved, "Net").load(2, original.parts)
+            whole = Checkpoints(saved, "Net")
+            whole.load(whole.newest_valid(), original.parts)
             assert_same(run, original)
         position = parts["position"]
         assert position.epoch >= 0 and position.iterations >= 0 and 0 <= position.step < 5

@@ -10,7 +10,7 @@ from paddle import nn
 from paddlevideo.tasks.precision import AmpSection, precision_of
 from paddlevideo.tasks.recipe import parse_recipe
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
-from paddlevideo.tasks.train import _group_size
+from paddlevideo.tasks.train_setup import _group_size
 from paddlevideo.utils.errors import ConfigError, DeviceError
 
 
