@@ -118,16 +118,16 @@ def run(arguments: argparse.Namespace, profiler_options: "ProfilerOptions | None
         ConfigError: an option that would do nothing beside the others.
     """
     from paddlevideo.apps.training import train_recipe
+    from paddlevideo.tasks.precision import precision_of
     from paddlevideo.tasks.profile import Profile
-    from paddlevideo.tasks.step import Precision
 
-    if arguments.amp_level is not None and not arguments.amp:
-        raise no_effect("amp_level", "--amp")
     for option in ("max_iters", "profile", "resume", "overwrite"):
         if arguments.dry_run and vars(arguments)[option]:
             raise no_effect(option, "a training without --dry-run")
     recipe = recipe_of(arguments, start_overrides(arguments))
-    precision = Precision(arguments.amp, arguments.amp_level or "O1")
+    if arguments.amp_level is not None and not arguments.amp and recipe.AMP is None:
+        raise no_effect("amp_level", "--amp")
+    precision = precision_of(recipe.AMP, arguments.amp, arguments.amp_level)
     weights = arguments.weights or recipe.weights
     if arguments.dry_run:
         from paddlevideo.apps.dry_run import dry_run

@@ -44,13 +44,11 @@ def run(arguments: argparse.Namespace) -> None:
         if given[flag]:
             raise ConfigError(f"--{flag}: {reason}")
     for flag in (
-        *("validate", "max_iters", "amp", "resume", "resume_anyway", "overwrite"),
+        *("validate", "max_iters", "amp", "amp_level", "resume", "resume_anyway", "overwrite"),
         *("dry_run", "profile", "profiler_options"),
     ):
         if arguments.test and given[flag]:
             raise no_effect(flag.replace("_anyway", "-anyway"), "training, without --test")
-    if arguments.amp_level is not None and not arguments.amp:
-        raise no_effect("amp_level", "--amp")
     for flag in ("profile", "dry_run"):
         if arguments.profiler_options and given[flag]:
             raise no_effect("profiler_options", f"a training without --{flag}")

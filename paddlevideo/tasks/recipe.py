@@ -21,6 +21,7 @@ from paddlevideo.tasks.freeze import FreezePhase, check_timetable
 from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.mixing import BatchMixing, build_mixing
 from paddlevideo.tasks.precise_bn import PreciseBatchNormSection
+from paddlevideo.tasks.precision import AmpSection
 from paddlevideo.tasks.quantize_aware import QuantizeSection
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
@@ -145,6 +146,7 @@ class Recipe(_Section):
     # Pipeline for single video files; default: that of the test split.
     INFERENCE: Node | None = None
     GRADIENT_ACCUMULATION: AccumulationSection | None = None
+    AMP: AmpSection | None = None
     # Stages that are frozen for some epochs: the phases follow one another.
     FREEZE: list[FreezePhase] = []
     DISTILL: DistillSection | None = None
@@ -176,6 +178,8 @@ class Recipe(_Section):
     weights: dict[str, str] | str | None = None
     # Stages that training leaves as they are: a name of the model's `freezable_stages`.
     freeze: str | None = None
+    # Batch norm in training over the batches of all processes.
+    sync_batch_norm: bool = False
     seed: Seed = 0
     device: str = "auto"
     # Threads of the math library on the CPU; default: the cores this process may use.
@@ -288,6 +292,7 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
             "TEST": TestSection,
+            "AMP": AmpSection,
             "DISTILL": DistillSection,
             "EMA": AverageSection,
             "FREEZE": FreezePhase,

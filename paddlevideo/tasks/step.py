@@ -22,19 +22,33 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Precision:
-    """Mixed precision (``--amp``, ``--amp_level``).
+    """Mixed precision (section ``AMP``, ``--amp``, ``--amp_level``).
 
     Attributes:
         level: O1 computes chosen operations in half precision; O2 keeps half weights too.
+        wanted: the half precision; ``auto``: float16.
     """
 
     enabled: bool = False
     level: Literal["O1", "O2"] = "O1"
+    wanted: Literal["auto", "float16", "bfloat16"] = "auto"
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether the model computes on a GPU."""
+        return bool(paddle.get_device().startswith("gpu"))
 
     @property
     def dtype(self) -> str:
-        """float16 on a GPU; Paddle's CPU kernels know bfloat16 only."""
-        return "float16" if paddle.get_device().startswith("gpu") else "bfloat16"
+        """By default float16 on a GPU; Paddle's CPU kernels know bfloat16 only."""
+        if self.wanted != "auto":
+            return self.wanted
+        return "float16" if self.on_gpu else "bfloat16"
+
+    @property
+    def casts(self) -> bool:
+        """Whether anything is computed in half precision; on a CPU Paddle does nothing but warn."""
+        return self.enabled and self.on_gpu
 
     @property
     def title(self) -> str:
@@ -43,10 +57,8 @@ class Precision:
 
     def autocast(self) -> AbstractContextManager[None]:
         """A block in which the model computes as it does in training."""
-        # In bfloat16, which is the CPU's, Paddle's autocast does nothing but warn.
-        casts = self.enabled and self.dtype != "bfloat16"
         autocast: AbstractContextManager[None] = paddle.amp.auto_cast(
-            enable=casts, level=self.level, dtype=self.dtype
+            enable=self.casts, level=self.level, dtype=self.dtype
         )
         return autocast
 
@@ -86,17 +98,17 @@ class TrainStep:
         self.optimizer = optimizer
         self.guards = guards or Guards(Agreement())
         self.precision = precision
+        if precision.enabled and precision.wanted == "float16" and not precision.on_gpu:
+            raise DeviceError("AMP.dtype: float16 needs a GPU; leave AMP out on a CPU")
         if precision.enabled and precision.level == "O2":
-            if precision.dtype != "float16":
+            if not precision.on_gpu:
                 raise ConfigError("--amp_level O2 needs a GPU; use O1, or no --amp")
             model, self.optimizer = paddle.amp.decorate(
                 model, optimizer, level="O2", dtype=precision.dtype
             )
-        # In bfloat16, which is the CPU's, Paddle's autocast does nothing but warn.
-        self._casts = precision.enabled and precision.dtype != "bfloat16"
-        if precision.enabled and not self._casts:
+        if precision.enabled and not precision.casts:
             logger.warning(
-                "--amp has no effect on the CPU: Paddle computes in float32 there all the same"
+                "--amp (AMP) has no effect on the CPU: Paddle computes in float32 there all the same"
             )
         module = objective or _LossOf(model)
         self.module = module
@@ -106,7 +118,7 @@ class TrainStep:
             self.module = paddle.DataParallel(module, find_unused_parameters=parts_rest)
             self._unshared = self.module.no_sync
         self.scaler = paddle.amp.GradScaler(
-            enable=precision.enabled and precision.dtype == "float16", init_loss_scaling=2.0**16
+            enable=precision.casts and precision.dtype == "float16", init_loss_scaling=2.0**16
         )
         self._parameters = [p for p in model.parameters() if not p.stop_gradient]
 
@@ -138,9 +150,7 @@ class TrainStep:
     ) -> dict[str, Tensor]:
         # Inside a group gradients stay local; they are averaged over processes at its end.
         with contextlib.nullcontext() if update else self._unshared():
-            with paddle.amp.auto_cast(
-                enable=self._casts, level=self.precision.level, dtype=self.precision.dtype
-            ):
+            with self.precision.autocast():
                 result = self.module(batch)
             self.scaler.scale(result["loss"] / group_size).backward()
         norm = self._gradient_norm() if update else None

@@ -32,6 +32,7 @@ from paddlevideo.tasks.hooks import HOOKS, Event, Hook, StepEnd
 from paddlevideo.tasks.methods import methods_of
 from paddlevideo.tasks.parts import ModelPart, OptimizerPart, ScalerPart
 from paddlevideo.tasks.position import Position
+from paddlevideo.tasks.precision import precision_of
 from paddlevideo.tasks.quantize_aware import QuantizationSchedule
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.restore_statistics import restore_folded
@@ -64,7 +65,7 @@ class Trainer:
         recipe: a checked recipe.
         model: the recognizer, with its initial weights.
         validate: evaluate the ``valid`` split every ``val_interval`` epochs and keep the best.
-        precision: mixed precision.
+        precision: mixed precision; by default that of the recipe.
         max_iters: stop after this many steps in total.
         hooks: more of them, beside those that the recipe lists.
         teacher: of DISTILL.
@@ -83,7 +84,7 @@ class Trainer:
         self.recipe = recipe
         self.model = model
         self.max_iters = max_iters
-        self.precision = precision or Precision()
+        self.precision = precision or precision_of(recipe.AMP)
         self.folder = make_run_folder(recipe)
         bad_samples = self.folder / BAD_SAMPLES_NAME
         setup = set_up_training(recipe, model, validate, self.precision, bad_samples, teacher)

@@ -20,6 +20,7 @@ from paddlevideo.tasks.guards import Guards, Samples
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.step import Precision, TrainStep
+from paddlevideo.tasks.synchronise import synchronise_batch_norm
 from paddlevideo.utils.errors import ConfigError
 
 
@@ -66,6 +67,8 @@ def set_up_training(
     """
     if recipe.OPTIMIZER is None:
         raise ConfigError("the section OPTIMIZER is missing")
+    if recipe.sync_batch_norm:
+        synchronise_batch_norm(model)
     frozen = FrozenStages(model, recipe.freeze, recipe.FREEZE)
     class_names(recipe, model.num_classes)  # as many names as classes, or an error
     train_set = build_split(recipe, "train", bad_samples)

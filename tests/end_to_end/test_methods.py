@@ -128,6 +128,27 @@ def test_a_timetable_in_two_processes(tiny, tmp_path):
     assert "backbone.stem.conv.weight" in moved
 
 
+def test_batch_norm_over_two_processes(tiny, tmp_path, main_here):
+    """Two processes are one with twice the batch: other clips in each, two whole steps."""
+    lines = [f"train/{('blue', 'green', 'red')[n % 3]}/{n}.mp4 {n % 3}\n" for n in range(6)]
+    (tmp_path / "six.list").write_text("".join(lines))
+    config = tiny.config(OPTIMIZER={"name": "Momentum", "momentum": 0.9, "learning_rate": 0.05})
+    config["MODEL"].update(preset="movinet_t0_base")
+    config["MODEL"]["head"]["dropout"] = 0.0
+    config["DATASET"]["train"].update(file_path=str(tmp_path / "six.list"))
+    config["sync_batch_norm"] = True
+    write_config(tmp_path / "six.yaml", config)
+    done = main_here("-c", "six.yaml", "-o", "output_dir=one", "-o", "DATASET.batch_size=6")
+    assert done.code == 0, done.stderr
+    assert "sync_batch_norm: one process" in done.stderr
+    options = ("-c", "six.yaml", "-o", "output_dir=two", "-o", "DATASET.batch_size=3")
+    done = launch("main.py", *options, cwd=tmp_path, log_dir=tmp_path / "log")
+    assert done.code == 0, done.stderr
+    one, two = (read_weights(tmp_path / name / LAST) for name in ("one", "two"))
+    for name, array in one.items():
+        np.testing.assert_allclose(two[name], array, rtol=1e-3, atol=1e-5, err_msg=name)
+
+
 def test_distillation(tiny, config, tmp_path):
     """A run teaches; another teacher is refused at resume, and one of other classes at once."""
     train(config, tmp_path / "teacher", epochs=1)

@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from paddle import nn
 
+from paddlevideo.tasks.precision import AmpSection, precision_of
 from paddlevideo.tasks.recipe import parse_recipe
 from paddlevideo.tasks.step import Precision, TrainStep, group_of
 from paddlevideo.tasks.train_setup import _group_size
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, DeviceError
 
 
 @given(st.integers(1, 60), st.integers(1, 20))
@@ -114,6 +115,22 @@ def test_amp_on_the_cpu_trains_close_to_float32():
 def test_amp_o2_needs_a_gpu():
     with pytest.raises(ConfigError, match="--amp_level O2 needs a GPU; use O1, or no --amp"):
         make(Precision(enabled=True, level="O2"))
+
+
+@cpu_only
+def test_float16_needs_a_gpu():
+    with pytest.raises(DeviceError, match="AMP.dtype: float16 needs a GPU"):
+        make(Precision(enabled=True, wanted="float16"))
+    assert Precision(wanted="float16").dtype == "float16"  # not enabled: not asked for
+
+
+def test_precision_by_config_and_option():
+    """The section alone is enough; the option's level comes before its."""
+    assert precision_of(None) == Precision()
+    assert precision_of(None, amp=True) == Precision(enabled=True)
+    section = AmpSection(dtype="bfloat16", level="O2")
+    assert precision_of(section) == Precision(True, "O2", "bfloat16")
+    assert precision_of(section, True, "O1") == Precision(True, "O1", "bfloat16")
 
 
 @pytest.mark.parametrize(("wanted", "size"), [(None, 1), (4, 1), (8, 2), (40, 10)])
