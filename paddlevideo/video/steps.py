@@ -10,6 +10,7 @@ import numpy as np
 from paddlevideo.utils.errors import ArgumentError
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.base import Kind
+from paddlevideo.video.scaled_crop import ScaledCrop
 
 Size = tuple[int | None, int | None]
 
@@ -84,6 +85,17 @@ class Transform(ABC):
         Raises:
             DataError: the clip does not fit, for instance is smaller than a crop.
         """
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop | None:
+        """Return ``before`` and then this step as one, if it only cuts, resizes and mirrors.
+
+        None if it does something else: then it is called, with a clip. It draws from ``rng`` just
+        what it draws when it is called, and nothing where it returns None.
+
+        Raises:
+            DataError: the frames do not fit, for instance are smaller than a crop.
+        """
+        return None
 
     def output_size(self, size: Size) -> Size:
         """Return (height, width) behind this step, None where it depends on the video."""

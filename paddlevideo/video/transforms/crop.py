@@ -1,8 +1,11 @@
 """`RandomCrop` and `CenterCrop`: a square of the frame, the same one in every frame."""
 
+from abc import abstractmethod
+
 import numpy as np
 
 from paddlevideo.utils.errors import DataError
+from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import TRANSFORMS, Size, Transform, check_positive
 
 
@@ -15,18 +18,28 @@ class _SquareCrop(Transform):
         """Return the square."""
         return self.target_size, self.target_size
 
-    def _free_pixels(self, clip_THWC: np.ndarray) -> tuple[int, int]:
+    def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return a view uint8 [T, target_size, target_size, 3]."""
+        left, top = self._corner(*clip_THWC.shape[1:3], rng)
+        return clip_THWC[:, top : top + self.target_size, left : left + self.target_size]
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
+        """Return ``before`` and then the crop."""
+        left, top = self._corner(*before.size, rng)
+        return before.cropped(left, top, self.target_size, self.target_size)
+
+    @abstractmethod
+    def _corner(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
+        """Return the crop's (left, top) in a frame of this size."""
+
+    def _free_pixels(self, height: int, width: int) -> tuple[int, int]:
         """Return how many pixels the frame is higher and wider than the crop."""
-        height, width = clip_THWC.shape[1:3]
         if min(height, width) < self.target_size:
             raise DataError(
                 f"frames are {width}x{height} pixels, smaller than the crop of "
                 f"{self.target_size}; list a Scale or Resize before {type(self).__name__}"
             )
         return height - self.target_size, width - self.target_size
-
-    def _cut(self, clip_THWC: np.ndarray, top: int, left: int) -> np.ndarray:
-        return clip_THWC[:, top : top + self.target_size, left : left + self.target_size]
 
 
 @TRANSFORMS.register
@@ -37,11 +50,9 @@ class RandomCrop(_SquareCrop):
         DataError: the frames are smaller than the crop.
     """
 
-    def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a view uint8 [T, target_size, target_size, 3]."""
-        free_height, free_width = self._free_pixels(clip_THWC)
-        left, top = int(rng.integers(free_width + 1)), int(rng.integers(free_height + 1))
-        return self._cut(clip_THWC, top, left)
+    def _corner(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
+        free_height, free_width = self._free_pixels(height, width)
+        return int(rng.integers(free_width + 1)), int(rng.integers(free_height + 1))
 
 
 @TRANSFORMS.register
@@ -59,9 +70,9 @@ class CenterCrop(_SquareCrop):
         super().__init__(target_size)
         self.do_round = do_round
 
-    def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Return a view uint8 [T, target_size, target_size, 3]."""
+    def _corner(self, height: int, width: int, rng: np.random.Generator) -> tuple[int, int]:
         top, left = (
-            round(free / 2) if self.do_round else free // 2 for free in self._free_pixels(clip_THWC)
+            round(free / 2) if self.do_round else free // 2
+            for free in self._free_pixels(height, width)
         )
-        return self._cut(clip_THWC, top, left)
+        return left, top
