@@ -1,11 +1,16 @@
 """`ClipInput`: makes a clip of an open video, by a sampler and a list of transforms."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.randomness import Stream, generator
+from paddlevideo.video.decoders.base import ShapedClip
 from paddlevideo.video.description import transform_nodes
+from paddlevideo.video.pictures import RgbPicture
+from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
 
 
@@ -15,6 +20,8 @@ class ClipInput:
     Args:
         node: ``{sample: ..., transform: [...]}``.
         where: YAML path of the node, for messages.
+        resizes_fast: cuts, resizes and mirrorings at the head of the list are one operation on
+            each frame as it comes (`ScaledCrop`), instead of one after the other on RGB.
 
     Attributes:
         sampler: chooses the frames.
@@ -29,7 +36,7 @@ class ClipInput:
             cannot work; the message names the YAML path.
     """
 
-    def __init__(self, node: ReadNode, where: str) -> None:
+    def __init__(self, node: ReadNode, where: str, resizes_fast: bool = False) -> None:
         self.sampler = SAMPLERS.build(node["sample"], f"{where}.sample")
         self.transforms: list[Transform] = []
         self.num_frames = self.sampler.num_frames
@@ -38,6 +45,7 @@ class ClipInput:
         self.output_size: Size = (None, None)
         self.scaled_by: str | None = None
         self.where = where
+        self.resizes_fast = resizes_fast
         for step_node, at in transform_nodes(node, where):
             self._append(step_node, at)
 
@@ -68,10 +76,28 @@ class ClipInput:
             rng: for random steps; without it they draw as for sample 0 of seed 0.
         """
         rng = rng if rng is not None else generator(0, Stream.SAMPLE, 0, 0)
-        clip = clip_THWC
-        for step in self.transforms:
-            clip = step(clip, rng)
-        return clip
+        if not self.resizes_fast:
+            return _applied(self.transforms, clip_THWC, rng)
+        crop, rest = self.scaled_crop(*clip_THWC.shape[1:3], rng)
+        shaped_THWC: np.ndarray = np.empty((len(clip_THWC), *crop.size, 3), np.uint8)
+        for frame_HWC, target_HWC in zip(clip_THWC, shaped_THWC, strict=True):
+            RgbPicture(frame_HWC).shape_into(crop, target_HWC)
+        return _applied(rest, shaped_THWC, rng)
+
+    def scaled_crop(
+        self, height: int, width: int, rng: np.random.Generator
+    ) -> tuple[ScaledCrop, list[Transform]]:
+        """Return the steps at the head of the list as one, for frames of a size; and the others.
+
+        Random steps draw what they draw when they are called one after the other.
+        """
+        crop = ScaledCrop.whole(height, width)
+        for number, step in enumerate(self.transforms):
+            longer = step.scaled_crop(crop, rng)
+            if longer is None:
+                return crop, self.transforms[number:]
+            crop = longer
+        return crop, []
 
     def clip_shape(self, unknown: int = 224) -> tuple[int, ...]:
         """Return the shape of a clip in `output_layout`.
@@ -82,3 +108,37 @@ class ClipInput:
         height, width = self.output_size
         sizes = {"T": self.num_frames, "C": 3, "H": height or unknown, "W": width or unknown}
         return tuple(sizes[axis] for axis in self.output_layout)
+
+
+class ShapedRequest:
+    """One input's clip on its way: finished pictures first, then the steps that are left.
+
+    Args:
+        clip_input: the input.
+        indices_T: numbers of its frames.
+        rng: for random steps.
+    """
+
+    def __init__(
+        self, clip_input: ClipInput, indices_T: np.ndarray, rng: np.random.Generator
+    ) -> None:
+        self._input = clip_input
+        self._rng = rng
+        self._rest: list[Transform] = []
+        self.shaped = ShapedClip(indices_T, self._crop_for)
+
+    def _crop_for(self, height: int, width: int) -> ScaledCrop:
+        crop, self._rest = self._input.scaled_crop(height, width, self._rng)
+        return crop
+
+    def finish(self, clip_THWC: np.ndarray) -> np.ndarray:
+        """Apply to the pictures what is left."""
+        return _applied(self._rest, clip_THWC, self._rng)
+
+
+def _applied(
+    steps: Sequence[Transform], clip: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    for step in steps:
+        clip = step(clip, rng)
+    return clip

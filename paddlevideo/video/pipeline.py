@@ -1,16 +1,26 @@
 """The pipeline: decode, sample, transform, from one description, for every use of a clip."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
-from paddlevideo.video.clip_input import ClipInput
+from paddlevideo.video.clip_input import ClipInput, ShapedRequest
 from paddlevideo.video.decoders.base import DECODERS, FrameSource
-from paddlevideo.video.description import check_keys, described_inputs, for_video_files, plain_copy
+from paddlevideo.video.description import (
+    check_keys,
+    described_inputs,
+    for_video_files,
+    plain_copy,
+    resizes_fast,
+)
 from paddlevideo.video.sample import Sample
+
+_Indices = Mapping[str, np.ndarray]
+_Rngs = Mapping[str, np.random.Generator]
 
 
 class Pipeline:
@@ -41,8 +51,9 @@ class Pipeline:
         self.description = plain_copy(description)
         self.training = training
         self.decoder = DECODERS.build(description["decode"], f"{where}.decode")
+        self._resizes_fast = resizes_fast(description, where)
         self.inputs = {
-            name: ClipInput(node, at)
+            name: ClipInput(node, at, self._resizes_fast)
             for name, (node, at) in described_inputs(description, where).items()
         }
         self._where = where
@@ -91,16 +102,38 @@ class Pipeline:
                 sample.frame_indices = self._choose(frames, rngs, sample.training)
             except DataError as error:
                 raise DataError(f"{sample.path}: {error}") from None
-            clips_THWC = _read_once(frames, sample.frame_indices)
+            read = self._shape if self._resizes_fast else self._read
+            finish = read(frames, sample.frame_indices, rngs)
         sample.frames = None
         try:
-            sample.clips = {
-                name: each.transform(clips_THWC.pop(name), rngs[name])
-                for name, each in self.inputs.items()
-            }
+            sample.clips = {name: finish[name]() for name in self.inputs}
         except DataError as error:
             raise DataError(f"{sample.path}: {error}") from None
         return sample
+
+    def _read(
+        self, frames: FrameSource, indices: _Indices, rngs: _Rngs
+    ) -> dict[str, Callable[[], np.ndarray]]:
+        """Read RGB; return what makes each clip of it."""
+        clips_THWC = _read_once(frames, indices)
+        return {
+            name: functools.partial(each.transform, clips_THWC[name], rngs[name])
+            for name, each in self.inputs.items()
+        }
+
+    def _shape(
+        self, frames: FrameSource, indices: _Indices, rngs: _Rngs
+    ) -> dict[str, Callable[[], np.ndarray]]:
+        """Read finished pictures; return what makes each clip of them."""
+        requests = {
+            name: ShapedRequest(each, indices[name], rngs[name])
+            for name, each in self.inputs.items()
+        }
+        clips = frames.read_shaped([request.shaped for request in requests.values()])
+        return {
+            name: functools.partial(request.finish, clip_THWC)
+            for (name, request), clip_THWC in zip(requests.items(), clips, strict=True)
+        }
 
     def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
         """A generator for each input, so that what one draws does not depend on the others."""
@@ -144,7 +177,7 @@ class Pipeline:
         return self.load_clips(path, seed)[name]
 
 
-def _read_once(frames: FrameSource, indices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _read_once(frames: FrameSource, indices: _Indices) -> dict[str, np.ndarray]:
     """Read the frames of all inputs in one pass, whichever of them they share."""
     clip_THWC = frames.read(np.concatenate(list(indices.values())))
     ends = np.cumsum([len(numbers) for numbers in indices.values()])

@@ -50,7 +50,7 @@ class RgbConverter:
         """Return uint8 RGB [H, W, 3] of the frame's own size, turned as the file notes."""
         rgb_HWC = self.convert(frame, frame.width, frame.height)
         turns = quarter_turns(frame)
-        return np.ascontiguousarray(np.rot90(rgb_HWC, turns)) if turns else rgb_HWC
+        return np.ascontiguousarray(np.rot90(rgb_HWC, turns))
 
 
 def quarter_turns(frame: av.VideoFrame) -> int:
