@@ -9,7 +9,7 @@ from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.clip_input import ClipInput, ShapedRequest
-from paddlevideo.video.decoders.base import DECODERS, FrameSource
+from paddlevideo.video.decoders.base import DECODERS, FrameSource, IndexRefuted
 from paddlevideo.video.description import (
     check_keys,
     described_inputs,
@@ -93,7 +93,21 @@ class Pipeline:
         Raises:
             DataError: the sample cannot be read or does not fit a step; names the file.
         """
-        rngs = self._rngs(sample.rng)
+        drawn = sample.rng.bit_generator.state
+        try:
+            finish = self._decode(sample, self._rngs(sample.rng))
+        except IndexRefuted:  # other frames than it seemed: choose anew, of those there are
+            sample.rng.bit_generator.state = drawn
+            finish = self._decode(sample, self._rngs(sample.rng))
+        sample.frames = None
+        try:
+            sample.clips = {name: finish[name]() for name in self.inputs}
+        except DataError as error:
+            raise DataError(f"{sample.path}: {error}") from None
+        return sample
+
+    def _decode(self, sample: Sample, rngs: _Rngs) -> dict[str, Callable[[], np.ndarray]]:
+        """Open, choose and read; return what makes each clip of that."""
         with self.decoder.open(sample) as frames:
             sample.frames = frames
             sample.num_frames = frames.num_frames
@@ -103,13 +117,7 @@ class Pipeline:
             except DataError as error:
                 raise DataError(f"{sample.path}: {error}") from None
             read = self._shape if self._resizes_fast else self._read
-            finish = read(frames, sample.frame_indices, rngs)
-        sample.frames = None
-        try:
-            sample.clips = {name: finish[name]() for name in self.inputs}
-        except DataError as error:
-            raise DataError(f"{sample.path}: {error}") from None
-        return sample
+            return read(frames, sample.frame_indices, rngs)
 
     def _read(
         self, frames: FrameSource, indices: _Indices, rngs: _Rngs

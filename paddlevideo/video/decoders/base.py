@@ -28,6 +28,10 @@ Kind = Literal["video", "frames"]
 KEEP_BYTES = 256 * 2**20
 
 
+class IndexRefuted(DataError):
+    """Frames are not those that a file's index promised; opened anew, it is decoded whole."""
+
+
 class FrameSource(ABC):
     """An open video or folder of images.
 
