@@ -8,8 +8,9 @@ from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.nodes import Node, ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.decoders.base import ShapedClip
+from paddlevideo.video.decoders.sizes import check_clip_size
 from paddlevideo.video.description import transform_nodes
-from paddlevideo.video.pictures import RgbPicture
+from paddlevideo.video.pictures import PictureStack, RgbPicture
 from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import SAMPLERS, TRANSFORMS, Size, Transform
 
@@ -78,11 +79,26 @@ class ClipInput:
         rng = rng if rng is not None else generator(0, Stream.SAMPLE, 0, 0)
         if not self.resizes_fast:
             return _applied(self.transforms, clip_THWC, rng)
-        crop, rest = self.scaled_crop(*clip_THWC.shape[1:3], rng)
-        shaped_THWC: np.ndarray = np.empty((len(clip_THWC), *crop.size, 3), np.uint8)
-        for frame_HWC, target_HWC in zip(clip_THWC, shaped_THWC, strict=True):
-            RgbPicture(frame_HWC).shape_into(crop, target_HWC)
-        return _applied(rest, shaped_THWC, rng)
+        height, width = clip_THWC.shape[1:3]
+        stack, rest = self.stack_for(len(clip_THWC), height, width, rng)
+        for number, frame_HWC in enumerate(clip_THWC):
+            stack.put([number], RgbPicture(frame_HWC))
+        return _applied(rest, stack.clip, rng)
+
+    def stack_for(
+        self, num_frames: int, height: int, width: int, rng: np.random.Generator
+    ) -> tuple[PictureStack, list[Transform]]:
+        """Return what takes frames of a size through the steps at the head of the list; the others.
+
+        Raises:
+            DataError: the frames do not fit, or the clip would be too large.
+        """
+        crop, rest = self.scaled_crop(height, width, rng)
+        layout = "THWC"
+        if rest and rest[0].only_layout:
+            layout, rest = rest[0].layout_out, rest[1:]
+        check_clip_size("the clip", num_frames, *crop.size)
+        return PictureStack(num_frames, crop, layout), rest
 
     def scaled_crop(
         self, height: int, width: int, rng: np.random.Generator
@@ -125,20 +141,19 @@ class ShapedRequest:
         self._input = clip_input
         self._rng = rng
         self._rest: list[Transform] = []
-        self.shaped = ShapedClip(indices_T, self._crop_for)
+        self.shaped = ShapedClip(indices_T, self._stack_for)
 
-    def _crop_for(self, height: int, width: int) -> ScaledCrop:
-        crop, self._rest = self._input.scaled_crop(height, width, self._rng)
-        return crop
+    def _stack_for(self, height: int, width: int) -> PictureStack:
+        num_frames = len(self.shaped.indices_T)
+        stack, self._rest = self._input.stack_for(num_frames, height, width, self._rng)
+        return stack
 
-    def finish(self, clip_THWC: np.ndarray) -> np.ndarray:
+    def finish(self, clip: np.ndarray) -> np.ndarray:
         """Apply to the pictures what is left."""
-        return _applied(self._rest, clip_THWC, self._rng)
+        return _applied(self._rest, clip, self._rng)
 
 
-def _applied(
-    steps: Sequence[Transform], clip: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def _applied(steps: Sequence[Transform], clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     for step in steps:
         clip = step(clip, rng)
     return clip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -20,8 +21,11 @@ class Picture(ABC):
     size: tuple[int, int]
 
     @abstractmethod
-    def shape_into(self, crop: ScaledCrop, target_HWC: np.ndarray) -> None:
-        """Write what ``crop`` makes of it, as uint8 RGB, into ``target_HWC`` of that size."""
+    def cut_out(self, crop: ScaledCrop) -> np.ndarray:
+        """Return what ``crop`` makes of it, but not mirrored: uint8 RGB [h, w, 3].
+
+        It may be a view, which the next call overwrites.
+        """
 
 
 class RgbPicture(Picture):
@@ -35,21 +39,17 @@ class RgbPicture(Picture):
         self._frame_HWC = frame_HWC
         self.size = (frame_HWC.shape[0], frame_HWC.shape[1])
 
-    def shape_into(self, crop: ScaledCrop, target_HWC: np.ndarray) -> None:
+    def cut_out(self, crop: ScaledCrop) -> np.ndarray:
         """See `Picture`; a reduction is Pillow's or OpenCV's own arithmetic."""
         left, top, right, bottom = crop.source
-        source_HWC = self._frame_HWC[top:bottom, left:right]
-        if not crop.resizes:
-            left, top, right, bottom = crop.cut
-            picture_HWC = source_HWC[top:bottom, left:right]
-        elif crop.antialias:
-            picture_HWC = _antialiased(source_HWC, crop)
-        else:
+        scaled_HWC = self._frame_HWC[top:bottom, left:right]
+        if crop.resizes and crop.antialias:
+            return _antialiased(scaled_HWC, crop)
+        if crop.resizes:
             height, width = crop.scaled
-            left, top, right, bottom = crop.cut
-            scaled_HWC = cv2.resize(np.ascontiguousarray(source_HWC), (width, height))
-            picture_HWC = scaled_HWC[top:bottom, left:right]
-        place_into(picture_HWC, crop.mirrored, target_HWC)
+            scaled_HWC = cv2.resize(np.ascontiguousarray(scaled_HWC), (width, height))
+        left, top, right, bottom = crop.cut
+        return scaled_HWC[top:bottom, left:right]
 
 
 def _antialiased(source_HWC: np.ndarray, crop: ScaledCrop) -> np.ndarray:
@@ -66,9 +66,37 @@ def _antialiased(source_HWC: np.ndarray, crop: ScaledCrop) -> np.ndarray:
     return np.asarray(image.resize(size, Image.Resampling.BILINEAR, box))
 
 
-def place_into(picture_HWC: np.ndarray, mirrored: bool, target_HWC: np.ndarray) -> None:
-    """Copy a picture of the size of ``target_HWC`` into it, mirrored or not."""
-    if mirrored:
-        cv2.flip(np.ascontiguousarray(picture_HWC), 1, dst=target_HWC)
-    else:
-        target_HWC[:] = picture_HWC
+class PictureStack:
+    """The finished pictures of a clip, in the layout that is wanted.
+
+    Args:
+        num_frames: of the clip.
+        crop: that makes each of them.
+        layout: ``THWC``, ``TCHW`` or ``CTHW``.
+
+    Attributes:
+        clip: uint8.
+    """
+
+    def __init__(self, num_frames: int, crop: ScaledCrop, layout: str) -> None:
+        self._crop = crop
+        height, width = crop.size
+        sizes = {"T": num_frames, "H": height, "W": width, "C": 3}
+        self.clip: np.ndarray = np.empty([sizes[axis] for axis in layout], np.uint8)
+        self._by_frame = np.moveaxis(self.clip, layout.index("T"), 0)
+        self._in_planes = layout != "THWC"
+
+    def put(self, positions: Sequence[int], picture: Picture) -> None:
+        """Put what the crop makes of a frame at these positions of the clip."""
+        finished_HWC = picture.cut_out(self._crop)
+        if self._crop.mirrored:
+            finished_HWC = cv2.flip(np.ascontiguousarray(finished_HWC), 1)
+        target = self._by_frame[positions[0]]
+        if not self._in_planes:
+            target[:] = finished_HWC
+        elif min(finished_HWC.strides) < 0:  # OpenCV takes no turned view
+            cv2.split(np.ascontiguousarray(finished_HWC), list(target))
+        else:
+            cv2.split(finished_HWC, list(target))
+        for position in positions[1:]:
+            self._by_frame[position] = target

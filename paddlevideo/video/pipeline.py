@@ -9,7 +9,7 @@ from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.clip_input import ClipInput, ShapedRequest
-from paddlevideo.video.decoders.base import DECODERS, FrameSource, IndexRefuted
+from paddlevideo.video.decoders.base import DECODERS, FrameSource, IndexRefutedError
 from paddlevideo.video.description import (
     check_keys,
     described_inputs,
@@ -96,7 +96,7 @@ class Pipeline:
         drawn = sample.rng.bit_generator.state
         try:
             finish = self._decode(sample, self._rngs(sample.rng))
-        except IndexRefuted:  # other frames than it seemed: choose anew, of those there are
+        except IndexRefutedError:  # other frames than it seemed: choose anew, of those there are
             sample.rng.bit_generator.state = drawn
             finish = self._decode(sample, self._rngs(sample.rng))
         sample.frames = None
@@ -137,10 +137,15 @@ class Pipeline:
             name: ShapedRequest(each, indices[name], rngs[name])
             for name, each in self.inputs.items()
         }
-        clips = frames.read_shaped([request.shaped for request in requests.values()])
+        try:
+            clips = frames.read_shaped([request.shaped for request in requests.values()])
+        except IndexRefutedError:
+            raise
+        except DataError as error:
+            raise DataError(_about(frames.path, error)) from None
         return {
-            name: functools.partial(request.finish, clip_THWC)
-            for (name, request), clip_THWC in zip(requests.items(), clips, strict=True)
+            name: functools.partial(request.finish, clip)
+            for (name, request), clip in zip(requests.items(), clips, strict=True)
         }
 
     def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
@@ -190,3 +195,9 @@ def _read_once(frames: FrameSource, indices: _Indices) -> dict[str, np.ndarray]:
     clip_THWC = frames.read(np.concatenate(list(indices.values())))
     ends = np.cumsum([len(numbers) for numbers in indices.values()])
     return dict(zip(indices, np.split(clip_THWC, ends[:-1]), strict=True))
+
+
+def _about(path: str, error: DataError) -> str:
+    """The error's words, behind the path unless they begin with it."""
+    words = str(error)
+    return words if words.startswith(path) else f"{path}: {words}"

@@ -71,12 +71,14 @@ class Transform(ABC):
         layout_out: axes of the clip it gives.
         dtype_out: dtype of the clip it gives; None where it leaves the dtype as it is.
         scales_values: whether it does what is otherwise left to the model.
+        only_layout: whether it changes nothing but the order of the axes.
     """
 
     layout_in: str = "THWC"
     layout_out: str = "THWC"
     dtype_out: ClassVar[str | None] = None
     scales_values: ClassVar[bool] = False
+    only_layout: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -14,8 +14,7 @@ from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.containers import decoding_errors
 from paddlevideo.video.decoders.sizes import check_clip_size
-from paddlevideo.video.pictures import Picture, RgbPicture
-from paddlevideo.video.scaled_crop import ScaledCrop
+from paddlevideo.video.pictures import Picture, PictureStack, RgbPicture
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -28,7 +27,7 @@ Kind = Literal["video", "frames"]
 KEEP_BYTES = 256 * 2**20
 
 
-class IndexRefuted(DataError):
+class IndexRefutedError(DataError):
     """Frames are not those that a file's index promised; opened anew, it is decoded whole."""
 
 
@@ -94,7 +93,7 @@ class FrameSource(ABC):
         """Return clips of finished pictures; every different frame is decoded once for all.
 
         Returns:
-            uint8 RGB [T, h, w, 3], one for each request.
+            uint8 RGB, one for each request, in its layout.
 
         Raises:
             IndexError: a number outside 0 .. num_frames - 1.
@@ -108,7 +107,7 @@ class FrameSource(ABC):
         with decoding_errors(self.path, "its frames cannot be read"):
             for number, picture in zip(wanted.tolist(), self._pictures(wanted), strict=False):
                 for request in requests:
-                    request.take(self.path, number, picture)
+                    request.take(number, picture)
                 done += 1
         if done < len(wanted):
             raise DataError(f"{self.path}: decoded {done} of {len(wanted)} frames the second time")
@@ -149,37 +148,33 @@ class ShapedClip:
 
     Args:
         indices_T: 0-based numbers of its frames, in its order, repeats allowed.
-        crop_for: what is to be cut out of frames of a (height, width); called once, with the first.
+        stack_for: makes room for the pictures of frames of a (height, width); called once, with
+            the first.
     """
 
     def __init__(
-        self, indices_T: np.ndarray, crop_for: Callable[[int, int], ScaledCrop]
+        self, indices_T: np.ndarray, stack_for: Callable[[int, int], PictureStack]
     ) -> None:
         self.indices_T: np.ndarray = np.asarray(indices_T, np.int64).reshape(-1)
-        self._crop_for = crop_for
-        self._crop: ScaledCrop | None = None
-        self._clip_THWC: np.ndarray = np.empty((0, 0, 0, 3), np.uint8)
+        self._stack_for = stack_for
+        self._stack: PictureStack | None = None
         self._positions: dict[int, list[int]] = {}
         for position, number in enumerate(self.indices_T.tolist()):
             self._positions.setdefault(number, []).append(position)
 
-    def take(self, name: str, number: int, picture: Picture) -> None:
-        """Take frame ``number`` of the video ``name``, if it is one of the clip's."""
+    def take(self, number: int, picture: Picture) -> None:
+        """Take frame ``number``, if it is one of the clip's."""
         positions = self._positions.get(number)
         if positions is None:
             return
-        if self._crop is None:
-            self._crop = self._crop_for(*picture.size)
-            check_clip_size(name, len(self.indices_T), *self._crop.scaled)
-            self._clip_THWC = np.empty((len(self.indices_T), *self._crop.size, 3), np.uint8)
-        target_HWC = self._clip_THWC[positions[0]]
-        picture.shape_into(self._crop, target_HWC)
-        for position in positions[1:]:
-            self._clip_THWC[position] = target_HWC
+        if self._stack is None:
+            self._stack = self._stack_for(*picture.size)
+        self._stack.put(positions, picture)
 
     def finished(self) -> np.ndarray:
-        """Return the clip, uint8 RGB [T, h, w, 3]; every frame was taken."""
-        return self._clip_THWC
+        """Return the clip; every frame was taken."""
+        assert self._stack is not None
+        return self._stack.clip
 
 
 class Decoder(ABC):

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import os
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
@@ -71,6 +70,8 @@ class PacketIndex:
 def may_be_indexed(container: av.container.InputContainer, stream: av.VideoStream) -> bool:
     """Whether each packet of such a stream gives one frame."""
     names = container.format.name.split(",")
+    if "avi" in names and stream.codec_context.has_b_frames:
+        return False  # AVI tells when packets are decoded, not when frames are shown
     return stream.codec_context.name in _CODECS and any(name in _CONTAINERS for name in names)
 
 
@@ -208,7 +209,7 @@ def _cost(index: PacketIndex | None) -> int:
 
 
 def _key(path: str) -> tuple[str, int, int]:
-    status = os.stat(path)
+    status = Path(path).stat()
     return str(Path(path).absolute()), status.st_size, status.st_mtime_ns
 
 

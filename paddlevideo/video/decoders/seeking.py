@@ -9,7 +9,7 @@ import av
 import numpy as np
 
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video.decoders.base import FrameSource, IndexRefuted
+from paddlevideo.video.decoders.base import FrameSource, IndexRefutedError
 from paddlevideo.video.decoders.containers import decodable_stream, decoding_errors, open_file
 from paddlevideo.video.decoders.packet_index import (
     IndexCache,
@@ -81,7 +81,7 @@ class IndexedSource(FrameSource):
     The frames and their pixels are those of decoding from the beginning: decoding begins at the key
     frame that a wanted frame needs, and leaves out those that no wanted frame is made of. What
     comes is held against the index. Where it differs (damage), the index is given up and
-    `IndexRefuted` raised; damage in what is not decoded is not noticed.
+    `IndexRefutedError` raised; damage in what is not decoded is not noticed.
 
     Args:
         path: the file.
@@ -226,9 +226,9 @@ class IndexedSource(FrameSource):
         yield from packets
         yield None
 
-    def _refuted(self, why: str) -> IndexRefuted:
+    def _refuted(self, why: str) -> IndexRefutedError:
         self._cache.put(self.path, None)
-        return IndexRefuted(f"{self.path}: damaged: {why}")
+        return IndexRefutedError(f"{self.path}: damaged: {why}")
 
     def close(self) -> None:
         """Let go of the file."""

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
-from paddlevideo.video.pictures import Picture, RgbPicture, place_into
+from paddlevideo.video.pictures import Picture, RgbPicture
 from paddlevideo.video.scaled_crop import Box, ScaledCrop
 
 # Planes of 8 bits: brightness and two colours, with the pixels that share a colour across and down.
@@ -85,13 +85,12 @@ class FrameShaper:
         """One of its frames."""
         return YuvPicture(self, frame)
 
-    def shape_into(self, frame: av.VideoFrame, crop: ScaledCrop, target_HWC: np.ndarray) -> None:
-        """Write what ``crop`` makes of the upright frame into ``target_HWC``."""
+    def cut_out(self, frame: av.VideoFrame, crop: ScaledCrop) -> np.ndarray:
+        """Return what ``crop`` makes of the upright frame, not mirrored."""
         if self._format not in _PLANAR or not crop.resizes:
             rgb_HWC = self._rgb.convert(frame, self._width, self._height)
             upright_HWC = np.rot90(rgb_HWC, self.turns) if self.turns else rgb_HWC
-            RgbPicture(upright_HWC).shape_into(crop, target_HWC)
-            return
+            return RgbPicture(upright_HWC).cut_out(crop)
         if (frame.width, frame.height, frame.format.name) != (
             *(self._width, self._height),
             self._format,
@@ -104,9 +103,7 @@ class FrameShaper:
         small = self._resized(frame, crop)
         left, top, right, bottom = crop.cut
         rgb_HWC = self._rgb.convert(small, crop.scaled[1], crop.scaled[0])[top:bottom, left:right]
-        if self.turns:
-            rgb_HWC = np.rot90(rgb_HWC, self.turns)
-        place_into(rgb_HWC, crop.mirrored, target_HWC)
+        return np.rot90(rgb_HWC, self.turns) if self.turns else rgb_HWC
 
     def _resized(self, frame: av.VideoFrame, crop: ScaledCrop) -> av.VideoFrame:
         """The crop's source in its scaled size, in the format that the frame has."""
@@ -161,9 +158,9 @@ class YuvPicture(Picture):
         self._frame = frame
         self.size = shaper.size
 
-    def shape_into(self, crop: ScaledCrop, target_HWC: np.ndarray) -> None:
+    def cut_out(self, crop: ScaledCrop) -> np.ndarray:
         """See `Picture`; resized by FFmpeg or OpenCV, plane by plane."""
-        self._shaper.shape_into(self._frame, crop, target_HWC)
+        return self._shaper.cut_out(self._frame, crop)
 
 
 def _pixels(plane: av.video.plane.VideoPlane) -> np.ndarray:

@@ -26,6 +26,8 @@ class Image2Array(Transform):
         data_format: ``tchw`` or ``cthw``.
     """
 
+    only_layout: ClassVar[bool] = True
+
     def __init__(
         self, transpose: bool = True, data_format: Literal["tchw", "cthw"] = "tchw"
     ) -> None:
