@@ -58,6 +58,7 @@ class ApproximateSource(FrameSource):
         self.path = path
         self.num_frames = num_frames
         self.fps = rate
+        self._rate = rate
         self.times_seconds = np.arange(num_frames) / rate
         self._begin_seconds = begin_seconds
         self._reading_time = ReadingTime(path)
@@ -69,8 +70,8 @@ class ApproximateSource(FrameSource):
         return pictures(self._wanted_frames(wanted))
 
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
-        seconds = (self.times_seconds[wanted] + self._begin_seconds).tolist()
-        gap = max(_SHORT_GAP_SECONDS, 2 / self.fps)
+        seconds = (wanted / self._rate + self._begin_seconds).tolist()
+        gap = max(_SHORT_GAP_SECONDS, 2 / self._rate)
         begin = 0
         with open_file(self.path) as container:
             stream = decodable_stream(container, self.path, "in it")
@@ -91,7 +92,7 @@ class ApproximateSource(FrameSource):
             int(seconds[0] / stream.time_base), stream=stream, backward=True, any_frame=False
         )
         stream.codec_context.flush_buffers()
-        half = 0.5 / self.fps
+        half = 0.5 / self._rate
         frame: av.VideoFrame | None = None
         at = 0
         for frame in self._frames(container, stream):

@@ -126,16 +126,16 @@ class IndexedSource(FrameSource):
         packets: Sequence[av.Packet] | None,
     ) -> Iterator[av.VideoFrame]:
         """Decode span by span; frames come as wanted, or the index is refuted."""
-        for first_place, last_place, numbers in self._spans(wanted):
+        for first_place, numbers in self._spans(wanted):
             if packets is None:
-                span = self._from_file(container, stream, first_place, last_place)
+                span = self._from_file(container, stream, first_place)
             else:
                 span = iter(packets[first_place:])
             stream.codec_context.flush_buffers()
             yield from self._decode_span(stream, span, self._index.pts[numbers].tolist())
 
-    def _spans(self, wanted: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
-        """Groups of wanted frames that are decoded in one go: first and last packet, numbers."""
+    def _spans(self, wanted: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+        """Groups of wanted frames that are decoded in one go: their first packet and numbers."""
         key_places = [self._index.key_of(number) for number in wanted.tolist()]
         keys = self._index.keys.tolist()
         begin = 0
@@ -146,7 +146,7 @@ class IndexedSource(FrameSource):
                 following = keys[here + 1] if here + 1 < len(keys) else None
                 if key_places[end] in (key_places[end - 1], following):
                     continue
-            yield key_places[begin], key_places[end - 1], wanted[begin:end]
+            yield key_places[begin], wanted[begin:end]
             begin = end
 
     def _from_file(
@@ -154,7 +154,6 @@ class IndexedSource(FrameSource):
         container: av.container.InputContainer,
         stream: av.VideoStream,
         first_place: int,
-        _last_place: int,
     ) -> Iterator[av.Packet]:
         """The packets from a place in the order of decoding on."""
         if not self._place_of:
@@ -189,7 +188,7 @@ class IndexedSource(FrameSource):
     ) -> Iterator[av.VideoFrame]:
         """Decode until all frames with these timestamps (ascending) have come."""
         context = stream.codec_context
-        skips = context.name in _SKIPPING
+        skips = context.name in _SKIPPING and bool(context.has_b_frames)
         wanted = set(stamps)
         remaining = iter(stamps)
         target = next(remaining)

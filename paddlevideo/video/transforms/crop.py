@@ -20,7 +20,8 @@ class _SquareCrop(Transform):
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a view uint8 [T, target_size, target_size, 3]."""
-        left, top = self._corner(*clip_THWC.shape[1:3], rng)
+        height, width = clip_THWC.shape[1:3]
+        left, top = self._corner(height, width, rng)
         return clip_THWC[:, top : top + self.target_size, left : left + self.target_size]
 
     def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
