@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.memory import keep_freed_memory
 from paddlevideo.video import Pipeline
 
 PARTS = ("test", "train", "window", "workers", "decoders")
@@ -240,6 +241,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     cv2.setNumThreads(0)  # as in a worker
+    keep_freed_memory()  # as every command does
     logging.disable(logging.WARNING)
     with tempfile.TemporaryDirectory() as temporary:
         folder = arguments.folder or Path(temporary)

@@ -96,6 +96,9 @@ def read_packets(
         if packet.pts is None or packet.is_corrupt or not looks_whole(packet):
             return None
         packets.append(packet)
+    stamps = [packet.pts for packet in packets]
+    if "avi" in container.format.name.split(",") and stamps != sorted(stamps):
+        return None
     listed = max(stream.frames, len(stream.index_entries))
     return None if listed > count else packets
 
