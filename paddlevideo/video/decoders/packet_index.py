@@ -236,7 +236,7 @@ def _save(file: Path, index: PacketIndex) -> None:
 def _load(file: Path) -> PacketIndex | None:
     """Read an index; None if there is none, or it is damaged or of another version."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
+        with file.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             if int(arrays["version"]) != _VERSION:
                 return None
             index = PacketIndex(
