@@ -3,6 +3,7 @@
 ::
 
     decode: {name: VideoDecoder, backend: pyav}
+    resize: fast                # default: exact
     sample: {name: UniformSampler, num_frames: 16}
     transform:
       - Scale: {short_size: 192}
@@ -27,13 +28,16 @@ from paddlevideo.utils.nodes import Node, ReadNode
 
 _INPUT_KEYS = ("sample", "transform")
 _SEVERAL = ("inputs", "views")  # the second is the older word
-_KEYS = ("decode", *_INPUT_KEYS, *_SEVERAL)
+_RESIZE = "resize"
+_KEYS = ("decode", _RESIZE, *_INPUT_KEYS, *_SEVERAL)
+_WAYS = ("exact", "fast")
 _INPUT_NAME = re.compile(r"[A-Za-z0-9_]+")
 
 
 def check_keys(description: ReadNode, where: str) -> None:
     """Raise `ConfigError` unless ``description`` is a mapping of just the keys above."""
     _check_mapping(description, where, _KEYS, required=["decode"])
+    resizes_fast(description, where)
     key = _key_of_inputs(description)
     if key is None:
         _check_mapping(description, where, _KEYS, required=["sample"])
@@ -50,6 +54,18 @@ def check_keys(description: ReadNode, where: str) -> None:
                 f"{where}.{key}: an input's name is letters, digits and underscores, got {name!r}"
             )
         _check_mapping(node, f"{where}.{key}.{name}", _INPUT_KEYS, required=["sample"])
+
+
+def resizes_fast(description: ReadNode, where: str) -> bool:
+    """Whether pictures are resized before their colours become RGB (``resize: fast``).
+
+    Raises:
+        ConfigError: ``resize`` is neither ``exact`` nor ``fast``.
+    """
+    way = description.get(_RESIZE, _WAYS[0])
+    if way not in _WAYS:
+        raise ConfigError(f"{where}.{_RESIZE}: expected {' or '.join(_WAYS)}, got {way!r}")
+    return bool(way == _WAYS[1])
 
 
 def _key_of_inputs(description: ReadNode) -> str | None:

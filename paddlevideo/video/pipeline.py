@@ -1,16 +1,26 @@
 """The pipeline: decode, sample, transform, from one description, for every use of a clip."""
 
-from collections.abc import Mapping
+import functools
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError, DataError
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
-from paddlevideo.video.clip_input import ClipInput
-from paddlevideo.video.decoders.base import DECODERS, FrameSource
-from paddlevideo.video.description import check_keys, described_inputs, for_video_files, plain_copy
+from paddlevideo.video.clip_input import ClipInput, ShapedRequest
+from paddlevideo.video.decoders.base import DECODERS, FrameSource, IndexRefutedError
+from paddlevideo.video.description import (
+    check_keys,
+    described_inputs,
+    for_video_files,
+    plain_copy,
+    resizes_fast,
+)
 from paddlevideo.video.sample import Sample
+
+_Indices = Mapping[str, np.ndarray]
+_Rngs = Mapping[str, np.random.Generator]
 
 
 class Pipeline:
@@ -41,8 +51,9 @@ class Pipeline:
         self.description = plain_copy(description)
         self.training = training
         self.decoder = DECODERS.build(description["decode"], f"{where}.decode")
+        self._resizes_fast = resizes_fast(description, where)
         self.inputs = {
-            name: ClipInput(node, at)
+            name: ClipInput(node, at, self._resizes_fast)
             for name, (node, at) in described_inputs(description, where).items()
         }
         self._where = where
@@ -109,7 +120,21 @@ class Pipeline:
         Raises:
             DataError: the sample cannot be read or does not fit a step; names the file.
         """
-        rngs = self._rngs(sample.rng)
+        drawn = sample.rng.bit_generator.state
+        try:
+            finish = self._decode(sample, self._rngs(sample.rng))
+        except IndexRefutedError:  # other frames than it seemed: choose anew, of those there are
+            sample.rng.bit_generator.state = drawn
+            finish = self._decode(sample, self._rngs(sample.rng))
+        sample.frames = None
+        try:
+            sample.clips = {name: finish[name]() for name in self.inputs}
+        except DataError as error:
+            raise DataError(f"{sample.path}: {error}") from None
+        return sample
+
+    def _decode(self, sample: Sample, rngs: _Rngs) -> dict[str, Callable[[], np.ndarray]]:
+        """Open, choose and read; return what makes each clip of that."""
         with self.decoder.open(sample) as frames:
             sample.frames = frames
             sample.num_frames = frames.num_frames
@@ -118,16 +143,37 @@ class Pipeline:
                 sample.frame_indices = self._choose(frames, rngs, sample.training)
             except DataError as error:
                 raise DataError(f"{sample.path}: {error}") from None
-            clips_THWC = _read_once(frames, sample.frame_indices)
-        sample.frames = None
+            read = self._shape if self._resizes_fast else self._read
+            return read(frames, sample.frame_indices, rngs)
+
+    def _read(
+        self, frames: FrameSource, indices: _Indices, rngs: _Rngs
+    ) -> dict[str, Callable[[], np.ndarray]]:
+        """Read RGB; return what makes each clip of it."""
+        clips_THWC = _read_once(frames, indices)
+        return {
+            name: functools.partial(each.views, clips_THWC[name], rngs[name])
+            for name, each in self.inputs.items()
+        }
+
+    def _shape(
+        self, frames: FrameSource, indices: _Indices, rngs: _Rngs
+    ) -> dict[str, Callable[[], np.ndarray]]:
+        """Read finished pictures; return what makes each clip of them."""
+        requests = {
+            name: ShapedRequest(each, indices[name], rngs[name])
+            for name, each in self.inputs.items()
+        }
         try:
-            sample.clips = {
-                name: each.views(clips_THWC.pop(name), rngs[name])
-                for name, each in self.inputs.items()
-            }
+            clips = frames.read_shaped([request.shaped for request in requests.values()])
+        except IndexRefutedError:
+            raise
         except DataError as error:
-            raise DataError(f"{sample.path}: {error}") from None
-        return sample
+            raise DataError(_about(frames.path, error)) from None
+        return {
+            name: functools.partial(request.finish, clip)
+            for (name, request), clip in zip(requests.items(), clips, strict=True)
+        }
 
     def _rngs(self, rng: np.random.Generator) -> dict[str, np.random.Generator]:
         """A generator for each input, so that what one draws does not depend on the others."""
@@ -171,8 +217,14 @@ class Pipeline:
         return self.load_clips(path, seed)[name]
 
 
-def _read_once(frames: FrameSource, indices: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _read_once(frames: FrameSource, indices: _Indices) -> dict[str, np.ndarray]:
     """Read the frames of all inputs in one pass, whichever of them they share."""
     clip_THWC = frames.read(np.concatenate(list(indices.values())))
     ends = np.cumsum([len(numbers) for numbers in indices.values()])
     return dict(zip(indices, np.split(clip_THWC, ends[:-1]), strict=True))
+
+
+def _about(path: str, error: DataError) -> str:
+    """The error's words, behind the path unless they begin with it."""
+    words = str(error)
+    return words if words.startswith(path) else f"{path}: {words}"

@@ -10,6 +10,7 @@ import numpy as np
 from paddlevideo.utils.errors import ArgumentError
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.base import Kind
+from paddlevideo.video.scaled_crop import ScaledCrop
 
 Size = tuple[int | None, int | None]
 
@@ -77,6 +78,7 @@ class Transform(ABC):
         scales_values: whether it does what is otherwise left to the model.
         num_crops: how many clips it makes of one. More than one is for testing: they then lie along
             a new first axis of what it returns.
+        only_layout: whether it changes nothing but the order of the axes.
     """
 
     layout_in: str = "THWC"
@@ -84,6 +86,7 @@ class Transform(ABC):
     dtype_out: ClassVar[str | None] = None
     scales_values: ClassVar[bool] = False
     num_crops: int = 1
+    only_layout: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -92,6 +95,17 @@ class Transform(ABC):
         Raises:
             DataError: the clip does not fit, for instance is smaller than a crop.
         """
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop | None:
+        """Return ``before`` and then this step as one, if it only cuts, resizes and mirrors.
+
+        None if it does something else: then it is called, with a clip. It draws from ``rng`` just
+        what it draws when it is called, and nothing where it returns None.
+
+        Raises:
+            DataError: the frames do not fit, for instance are smaller than a crop.
+        """
+        return None
 
     def output_size(self, size: Size) -> Size:
         """Return (height, width) behind this step, None where it depends on the video."""

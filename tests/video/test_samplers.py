@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from paddlevideo.utils.errors import ConfigError, DataError
+from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.video import SAMPLERS, Sampler, StridedSampler, UniformSampler
 
 
@@ -284,3 +284,32 @@ class TestSamplerRules:
     def test_bad_arguments(self, arguments, message):
         with pytest.raises(ConfigError, match=message):
             SAMPLERS.build({"name": "Sampler", **arguments}, "PIPELINE.train.sample")
+
+
+class TestShortVideos:
+    def test_hold_shows_the_last_frame_for_what_is_missing(self):
+        sampler = StridedSampler(6, 2, short="hold")
+        for training in (False, True):
+            rng = np.random.default_rng(0)
+            frames = sampler.indices(7, rng, training, "video", None)
+            assert frames.tolist() == [0, 2, 4, 6, 6, 6]
+
+    def test_hold_is_loop_where_nothing_is_missing(self):
+        for training in (False, True):
+            one, other = (
+                StridedSampler(6, 2, short=short).indices(
+                    40, np.random.default_rng(1), training, "video", None
+                )
+                for short in ("loop", "hold")
+            )
+            assert one.tolist() == other.tolist()
+
+    def test_hold_by_times(self):
+        times = np.arange(10) / 5
+        sampler = StridedSampler(8, 5, stride_fps=10, short="hold")  # 2 a second, of 2 s
+        frames = sampler.indices(10, np.random.default_rng(0), False, "video", times)
+        assert frames.tolist() == [0, 2, 5, 7, 9, 9, 9, 9]
+
+    def test_another_word_is_refused(self):
+        with pytest.raises(ArgumentError, match="short must be loop or hold"):
+            StridedSampler(2, 1, short="mirror")

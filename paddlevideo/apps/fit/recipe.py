@@ -115,6 +115,7 @@ def _training_pipeline(plan: Plan, wanted: Wanted, choices: Choices) -> Node:
     flip: list[Node] = [{"RandomFlip": None}] if choices.flip else []
     return {
         "decode": {"name": "VideoDecoder"},
+        "resize": "fast",
         "sample": _sampler(choices, plan.num_frames, random_stride_range=2),
         "transform": [
             {"Scale": {"short_size": larger, "fixed_ratio": False}},
@@ -145,6 +146,7 @@ def reading_pipeline(choices: Choices) -> Node:
     """What reading one clip costs: decoding and scaling, at a middle size."""
     return {
         "decode": {"name": "VideoDecoder"},
+        "resize": "fast",
         "sample": _sampler(choices, 8),
         "transform": [
             {"Scale": {"short_size": 146, "fixed_ratio": False}},
@@ -157,6 +159,7 @@ def reading_pipeline(choices: Choices) -> Node:
 def _test_pipeline(plan: Plan, choices: Choices) -> Node:
     return {
         "decode": {"name": "VideoDecoder"},
+        "resize": "fast",
         "sample": _sampler(choices, choices.num_frames),
         "transform": [
             {"Scale": {"short_size": plan.side * 8 // 7, "fixed_ratio": False}},

@@ -8,8 +8,9 @@ from paddlevideo.video.decoders.containers import reason
 from paddlevideo.video.decoders.decord import DecordSource
 from paddlevideo.video.decoders.frames import FrameDecoder, FrameFolder
 from paddlevideo.video.decoders.opencv import OpenCVSource
-from paddlevideo.video.decoders.pyav import PyAVSource, RgbConverter
+from paddlevideo.video.decoders.pyav import PyAVSource
 from paddlevideo.video.decoders.video import VideoDecoder
+from paddlevideo.video.decoders.yuv_pictures import RgbConverter
 
 __all__ = [
     "DECODERS",

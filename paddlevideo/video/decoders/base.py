@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal
@@ -14,6 +14,7 @@ from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.containers import decoding_errors
 from paddlevideo.video.decoders.sizes import check_clip_size
+from paddlevideo.video.pictures import Picture, PictureStack, RgbPicture
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -24,6 +25,10 @@ Kind = Literal["video", "frames"]
 
 # Decoded frames of one video are kept up to this size, so that counting and reading are one pass.
 KEEP_BYTES = 256 * 2**20
+
+
+class IndexRefutedError(DataError):
+    """Frames are not those that a file's index promised; opened anew, it is decoded whole."""
 
 
 class FrameSource(ABC):
@@ -84,6 +89,41 @@ class FrameSource(ABC):
             raise DataError(f"{self.path}: decoded {done} of {len(wanted)} frames the second time")
         return clip_THWC
 
+    def read_shaped(self, requests: Sequence[ShapedClip]) -> list[np.ndarray]:
+        """Return clips of finished pictures; every different frame is decoded once for all.
+
+        Returns:
+            uint8 RGB, one for each request, in its layout.
+
+        Raises:
+            IndexError: a number outside 0 .. num_frames - 1.
+            DataError: a frame cannot be read, or does not fit a request's crop.
+        """
+        indices = np.concatenate([request.indices_T for request in requests])
+        if indices.size == 0 or indices.min() < 0 or indices.max() >= self.num_frames:
+            raise IndexError(f"{self.path}: frames {indices} of 0..{self.num_frames - 1}")
+        wanted = np.unique(indices)
+        done = 0
+        with decoding_errors(self.path, "its frames cannot be read"):
+            for number, picture in zip(wanted.tolist(), self._pictures(wanted), strict=False):
+                for request in requests:
+                    request.take(number, picture)
+                done += 1
+        if done < len(wanted):
+            raise DataError(f"{self.path}: decoded {done} of {len(wanted)} frames the second time")
+        return [request.finished() for request in requests]
+
+    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
+        """Yield the frames ``wanted`` (ascending, no repeats), all of one size."""
+        first_HWC: np.ndarray | None = None
+        for number, image_HWC in zip(wanted.tolist(), self._decode(wanted), strict=False):
+            first_HWC = image_HWC if first_HWC is None else first_HWC
+            if image_HWC.shape != first_HWC.shape or image_HWC.shape[2:] != (3,):
+                raise DataError(
+                    f"{self.path}: frame {number} has another size than those before it"
+                )
+            yield RgbPicture(image_HWC)
+
     @abstractmethod
     def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
         """Yield the frames ``wanted`` (ascending, no repeats) as uint8 RGB [H, W, 3]."""
@@ -101,6 +141,40 @@ class FrameSource(ABC):
         _traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+
+class ShapedClip:
+    """A clip that is to be made of finished pictures, as they come.
+
+    Args:
+        indices_T: 0-based numbers of its frames, in its order, repeats allowed.
+        stack_for: makes room for the pictures of frames of a (height, width); called once, with
+            the first.
+    """
+
+    def __init__(
+        self, indices_T: np.ndarray, stack_for: Callable[[int, int], PictureStack]
+    ) -> None:
+        self.indices_T: np.ndarray = np.asarray(indices_T, np.int64).reshape(-1)
+        self._stack_for = stack_for
+        self._stack: PictureStack | None = None
+        self._positions: dict[int, list[int]] = {}
+        for position, number in enumerate(self.indices_T.tolist()):
+            self._positions.setdefault(number, []).append(position)
+
+    def take(self, number: int, picture: Picture) -> None:
+        """Take frame ``number``, if it is one of the clip's."""
+        positions = self._positions.get(number)
+        if positions is None:
+            return
+        if self._stack is None:
+            self._stack = self._stack_for(*picture.size)
+        self._stack.put(positions, picture)
+
+    def finished(self) -> np.ndarray:
+        """Return the clip; every frame was taken."""
+        assert self._stack is not None
+        return self._stack.clip
 
 
 class Decoder(ABC):

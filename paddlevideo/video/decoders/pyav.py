@@ -10,37 +10,14 @@ from collections.abc import Iterable, Iterator
 
 import av
 import numpy as np
-from av.video.reformatter import VideoReformatter
 
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource, check_is_file
 from paddlevideo.video.decoders.containers import decoding_errors, open_file
 from paddlevideo.video.decoders.packets import ReadingTime, VideoFrames, warn_once
 from paddlevideo.video.decoders.times import FrameTimes
-
-
-class RgbConverter:
-    """Turns decoded frames into RGB.
-
-    One converter for all frames of a video: a new one per frame takes three times as long.
-    """
-
-    def __init__(self) -> None:
-        self._reformatter = VideoReformatter()
-
-    def convert(self, frame: av.VideoFrame, width: int, height: int) -> np.ndarray:
-        """Return uint8 RGB [height, width, 3], not turned."""
-        # BICUBIC is what OpenCV asks for; it matters for the chroma of 10-bit video only.
-        rgb_HWC: np.ndarray = self._reformatter.reformat(
-            frame, width, height, format="rgb24", interpolation="BICUBIC"
-        ).to_ndarray()
-        return rgb_HWC
-
-    def upright(self, frame: av.VideoFrame) -> np.ndarray:
-        """Return uint8 RGB [H, W, 3] of the frame's own size, turned as the file notes."""
-        rgb_HWC = self.convert(frame, frame.width, frame.height)
-        turns = round(frame.rotation / 90) % 4
-        return np.ascontiguousarray(np.rot90(rgb_HWC, turns)) if turns else rgb_HWC
+from paddlevideo.video.decoders.yuv_pictures import FrameShaper, RgbConverter, quarter_turns
+from paddlevideo.video.pictures import Picture
 
 
 class PyAVSource(FrameSource):
@@ -91,20 +68,26 @@ class PyAVSource(FrameSource):
         return np.array(times_seconds, np.float64)
 
     def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        return upright(self._wanted_frames(wanted))
+
+    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
+        return pictures(self._wanted_frames(wanted))
+
+    def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         if self._kept is not None:
             if not self._kept:
                 raise DataError(f"{self.path}: reading from a closed source")
-            yield from _upright(self._kept[i] for i in wanted)
+            yield from (self._kept[i] for i in wanted)
             return
         with open_file(self.path) as container:
             frames = (frame for frame, _ in self._frames(container))
-            yield from _upright(_pick(frames, wanted))
+            yield from _pick(frames, wanted)
 
     def close(self) -> None:
         self._kept = []
 
 
-def _upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
+def upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
     """Turn frames into RGB, all in the size and rotation of the first."""
     converter = RgbConverter()
     size: tuple[int, int] | None = None
@@ -112,9 +95,18 @@ def _upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
     for frame in frames:
         if size is None:
             size = (frame.width, frame.height)
-            turns = round(frame.rotation / 90) % 4
+            turns = quarter_turns(frame)
         image_HWC = converter.convert(frame, *size)
         yield np.rot90(image_HWC, turns) if turns else image_HWC
+
+
+def pictures(frames: Iterable[av.VideoFrame]) -> Iterator[Picture]:
+    """Give frames as pictures, all in the size and rotation of the first."""
+    shaper: FrameShaper | None = None
+    for frame in frames:
+        if shaper is None:
+            shaper = FrameShaper(frame)
+        yield shaper.picture(frame)
 
 
 def _pick(frames: Iterator[av.VideoFrame], wanted: np.ndarray) -> Iterator[av.VideoFrame]:

@@ -6,10 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Literal
 
 from paddlevideo.utils.errors import ArgumentError
-from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource
+from paddlevideo.video.decoders.approximate import open_approximate
+from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource, check_is_file
 from paddlevideo.video.decoders.decord import DecordSource
 from paddlevideo.video.decoders.opencv import OpenCVSource
+from paddlevideo.video.decoders.packet_index import IndexCache
 from paddlevideo.video.decoders.pyav import PyAVSource
+from paddlevideo.video.decoders.seeking import open_exact
 
 if TYPE_CHECKING:
     from paddlevideo.video.sample import Sample
@@ -22,6 +25,9 @@ _SOURCES: dict[str, Callable[[str], FrameSource]] = {
 }
 
 
+Seek = Literal["none", "exact", "approximate"]
+
+
 @DECODERS.register
 class VideoDecoder(Decoder):
     """Opens the video file of a sample.
@@ -29,15 +35,39 @@ class VideoDecoder(Decoder):
     Args:
         backend: ``pyav`` (exact frame counts), ``cv2`` or ``opencv`` (PaddleVideo's reading rule,
             which trusts the header's count), ``decord`` (optional package).
+        seek: ``none`` decodes the whole file; ``exact`` only what the wanted frames need, by an
+            index of the packets (`PacketIndex`): the same frames; ``approximate`` the same without
+            an index, by the header's rate and duration (`ApproximateSource`). For ``pyav``.
+        index_folder: where indexes of ``seek: exact`` are kept for other processes and runs; by
+            default they are kept in memory only.
+
+    Raises:
+        ArgumentError: an argument that would do nothing with another.
     """
 
     kind = "video"
 
-    def __init__(self, backend: Literal["pyav", "cv2", "opencv", "decord"] = "pyav") -> None:
+    def __init__(
+        self,
+        backend: Literal["pyav", "cv2", "opencv", "decord"] = "pyav",
+        seek: Seek = "none",
+        index_folder: str | None = None,
+    ) -> None:
         if backend not in _SOURCES:
             raise ArgumentError(f'unknown backend "{backend}"; known: {", ".join(_SOURCES)}')
+        if seek != "none" and backend != "pyav":
+            raise ArgumentError(f"seek: {seek} is for backend pyav, not for {backend}")
+        if index_folder is not None and seek != "exact":
+            raise ArgumentError(f"index_folder is for seek: exact, not for seek: {seek}")
         self.backend = backend
+        self.seek = seek
+        self._indexes = IndexCache(index_folder)
 
     def open(self, sample: Sample) -> FrameSource:
         """Open the video ``sample.path``; raise `DataError` when it cannot be read."""
-        return _SOURCES[self.backend](sample.path)
+        if self.seek == "none":
+            return _SOURCES[self.backend](sample.path)
+        check_is_file(sample.path)
+        if self.seek == "approximate":
+            return open_approximate(sample.path)
+        return open_exact(sample.path, self._indexes)

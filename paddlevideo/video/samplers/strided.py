@@ -1,6 +1,7 @@
 """`StridedSampler`: evenly spaced frames with TensorFlow's formulas (docs/movinet.md)."""
 
 import math
+from typing import Literal
 
 import numpy as np
 
@@ -23,7 +24,9 @@ class StridedSampler(FrameSampler):
       the stride is uniform in max(stride - r, 1) .. stride + r - 1 for r = ``random_stride_range``
       above 0 (the upper end is left out, as TensorFlow does it: 5 with r = 1 means 4 or 5).
 
-    A video that is too short is repeated from its start: frame numbers are taken modulo L.
+    A video that is too short is repeated from its start: frame numbers are taken modulo L
+    (``short: loop``). With ``short: hold`` it is shown from its start to its end, and its last
+    frame stands for all that are missing.
 
     **Frames or time.** Without ``stride_fps`` the stride counts the frames of the file, so a clip
     covers twice the time in a video of half the frame rate. With it, the stride counts frames of a
@@ -44,9 +47,10 @@ class StridedSampler(FrameSampler):
         random_stride_range: r.
         stride_fps: frames per second of the video that the stride counts the frames of.
         num_clips: n.
+        short: ``loop`` or ``hold``, see above.
 
     Raises:
-        ArgumentError: a number below 1 (``random_stride_range``: below 0).
+        ArgumentError: a number below 1 (``random_stride_range``: below 0), or another ``short``.
     """
 
     def __init__(
@@ -56,6 +60,7 @@ class StridedSampler(FrameSampler):
         random_stride_range: int = 0,
         stride_fps: float | None = None,
         num_clips: int = 1,
+        short: Literal["loop", "hold"] = "loop",
     ) -> None:
         check_positive(num_frames=num_frames, stride=stride, num_clips=num_clips)
         if random_stride_range < 0:
@@ -64,7 +69,10 @@ class StridedSampler(FrameSampler):
             )
         if stride_fps is not None and not 0 < stride_fps < math.inf:
             raise ArgumentError(f"stride_fps must be above 0, got {stride_fps}")
+        if short not in ("loop", "hold"):
+            raise ArgumentError(f'short must be loop or hold, got "{short}"')
         self.num_frames = num_frames
+        self.short = short
         self.stride = stride
         self.random_stride_range = random_stride_range
         self.stride_fps = stride_fps
@@ -133,8 +141,10 @@ class StridedSampler(FrameSampler):
                 stride = int(rng.integers(*self._drawn_strides()))
             free = length - (self.num_frames - 1) * stride
             offset = int(rng.integers(free if free > 0 else length))
-        chosen: np.ndarray = (offset + stride * np.arange(self.num_frames)) % length
-        return chosen.reshape(-1)
+        if self.short == "hold" and training and free <= 0:
+            offset = 0
+        chosen: np.ndarray = (offset + stride * np.arange(self.num_frames)).reshape(-1)
+        return np.minimum(chosen, length - 1) if self.short == "hold" else chosen % length
 
 
 def _spread(free: int, number: int) -> np.ndarray:

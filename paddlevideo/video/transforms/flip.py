@@ -3,6 +3,7 @@
 import numpy as np
 
 from paddlevideo.utils.errors import ArgumentError
+from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import TRANSFORMS, Transform
 
 
@@ -18,3 +19,7 @@ class RandomFlip(Transform):
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a view of the same shape."""
         return clip_THWC[:, :, ::-1] if rng.random() < self.p else clip_THWC
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
+        """Return ``before``, mirrored or not."""
+        return before.flipped() if rng.random() < self.p else before

@@ -22,7 +22,7 @@ class UniformCrop(SquareCrop):
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return uint8 [3, T, target_size, target_size, 3]."""
-        free_height, free_width = self.free_pixels(clip_THWC)
+        free_height, free_width = self.free_pixels(*clip_THWC.shape[1:3])
         down, right = free_height // 2, free_width // 2
         if free_width >= free_height:
             places = [(down, 0), (down, 2 * right), (down, right)]
@@ -47,7 +47,7 @@ class TenCrop(SquareCrop):
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return uint8 [10, T, target_size, target_size, 3]."""
-        down, right = (free // 4 for free in self.free_pixels(clip_THWC))
+        down, right = (free // 4 for free in self.free_pixels(*clip_THWC.shape[1:3]))
         places = [(0, 0), (0, 4), (4, 0), (4, 4), (2, 2)]
         crops = [self.cut(clip_THWC, v * down, h * right) for v, h in places]
         return np.stack([each for crop in crops for each in (crop, crop[:, :, ::-1])])

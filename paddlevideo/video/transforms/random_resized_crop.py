@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from paddlevideo.utils.errors import ArgumentError
+from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import TRANSFORMS, Size, Transform, check_positive
 from paddlevideo.video.transforms.resizing import resize_clip
 
@@ -49,6 +50,12 @@ class RandomResizedCrop(Transform):
         left, top, right, bottom = self.draw_box(height, width, rng)
         cut_THWC = clip_THWC[:, top:bottom, left:right]
         return resize_clip(cut_THWC, len(clip_THWC), self.target_size, self.target_size)
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
+        """Return ``before`` and then the box and its resize."""
+        left, top, right, bottom = self.draw_box(*before.size, rng)
+        cut = before.cropped(left, top, right - left, bottom - top)
+        return cut.resized(self.target_size, self.target_size, antialias=False)
 
     def draw_box(
         self, height: int, width: int, rng: np.random.Generator

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from paddlevideo.utils.errors import ArgumentError
+from paddlevideo.video.scaled_crop import ScaledCrop
 from paddlevideo.video.steps import TRANSFORMS, Size, Transform, check_positive
 from paddlevideo.video.transforms.resizing import Backend, resize_clip
 
@@ -56,6 +57,10 @@ class Scale(Transform):
         new_height, new_width = self._scaled(height, width)
         return resize_clip(clip_THWC, num_frames, new_height, new_width, self.backend)
 
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
+        """Return ``before`` and then the resize."""
+        return before.resized(*self._scaled(*before.size), self.backend == "pillow")
+
     def output_size(self, size: Size) -> Size:
         """Return the size of scaled frames; (None, None) where that of the frames is unknown."""
         height, width = size
@@ -104,6 +109,11 @@ class Resize(Transform):
         return resize_clip(
             clip_THWC, len(clip_THWC), self.height, self.width, interpolation=self.interpolation
         )
+
+    def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
+        """Return ``before`` and then the resize; ``area`` averages, as every antialiased one."""
+        antialias = self.interpolation == cv2.INTER_AREA
+        return before.resized(self.height, self.width, antialias)
 
     def output_size(self, size: Size) -> Size:
         """Return the size asked for."""
