@@ -269,7 +269,7 @@ def test_a_full_disk(config, tmp_path, monkeypatch, caplog):
 
 
 def test_the_last_save_must_not_fail(config, tmp_path, monkeypatch):
-    Disk(monkeypatch, 1)
+    Disk(monkeypatch, 2)  # before and after the validation
     with pytest.raises(SaveError, match="it was the last save of the run"):
         train(config, tmp_path / "run", epochs=1, save_every="{steps: 99}", val_interval=9)
 
