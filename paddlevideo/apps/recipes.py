@@ -19,6 +19,7 @@ from paddlevideo.tasks.recipe import Recipe, parse_recipe
 from paddlevideo.tasks.run_folder import LOG_NAME, make_run_folder
 from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.schedule_length import follow_the_run
+from paddlevideo.tasks.signals import SignalStops
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.config import read_config
@@ -140,11 +141,19 @@ def train_recipe(
         weights: to start from; None: the recipe's own, if any.
         validate: evaluate the split ``valid`` meanwhile and keep the best weights.
         precision, max_iters: as `Trainer`.
+
+    Raises:
+        SystemExit: a signal has ended it; the code is 128 + signal (`signals`).
     """
-    if is_main():
-        check_start(recipe)
-    model = prepared_model(recipe, weights or recipe.weights, initial=True)
-    Trainer(recipe, model, validate, precision, max_iters).run()
+    with SignalStops() as signals:
+        if is_main():
+            check_start(recipe)
+        model = prepared_model(recipe, weights or recipe.weights, initial=True)
+        trainer = Trainer(recipe, model, validate, precision, max_iters, hooks=[signals])
+        trainer.run()
+    stop = trainer.agreement.stop
+    if stop is not None and stop.exit_code:
+        raise SystemExit(stop.exit_code)
 
 
 def prepared_model(recipe: Recipe, weights: Weights | None, initial: bool) -> Recognizer:

@@ -17,7 +17,8 @@ from paddlevideo.utils.errors import shown
 
 # Keys whose change leaves the steps of training as they are; a key stands for all below it.
 HARMLESS = frozenset({
-    "DATASET.class_names", "DATASET.num_workers", "DATASET.on_unreadable",
+    "DATASET.class_names", "DATASET.max_bad_share", "DATASET.num_workers",
+    "DATASET.on_unreadable", "DATASET.worker_timeout", "DATASET.worker_warn_seconds",
     "DATASET.shuffle_valid", "DATASET.test", "DATASET.test_batch_size", "DATASET.test_num_workers",
     "DATASET.valid", "DATASET.valid_batch_size", "DATASET.valid_num_workers",
     "INFERENCE", "PIPELINE.test", "PIPELINE.valid",
