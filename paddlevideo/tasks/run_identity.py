@@ -109,8 +109,8 @@ def begin_anew(folder: Path, recipe: Recipe) -> None:
     """
     name = recipe.model_name
     found = remains(folder, name)
-    if recipe.resumes:  # there was no state: an epoch that was never saved is done again
-        found = [path for path in found if path.name != METRICS_NAME]
+    if recipe.resumes:  # there was no state: what it did is done again, but for its best weights
+        found = [path for path in found if path.name == f"{name}_best.pdparams"]
     if recipe.overwrite:
         record = read_record(folder)
         _remove_run(folder, {name, record.name if record else name})
