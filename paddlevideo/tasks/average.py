@@ -146,8 +146,7 @@ class WeightAverage(Hook, Stateful):
         return {
             "num_updates": self.num_updates,
             **{name: average.numpy() for name, average in self._averages.items()},
-            **{_ROWS: array for array in rows.values()},
-        }
+        } | ({_ROWS: rows["rows"]} if rows else {})
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` unless it is an average of this model."""
@@ -181,7 +180,9 @@ class WeightAverage(Hook, Stateful):
 
     def _statistics(self) -> Iterator[tuple[Tensor, Tensor]]:
         """The running statistics of batch norm and other buffers, and their averages."""
-        norms = [part for part in self.model.sublayers(include_self=True) if isinstance(part, _NORM)]
+        norms = [
+            part for part in self.model.sublayers(include_self=True) if isinstance(part, _NORM)
+        ]
         tensors = [tensor for norm in norms for tensor in (norm._mean, norm._variance)]
         names = {tensor.name for tensor in (*tensors, *self.model.buffers())}
         for name, tensor in self._pairs_of_model():

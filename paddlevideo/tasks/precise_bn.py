@@ -29,8 +29,8 @@ class PreciseBatchNormSection(pydantic.BaseModel):
 
     model_config = pydantic.ConfigDict(extra="forbid")
 
-    preciseBN_interval: Count = 1  # noqa: N815 - PaddleVideo's name
-    num_iters_preciseBN: Count = 200  # noqa: N815 - PaddleVideo's name
+    preciseBN_interval: Count = 1
+    num_iters_preciseBN: Count = 200
 
 
 class PreciseBatchNorm(Hook):
@@ -67,7 +67,9 @@ class PreciseBatchNorm(Hook):
             ConfigError: the model has no batch norm that is trained.
         """
         if not trained_batch_norms(training.model):
-            raise ConfigError("PRECISEBN: no batch norm of the model is trained; remove the section")
+            raise ConfigError(
+                "PRECISEBN: no batch norm of the model is trained; remove the section"
+            )
         self._loader = self.open_loader()
 
     def on_epoch_end(self, training: Training) -> None:
