@@ -1,7 +1,7 @@
 """Layer-wise decay of the learning rate: the nearer the input, the smaller the rate.
 
-The recognizer's stages (``freezable_stages``, in the order of its forward pass) give the depth. What
-lies in no stage, the layer that follows the number of classes, has the rate of the schedule; each
+The recognizer's stages (``freezable_stages``, in the order of its forward pass) give the depth.
+What lies in no stage, the layer that follows the number of classes, has the schedule's rate; each
 stage has ``layer_decay`` times the rate of the one after it: with K stages that have parameters of
 their own, stage k (from 0) has the rate ``learning_rate * layer_decay ** (K - k)``. So pretrained
 layers near the input, whose features are general, move least (BEiT, arXiv 2106.08254, section 3.1,

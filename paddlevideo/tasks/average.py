@@ -146,8 +146,7 @@ class WeightAverage(Hook, Stateful):
         return {
             "num_updates": self.num_updates,
             **{name: average.numpy() for name, average in self._averages.items()},
-            **{_ROWS: array for array in rows.values()},
-        }
+        } | ({_ROWS: rows["rows"]} if rows else {})
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` unless it is an average of this model."""

@@ -64,9 +64,16 @@ class EarlyStop(Hook):
         self.best = best
         self.patience = patience
 
+    def on_train_start(self, training: Training) -> None:
+        """A run that had ended so does not go on when it is resumed."""
+        if not training.position.validation_pending:
+            self._judge(training, training.position.epoch)
+
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """Count the epochs since the best result."""
-        done = training.position.epochs_begun
+        self._judge(training, training.position.epochs_begun)
+
+    def _judge(self, training: Training, done: int) -> None:
         since = done - self.best.result.get("epoch", done)
         if since >= self.patience * training.recipe.val_interval:
             training.stop(

@@ -11,6 +11,7 @@ that neither it nor its state moves, by weight decay or momentum either.
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import pydantic
 from paddle import Tensor, nn
@@ -41,7 +42,7 @@ def check_timetable(phases: Sequence[FreezePhase], freeze: str | None) -> None:
     if phases and freeze is not None:
         raise ConfigError("freeze holds for the whole training, FREEZE by epochs; leave one out")
     ends = [phase.until_epoch for phase in phases]
-    for number, (before, end) in enumerate(zip(ends, ends[1:], strict=False), start=1):
+    for number, (before, end) in enumerate(pairwise(ends), start=1):
         if end <= before:
             raise ConfigError(
                 f"FREEZE[{number}].until_epoch: {end} does not come after the {before} of the "
@@ -121,8 +122,9 @@ class FrozenStages:
 
     def _turn_to(self, epoch: int) -> None:
         """Freeze what the timetable freezes in ``epoch``, and nothing else."""
-        found = next((each for each in self.phases if epoch < each[0].until_epoch), (None, []))
-        phase, self.layers = found
+        phase: FreezePhase | None
+        due = (each for each in self.phases if epoch < each[0].until_epoch)
+        phase, self.layers = next(due, (None, []))
         frozen = {id(p) for layer in self.layers for p in layer.parameters()}
         for parameter in self._trainable:
             parameter.stop_gradient = id(parameter) in frozen

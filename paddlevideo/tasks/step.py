@@ -107,9 +107,7 @@ class TrainStep:
                 model, optimizer, level="O2", dtype=precision.dtype
             )
         if precision.enabled and not precision.casts:
-            logger.warning(
-                "--amp (AMP) has no effect on the CPU: Paddle computes in float32 there all the same"
-            )
+            logger.warning("--amp (AMP) has no effect on the CPU: Paddle computes in float32 there")
         module = objective or _LossOf(model)
         self.module = module
         self._unshared: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext

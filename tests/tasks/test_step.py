@@ -119,7 +119,7 @@ def test_amp_o2_needs_a_gpu():
 
 @cpu_only
 def test_float16_needs_a_gpu():
-    with pytest.raises(DeviceError, match="AMP.dtype: float16 needs a GPU"):
+    with pytest.raises(DeviceError, match=r"AMP.dtype: float16 needs a GPU"):
         make(Precision(enabled=True, wanted="float16"))
     assert Precision(wanted="float16").dtype == "float16"  # not enabled: not asked for
 
