@@ -24,6 +24,7 @@ from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.hooks import Event, Hook, StepEnd, Training
 from paddlevideo.tasks.recipe import SPLITS, Recipe
+from paddlevideo.tasks.run_identity import check_start
 from paddlevideo.tasks.step import Precision
 from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.errors import ConfigError, DeviceError, WeightsError
@@ -32,6 +33,8 @@ from paddlevideo.utils.memory import peak_resident_bytes
 from paddlevideo.weights import model_arrays
 
 logger = logging.getLogger(__name__)
+
+_BEGUN_ANEW = {"resume": None, "resume_epoch": 0, "resume_anyway": False, "overwrite": False}
 
 _CLIP_AXES = 5  # [B, T, C, H, W]
 _STEPS = 3  # the first one compiles: the time of a step is that of the others
@@ -54,8 +57,9 @@ def dry_run(
     if world_size() > 1:
         raise DeviceError("--dry-run tries the training in one process; leave the launcher out")
     free = _free_bytes(recipe.run_folder)
+    check_start(recipe)
     with _temporary_folder(recipe) as folder:
-        tried = recipe.model_copy(update={"output_dir": str(folder / "run"), "resume_epoch": 0})
+        tried = recipe.model_copy(update={**_BEGUN_ANEW, "output_dir": str(folder / "run")})
         model = prepared_model(tried, weights or recipe.weights, initial=True)
         logger.info("a trial of %d steps; nothing of it is kept", _STEPS)
         watch = _Watch()
@@ -136,7 +140,7 @@ def _leave_one_batch(trainer: Trainer, recipe: Recipe) -> None:
 def _read_back(recipe: Recipe, trainer: Trainer, precision: Precision | None) -> None:
     """Resume as a second process would; the weights must be the same."""
     again = open_model(recipe, None)
-    resuming = recipe.model_copy(update={"resume_epoch": "latest"})
+    resuming = recipe.model_copy(update={"resume": "auto"})
     resumed = Trainer(resuming, again, precision=precision, max_iters=_STEPS)
     resumed.run()
     expected, found = model_arrays(trainer.model), model_arrays(again)

@@ -11,8 +11,6 @@ from paddlevideo.tasks.train import Trainer
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.run_bar import clock
 
-_KEPT_STATES = 2  # at once
-
 
 @dataclass(frozen=True)
 class Measured:
@@ -65,7 +63,7 @@ class RunPlan:
         """What all checkpoints take: the weights of each save, the newest states, the best."""
         saves = -(-self.length.epochs // self.recipe.save_interval)
         kept = saves * self.measured.weight_bytes
-        kept += min(_KEPT_STATES + 1, saves) * self.measured.state_bytes  # one while it is written
+        kept += (self.recipe.keep_states + 1) * self.measured.state_bytes  # one is being written
         return kept + (self.measured.weight_bytes if self.length.validations else 0)
 
     def check_room(self) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from visualdl import LogWriter
 
 _FLUSH_SECONDS = 20
-_PLACE = ("kind", "time", "epoch", "step", "run")  # of a line, no value of it
+_PLACE = ("kind", "time", "epoch", "step", "run", "iterations")  # of a line, no value of it
 
 
 class BoardWriter(Hook):

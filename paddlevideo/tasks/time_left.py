@@ -24,7 +24,7 @@ class TimeLeft(Hook):
         self._steps: deque[float] = deque(maxlen=_STEPS_KEPT)
         self._validations: list[float] = []
         self._validations_left = length.validations
-        self._is_validating = False
+        self._batches = 0  # of the validation that is under way
         self._first: float | None = None
         self._mark = time.monotonic()
 
@@ -51,23 +51,21 @@ class TimeLeft(Hook):
 
     def on_validation_batch(self, training: Training) -> None:
         """Let what is left of this validation shrink."""
-        self._is_validating = True
+        self._batches += 1
 
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """Take the time of a validation."""
         self._validations.append(self._since_mark())
         self._validations_left -= 1
-        self._is_validating = False
+        self._batches = 0
 
     def seconds(self, steps_done: int) -> float:
         """Seconds to the end of a run that has taken so many steps."""
         step = self._step_seconds()
         validation = self._validation_seconds(step)
         left = max(0, self.length.steps - steps_done) * step
-        left += max(0, self._validations_left) * validation
-        if self._is_validating:
-            left -= min(validation, time.monotonic() - self._mark)
-        return left
+        done = self._batches / max(1, self.length.validation_batches)
+        return left + max(0.0, self._validations_left - done) * validation
 
     def _step_seconds(self) -> float:
         if self._steps:

@@ -45,7 +45,15 @@ def of_the_metrics(folder) -> dict[str, list[tuple[int, float]]]:
     for line in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()):
         iteration = iteration_of(line, 3)
         if iteration is not None:
-            for name in set(line) - {"kind", "epoch", "step", "time", "headline", "run"}:
+            for name in set(line) - {
+                "kind",
+                "epoch",
+                "step",
+                "time",
+                "headline",
+                "run",
+                "iterations",
+            }:
                 found.setdefault(f"{line['kind']}/{name}", {})[iteration] = line[name]
     return {tag: sorted(values.items()) for tag, values in found.items()}
 
@@ -74,7 +82,7 @@ def test_a_resumed_run_has_every_step_once(config, tmp_path):  # noqa: F811
     assert [place for place, _ in expected["train/loss"]] == [1, 2, 4, 5]
     check_equal(tensorboard_scalars(folder / "tensorboard"), expected)
     check_equal(visualdl_scalars(folder / "boards" / "vdl"), expected)
-    train(config, folder, HOOKS="[{name: TensorBoardWriter}]", epochs=1)  # anew
+    train(config, folder, HOOKS="[{name: TensorBoardWriter}]", epochs=1, overwrite="true")  # anew
     again = tensorboard_scalars(folder / "tensorboard")
     assert [place for place, _ in again["train/loss"]] == [1, 2]
 

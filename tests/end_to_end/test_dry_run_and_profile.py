@@ -43,7 +43,7 @@ def test_the_plan_of_a_run(config, main_here, tmp_path):
     assert "_Watch" not in plan["hooks"]
     assert re.match(r"\d+ MB at most$", plan["memory"])
     assert re.match(r"[\d.]+ s a step, [\d.]+ s a batch of a validation; 0:0\d:\d\d", plan["time"])
-    assert re.match(r"7.64 MB weights and 15.\d MB state a checkpoint, [\d.]+ MB at", plan["disk"])
+    assert re.match(r"7.64 MB weights and 22.\d MB state a checkpoint, [\d.]+ MB at", plan["disk"])
     assert plan["tried"].endswith("read back, an export that was proved")
     assert files_of(tmp_path) == before
 
@@ -80,7 +80,12 @@ def test_a_disk_without_room_and_a_batch_too_large(config, main_here, monkeypatc
 
 
 def test_what_does_not_go_together(config, main_here):
-    for flags in (["--max_iters", 3], ["--profile", 3], ["-p", "batch_range=[1,2]"]):
+    for flags in (
+        ["--max_iters", 3],
+        ["--profile", 3],
+        ["-p", "batch_range=[1,2]"],
+        ["--resume", "auto"],
+    ):
         assert "has no effect here" in main_here("-c", config, "--dry-run", *flags).error()
     for flags in (["--dry-run"], ["--profile", 2], ["-p", "batch_range=[1,2]"]):
         message = main_here("--test", "-c", config, "-w", "x", *flags).error()
@@ -104,6 +109,9 @@ def test_a_profile(config, main_here, tmp_path):
     assert len(rows) == 15 and {"conv3d"} & {name.lower() for *_, name in rows}
     assert [float(time) for time, *_ in rows] == sorted((float(r[0]) for r in rows), reverse=True)
     assert len(metrics(run, "train")) == 7  # training went on
+    before = files_of(tmp_path)
+    assert "overwrite" in main_here("-c", config, "--dry-run").error()  # another run lies there
+    assert files_of(tmp_path) == before
 
 
 def test_paddlevideos_option(config, main_here, tmp_path):
