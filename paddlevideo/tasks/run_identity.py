@@ -109,8 +109,8 @@ def begin_anew(folder: Path, recipe: Recipe) -> None:
     """
     name = recipe.model_name
     found = remains(folder, name)
-    if recipe.resumes:  # there was no state: an epoch that was never saved is done again
-        found = [path for path in found if path.name != METRICS_NAME]
+    if recipe.resumes:  # there was no state: what it did is done again, but for its best weights
+        found = [path for path in found if path.name == f"{name}_best.pdparams"]
     if recipe.overwrite:
         record = read_record(folder)
         _remove_run(folder, {name, record.name if record else name})
@@ -140,10 +140,12 @@ def check_start(recipe: Recipe) -> None:
     folder = recipe.run_folder
     if not folder.is_dir():
         return
-    with lock_of(folder):
-        found = remains(folder, recipe.model_name)
-        if found and not (recipe.overwrite or recipe.resumes):
-            raise ConfigError(refusal(folder, found))
+    if (folder / LOCK_NAME).exists():
+        with lock_of(folder):
+            pass
+    found = remains(folder, recipe.model_name)
+    if found and not (recipe.overwrite or recipe.resumes):
+        raise ConfigError(refusal(folder, found))
 
 
 @contextmanager

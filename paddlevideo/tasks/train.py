@@ -15,6 +15,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.distributed import (
     all_reduce_sum,
     average_in_place,
+    barrier,
     is_main,
     rank,
     world_size,
@@ -302,7 +303,7 @@ class Trainer:
         asked = self.agreement.save or self.agreement.stop is not None
         ends = self.position.epoch == self.recipe.epochs or asked
         if ends and self.position.step == 0:
-            self._save()
+            self._save(weights=True)
 
     def _validate(self) -> None:
         """Validate with the weights that a hook may provide; what is saved as best is those."""
@@ -344,6 +345,7 @@ class Trainer:
             average_in_place(self.frozen.moving_statistics())
             if is_main():
                 self.files.save_weights(done, self.parts[MODEL])
+        barrier()  # the main process may have waited for a slow disk; a step's collectives do not
 
     @staticmethod
     def _check_finite(parts: Mapping[str, Stateful]) -> None:
