@@ -25,8 +25,8 @@ class StridedSampler(FrameSampler):
       above 0 (the upper end is left out, as TensorFlow does it: 5 with r = 1 means 4 or 5).
 
     A video that is too short is repeated from its start: frame numbers are taken modulo L
-    (``short: loop``). With ``short: hold`` it is shown from its start to its end, and its last frame
-    stands for all that are missing.
+    (``short: loop``). With ``short: hold`` it is shown from its start to its end, and its last
+    frame stands for all that are missing.
 
     **Frames or time.** Without ``stride_fps`` the stride counts the frames of the file, so a clip
     covers twice the time in a video of half the frame rate. With it, the stride counts frames of a
