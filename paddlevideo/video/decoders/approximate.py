@@ -11,8 +11,13 @@ import numpy as np
 
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video.decoders.base import FrameSource
-from paddlevideo.video.decoders.containers import decodable_stream, decoding_errors, open_file
-from paddlevideo.video.decoders.packets import ReadingTime, check_count
+from paddlevideo.video.decoders.containers import (
+    decodable_stream,
+    decoding_errors,
+    open_file,
+    reason,
+)
+from paddlevideo.video.decoders.packets import ReadingTime, check_count, warn_once
 from paddlevideo.video.decoders.pyav import PyAVSource, pictures, upright
 from paddlevideo.video.decoders.sizes import check_frame_size
 from paddlevideo.video.pictures import Picture
@@ -113,10 +118,7 @@ class ApproximateSource(FrameSource):
         for packet in container.demux(stream):
             if not packet.size and packet.dts is not None:
                 continue
-            try:
-                frames = packet.decode()
-            except Exception:  # noqa: BLE001 - damaged packets raise nearly everything
-                frames = []
+            frames = self._decoded(packet)
             self._reading_time.spend(time.perf_counter() - begin)
             for frame in frames:
                 if frame.width != width or frame.height != height:
@@ -124,3 +126,11 @@ class ApproximateSource(FrameSource):
                     check_frame_size(self.path, width, height)
                 yield frame
             begin = time.perf_counter()
+
+    def _decoded(self, packet: av.Packet) -> list[av.VideoFrame]:
+        """Its frames; none of a damaged one, whose neighbours stand for it."""
+        try:
+            return packet.decode()
+        except Exception as error:  # noqa: BLE001 - damaged packets raise nearly everything
+            warn_once(f"{self.path}: damaged ({reason(error)}); the frames beside it are used")
+            return []
