@@ -1,8 +1,8 @@
-"""Read every listed sample of a config and say which cannot be used, before training starts.
+"""Check a list, a folder of videos or all samples of a config, before training starts.
 
-python tools/check_data.py -c CONFIG [--split train valid test] [--output bad.jsonl]
+python tools/check_data.py LIST|DIR|CONFIG ... [--json FILE] [--html FILE] [--fix LIST]
 
-Samples that are read, but not whole, are named too: damaged frames are left out of their clips.
+docs/check_data.md says what is found.
 """
 
 import _root  # noqa: F401

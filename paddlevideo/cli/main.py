@@ -32,7 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "write the page about a run, or about several side by side",
     "prepare": "make the lists of a public data set, convert its videos",
     "plot": "draw the curves of a run, or of several together",
-    "check-data": "read every sample of a config and say which cannot be used",
+    "check-data": "check lists, folders or all samples of a config: damage, copies, odd files",
     "model-info": "say what models cost: parameters, multiply-adds, states, input",
     "convert": "make weights of other implementations ours",
     "download": "fetch released weights into the cache, or list them",

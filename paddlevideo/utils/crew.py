@@ -204,7 +204,7 @@ class _Crew(Generic[Result]):
     def close(self) -> None:
         """End all processes; they write nothing, so at any time."""
         for worker in self._workers:
-            worker.process.terminate()
+            worker.process.kill()  # not terminated: one that still imports would say so aloud
         for worker in self._workers:
             end_process(worker.process)
             worker.pipe.close()

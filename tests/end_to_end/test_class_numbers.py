@@ -97,7 +97,7 @@ def test_check_data_prints_classes_by_splits(tiny, tmp_path):
     assert done.code == 0, done.stderr
     check = json.loads((tmp_path / "output" / NAME / "data_check.json").read_text())
     assert check["summary"][0] == "train: 7 samples, 0 unusable, 0 with lost frames."
-    assert check["tables"][0]["rows"][0] == ["0 blue", "3", "3", "3"]
+    assert check["tables"][0]["rows"][0] == ["0 blue", 3, 3, 3]
     assert [line.split() for line in done.stdout.splitlines()[:4]] == [
         ["class", "train", "valid", "test"],
         ["0", "blue", "3", "3", "3"],

@@ -9,9 +9,14 @@ import av
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from paddlevideo.apps.own_videos.oddities import Oddity, Watch
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video.decoders.base import check_is_file
-from paddlevideo.video.decoders.containers import decoding_errors, open_file
+from paddlevideo.video.decoders.containers import (
+    decoding_errors,
+    first_video_stream,
+    open_file,
+)
 from paddlevideo.video.decoders.packets import ReadingTime, VideoFrames
 from paddlevideo.video.decoders.times import FrameTimes
 from paddlevideo.video.frame_choice import duration_seconds
@@ -61,6 +66,9 @@ class FileScan:
         frames_read, frames_lost: decoded, and in the file but damaged.
         damage: in words, empty where nothing is lost.
         digest: SHA-256 of the file's bytes, hexadecimal; empty where it cannot be read.
+        has_video: False where it was opened, and has no pictures (sound only).
+        container, codec, pixel_format: by FFmpeg's names; empty where it cannot be read.
+        oddities: what is unusual about it.
         fingerprint: how its frames look.
     """
 
@@ -74,6 +82,11 @@ class FileScan:
     frames_lost: int = 0
     damage: str = ""
     digest: str = ""
+    has_video: bool = True
+    container: str = ""
+    codec: str = ""
+    pixel_format: str = ""
+    oddities: tuple[Oddity, ...] = ()
     fingerprint: Fingerprint = field(default_factory=no_fingerprint, repr=False, compare=False)
 
     @property
@@ -114,30 +127,44 @@ def _digest_of(path: Path) -> str:
 
 def _scan_frames(path: Path, container: av.container.InputContainer, digest: str) -> FileScan:
     name = str(path)
+    stream = first_video_stream(container)
+    if stream is None:
+        reason = "there is no video stream in it"
+        return FileScan(path, reason, digest=digest, has_video=False)
     frames = VideoFrames(container, name, FrameTimes(name, None), ReadingTime(name))
-    thumbnails = _Thumbnails()
-    size: tuple[int, int] | None = None
-    times_seconds = []
+    thumbnails, watch = _Thumbnails(), Watch(container, stream, path)
+    size = 0, 0
+    times_seconds: list[float] = []
     for frame, seconds in frames:
-        if size is None:
+        if not times_seconds:
             is_turned = round(frame.rotation / 90) % 2 == 1
             size = (frame.height, frame.width) if is_turned else (frame.width, frame.height)
         thumbnails.add(frame, seconds)
+        watch.add(frame)
         times_seconds.append(seconds)
-    frames.check_losses()
-    assert size is not None  # check_losses raises where there is no frame
+    reason = ""
+    try:
+        frames.check_losses()
+    except DataError as error:
+        reason = _without_name(str(error), path)
     times_T: np.ndarray = np.array(times_seconds, np.float64)
+    is_read = not reason
     return FileScan(
         path,
-        duration_seconds=duration_seconds(times_T),
-        frame_rate=_frame_rate(frames.rate, times_T),
+        reason,
+        duration_seconds=duration_seconds(times_T) if is_read else 0.0,
+        frame_rate=_frame_rate(frames.rate, times_T) if is_read else 0.0,
         width=size[0],
         height=size[1],
         frames_read=frames.frames_read,
         frames_lost=frames.frames_lost,
         damage=_without_name(frames.losses(), path) if frames.frames_lost else "",
         digest=digest,
-        fingerprint=thumbnails.fingerprint(),
+        container=watch.container,
+        codec=watch.codec,
+        pixel_format=watch.pixel_format,
+        oddities=watch.found(times_T, frames.frames_lost) if is_read else (),
+        fingerprint=thumbnails.fingerprint() if is_read else no_fingerprint(),
     )
 
 

@@ -1,6 +1,6 @@
 """`scan`: every file is opened and decoded once, several at a time."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,13 +32,23 @@ def scan(
     """
     paths = list(dict.fromkeys(record.path for record in records))
     found: dict[Path, FileScan] = {}
-    crew = CrewOptions(workers or available_cores(), opening="imported the package")
-    for index, result in for_each_file(partial(start_reading, work), paths, crew):
-        path = paths[index]
-        found[path] = FileScan(path, reason=result.reason) if isinstance(result, Died) else result
+    for result in scan_files(paths, workers, work):
+        found[result.path] = result
         if on_progress is not None:
             on_progress(len(found), len(paths))
     return [found[record.path] for record in records]
+
+
+def scan_files(
+    paths: Sequence[Path],
+    workers: int | None = None,
+    work: Callable[[Path], FileScan] = scan_file,
+) -> Iterator[FileScan]:
+    """Yield what each file holds, as they become ready; see `scan`."""
+    crew = CrewOptions(workers or available_cores(), opening="imported the package")
+    for index, result in for_each_file(partial(start_reading, work), paths, crew):
+        path = paths[index]
+        yield FileScan(path, reason=result.reason) if isinstance(result, Died) else result
 
 
 def start_reading(work: Callable[[Path], FileScan]) -> Work[FileScan]:
