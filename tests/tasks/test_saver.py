@@ -58,9 +58,7 @@ def test_failures_in_a_row(saver, caplog):
 
 def test_the_last_one_must_not_fail(saver):
     saver.start("the state", refuse)
-    with pytest.raises(
-        SaveError, match=r"No space left .* it was the last save of the run"
-    ):
+    with pytest.raises(SaveError, match=r"No space left .* it was the last save of the run"):
         saver.finish()
 
 
