@@ -1,6 +1,10 @@
-"""Watch a training from another terminal: a progress bar fed by the run's metrics.jsonl."""
+"""Watch a training from another terminal: a progress bar fed by the run's metrics.jsonl.
+
+A training in one process shows its own bar; several, whose output a launcher takes, show none.
+"""
 
 import argparse
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -8,6 +12,7 @@ from pathlib import Path
 
 from paddlevideo.utils.growing_lines import GrowingLines
 from paddlevideo.utils.nodes import Node
+from paddlevideo.utils.run_bar import RunBar
 
 PACKAGES = ()
 
@@ -46,27 +51,51 @@ def new_lines(lines: GrowingLines, pid: int | None) -> Iterator[Node]:
         time.sleep(_POLL_SECONDS)
 
 
+class RunFollower:
+    """The bar of a run, by the lines that it writes; it begins with the line that says how long."""
+
+    def __init__(self) -> None:
+        self.bar: RunBar | None = None
+        self._steps, self._epochs = 1, 1
+        self._validation: dict[str, float] = {}
+
+    def take(self, line: Node) -> None:
+        """Show what a line says."""
+        kind = line["kind"]
+        if kind in ("start", "resume"):
+            self.close()
+            self._steps, self._epochs = line["steps_per_epoch"], line["epochs"]
+            done = line.get("iterations", line["epoch"] * self._steps)
+            self.bar = RunBar(self._epochs * self._steps, done)
+        elif kind == "train":
+            self._move((line["epoch"] - 1) * self._steps + line["step"] + 1, line)
+        elif kind == "train_epoch":
+            self._move(line["epoch"] * self._steps, line)
+        elif kind == "valid":
+            name = str(line["headline"])
+            self._validation = {f"valid {name}": line[name]}
+
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self.bar is not None:
+            self.bar.close()
+
+    def _move(self, steps: int, line: Node) -> None:
+        if self.bar is None:
+            return
+        values = {"loss": line["loss"], **self._validation}
+        self.bar.tell(f"epoch {line['epoch']}/{self._epochs}", values, line.get("seconds_left"))
+        self.bar.n = steps
+        self.bar.refresh()
+
+
 def follow(lines: GrowingLines, pid: int | None) -> None:
     """Show the bar until the process has ended."""
-    from tqdm import tqdm
-
-    with tqdm(desc="waiting for the first step", unit="step", dynamic_ncols=True) as bar:
-        steps = 0
-        for line in new_lines(lines, pid):
-            if line["kind"] in ("start", "resume"):
-                steps = line["steps_per_epoch"]
-                bar.total = line["epochs"] * steps
-                bar.initial = bar.n = line["epoch"] * steps
-                bar.start_t = bar.last_print_t = time.time()
-            elif line["kind"] == "train":
-                bar.n = (line["epoch"] - 1) * steps + line["step"] + 1
-                bar.set_description(f"epoch {line['epoch']}, loss {line['loss']:.3f}")
-            elif line["kind"] == "train_epoch":
-                bar.n = line["epoch"] * steps
-                bar.refresh()
-            elif line["kind"] == "valid":
-                name = line.get("headline", "loss")
-                bar.set_postfix_str(f"validation {name} {line[name]:.3f}")
+    follower = RunFollower()
+    for line in new_lines(lines, pid):
+        with contextlib.suppress(KeyError, TypeError):  # no line of ours
+            follower.take(line)
+    follower.close()
 
 
 def run(arguments: argparse.Namespace) -> None:
