@@ -22,7 +22,7 @@ HARMLESS = frozenset({
     "DATASET.on_unreadable", "DATASET.worker_timeout", "DATASET.worker_warn_seconds",
     "DATASET.shuffle_valid", "DATASET.test", "DATASET.test_batch_size", "DATASET.test_num_workers",
     "DATASET.valid", "DATASET.valid_batch_size", "DATASET.valid_num_workers",
-    "INFERENCE", "PIPELINE.test", "PIPELINE.valid",
+    "INFERENCE", "PIPELINE.test", "PIPELINE.valid", "TEST",
     "epochs", "imports", "keep_states", "log_interval", "log_level", "model_name", "num_threads",
     "output_dir", "patience", "save_every", "save_interval", "val_interval", "weights",
 })  # fmt: skip

@@ -19,8 +19,8 @@ from paddlevideo.utils.config import to_yaml
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.weights import model_arrays
 
-# What may differ between nodes: where their files lie, and how they compute.
-_OF_A_NODE = {"DATASET", "output_dir", "weights", "device", "num_threads", "log_level"}
+# What may differ between nodes: where their files lie, and how many cores they have.
+_OF_A_NODE = {"DATASET", "output_dir", "weights", "num_threads", "log_level"}
 
 
 class SameStart(Hook):
