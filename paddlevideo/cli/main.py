@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "report": "write the page about a run, or about several side by side",
     "prepare": "make the lists of a public data set, convert its videos",
     "check-data": "check lists, folders or all samples of a config: damage, copies, odd files",
+    "browse": "show what the model sees: contact sheets behind each step of the pipeline",
     "model-info": "say what models cost: parameters, multiply-adds, states, input",
     "convert": "make weights of other implementations ours",
     "download": "fetch released weights into the cache, or list them",
