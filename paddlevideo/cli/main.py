@@ -33,6 +33,7 @@ COMMANDS: Mapping[str, str] = {
     "prepare": "make the lists of a public data set, convert its videos",
     "plot": "draw the curves of a run, or of several together",
     "check-data": "check lists, folders or all samples of a config: damage, copies, odd files",
+    "browse": "show what the model sees: contact sheets behind each step of the pipeline",
     "model-info": "say what models cost: parameters, multiply-adds, states, input",
     "convert": "make weights of other implementations ours",
     "download": "fetch released weights into the cache, or list them",
