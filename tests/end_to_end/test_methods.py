@@ -103,8 +103,10 @@ def test_precise_batch_norm(config, tmp_path, caplog):
 
 
 def test_a_timetable(config, tmp_path):
-    """The classifier for an epoch, then all; cut before, at and after the switch."""
-    check_resumes(config, tmp_path, 2, 3, 4, FREEZE="[{until_epoch: 1, through: all_but_head}]")
+    """The classifier for an epoch, then all by rates of their own; cut before and after."""
+    table = "[{until_epoch: 1, through: all_but_head}]"
+    rates = {"OPTIMIZER.layer_decay": 0.75, "OPTIMIZER.no_weight_decay": "[bias, norm]"}
+    check_resumes(config, tmp_path, 2, 4, FREEZE=table, **rates)
     first = read_weights(tmp_path / "whole" / f"{NAME}_epoch_00001.pdparams")
     last = read_weights(tmp_path / "whole" / LAST)
     begin = open_model(open_recipe(config), None)
