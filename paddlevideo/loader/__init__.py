@@ -14,6 +14,7 @@ from paddlevideo.loader.dataset import (
     class_names_of,
 )
 from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.watch import Patience
 
 __all__ = [
     "DATASETS",
@@ -22,6 +23,7 @@ __all__ = [
     "ClipLoader",
     "IndexSampler",
     "OnUnreadable",
+    "Patience",
     "ReadingContext",
     "build_dataset",
     "check_dataset",

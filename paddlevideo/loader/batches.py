@@ -7,6 +7,8 @@ A batch is a dict of arrays:
 - ``label`` int64 [B];
 - ``index`` int64 [B]: number of each sample in its data set;
 - ``readable`` bool [B]: False where the clip is only zeros and the answer counts as wrong;
+- ``replaced`` bool [B]: True where the clip, label and index are those of another sample, because
+  the one whose turn it was could not be read (in training);
 - ``frames_read``, ``frames_lost`` int64 [B]: frames of the file that can be decoded, and frames
   that are damaged; both 0 where it is not readable.
 """
@@ -53,6 +55,7 @@ class BatchReader:
             "label": np.array([sample.label for sample in samples], np.int64),
             "index": np.array([sample.index for sample in samples], np.int64),
             "readable": np.array([sample.readable for sample in samples], np.bool_),
+            "replaced": np.array([sample.replaces for sample in samples], np.bool_),
             "frames_read": np.array(
                 [(sample.num_frames or 0) * sample.readable for sample in samples], np.int64
             ),

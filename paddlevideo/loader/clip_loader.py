@@ -7,6 +7,7 @@ import paddle
 from paddlevideo.loader.batches import BatchReader, OnUnreadable
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.watch import Patience, watched_here
 from paddlevideo.loader.workers import Plan, read_with_workers, workers_are_possible
 
 
@@ -28,6 +29,7 @@ class ClipLoader:
         rank, world_size: this process and the number of processes.
         on_unreadable: in evaluation, what a sample that cannot be read means: ``error``, or
             ``count_wrong`` (zeros, and ``readable`` is False). In training another takes its place.
+        patience: with samples that are read for very long; its time-out is of worker processes.
 
     Raises:
         ValueError: a size below 1, or a rank outside the world.
@@ -45,11 +47,13 @@ class ClipLoader:
         rank: int = 0,
         world_size: int = 1,
         on_unreadable: OnUnreadable = "error",
+        patience: Patience | None = None,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"num_workers must not be negative, got {num_workers}")
         self.dataset = dataset
         self.num_workers = num_workers
+        self.patience = patience or Patience()
         self.batch_size = batch_size
         self.index_sampler = IndexSampler(
             len(dataset),
@@ -65,6 +69,11 @@ class ClipLoader:
     def __len__(self) -> int:
         """Batches per epoch of this rank."""
         return len(self.index_sampler)
+
+    @property
+    def most_batches(self) -> int:
+        """Batches per epoch of the rank that has the most of them."""
+        return self.index_sampler.most_batches
 
     @property
     def num_samples(self) -> int:
@@ -95,8 +104,11 @@ class ClipLoader:
 
     def _read(self, plan: Plan) -> Iterator[dict[str, paddle.Tensor]]:
         if self.num_workers and workers_are_possible():
-            yield from read_with_workers(self._reader, plan, self.num_workers)
+            yield from read_with_workers(self._reader, plan, self.num_workers, self.patience)
             return
-        for position in plan:
-            batch = self._reader[position]
-            yield {name: paddle.to_tensor(array) for name, array in batch.items()}
+        with watched_here(self.dataset, self.patience.warn_seconds) as tell:
+            for position in plan:
+                tell(True)
+                batch = self._reader[position]
+                tell(False)
+                yield {name: paddle.to_tensor(array) for name, array in batch.items()}

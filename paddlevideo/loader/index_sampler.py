@@ -55,6 +55,14 @@ class IndexSampler:
         own = len(range(self.rank, self.num_samples, self.world_size))
         return -(-own // self.batch_size)
 
+    @property
+    def most_batches(self) -> int:
+        """Batches per epoch of the rank that has the most of them: the first."""
+        if self.training:
+            return len(self)
+        first = len(range(0, self.num_samples, self.world_size))
+        return -(-first // self.batch_size)
+
     def order(self, epoch: int) -> np.ndarray:
         """Return the order of all samples in this epoch, the same on every rank, int64 [N]."""
         if not self.shuffle:

@@ -32,6 +32,7 @@ import paddle
 
 from paddlevideo.loader.batches import BatchReader
 from paddlevideo.loader.index_sampler import IndexSampler
+from paddlevideo.loader.watch import Patience, Reading, Wait
 from paddlevideo.utils.errors import ConfigError, DataError, PaddleVideoError, WeightsError
 from paddlevideo.utils.processes import GRACE_SECONDS, end_process
 
@@ -39,6 +40,9 @@ logger = logging.getLogger(__name__)
 
 _BATCHES_AHEAD = 2
 _PARENT_CHECK_SECONDS = 1.0
+# Sent to the whole group of the trainer's processes, they are the trainer's business; a worker ends
+# with its pipe, or with its trainer.
+_LEFT_TO_THE_TRAINER = ("SIGINT", "SIGTERM", "SIGHUP", "SIGUSR1")
 _ALIGNMENT = 64
 _SLACK_BYTES = 4096
 # What a worker's error is raised as again; another one of ours as a DataError.
@@ -70,19 +74,19 @@ def workers_are_possible() -> bool:
 
 
 def read_with_workers(
-    reader: BatchReader, plan: Plan, num_workers: int
+    reader: BatchReader, plan: Plan, num_workers: int, patience: Patience | None = None
 ) -> Iterator[dict[str, paddle.Tensor]]:
     """Yield the batches of ``plan``, (epoch, indices) each, in order, read ahead by processes.
 
     Leaving the loop early, by ``break`` or an error, ends the processes.
 
     Raises:
-        DataError: as the reader does; or a worker process died.
+        DataError: as the reader does; or a worker process died, or has no patience left.
     """
     with contextlib.ExitStack() as stack:
         slot_bytes = _slot_bytes(reader, plan)
         workers = [
-            stack.enter_context(contextlib.closing(_Worker(reader, slot_bytes)))
+            stack.enter_context(contextlib.closing(_Worker(reader, slot_bytes, patience)))
             for _ in range(min(num_workers, len(plan)))
         ]
         positions = iter(plan)
@@ -102,15 +106,21 @@ def read_with_workers(
 class _Worker:
     """One process, seen from the trainer: `ask` for batches, and take them in the same order."""
 
-    def __init__(self, reader: BatchReader, slot_bytes: int) -> None:
+    def __init__(
+        self, reader: BatchReader, slot_bytes: int, patience: Patience | None = None
+    ) -> None:
         fork = multiprocessing.get_context("fork")
+        self._dataset = reader.dataset
+        self._patience = patience or Patience()
+        self._reading = Reading()
         self._slots = [mmap.mmap(-1, slot_bytes) for _ in range(_BATCHES_AHEAD)]
         self._free = deque(range(_BATCHES_AHEAD))
         self._filled: deque[int] = deque()
         self._pipe, theirs = fork.Pipe()
         self._process = fork.Process(
-            target=_work, args=(reader, theirs, self._slots), daemon=True, name="clip reader"
-        )
+            target=_work, args=(reader, theirs, self._slots, self._reading),
+            daemon=True, name="clip reader",
+        )  # fmt: skip
         self._process.start()
         theirs.close()  # so that the end of the process is the end of the pipe
 
@@ -124,10 +134,16 @@ class _Worker:
             self._died()
 
     def answer(self) -> dict[str, paddle.Tensor]:
-        """Wait for the oldest batch that was asked for; `DataError` if the process has died."""
+        """Wait for the oldest batch that was asked for.
+
+        Raises:
+            DataError: the process has died, or reads for too long.
+        """
         slot = self._filled.popleft()
+        watch = Wait(self._patience, "a worker process of the data loader", self._named)
         # The process too: a child of another part of the trainer may hold the pipe open.
-        wait([self._pipe, self._process.sentinel])
+        while not wait([self._pipe, self._process.sentinel], watch.seconds_left()):
+            watch.check()
         try:
             answer = self._pipe.recv() if self._pipe.poll() else self._died()
         except (EOFError, OSError):
@@ -151,8 +167,13 @@ class _Worker:
         self._pipe.close()
         for slot in self._slots:
             slot.close()
+        self._reading.close()
+
+    def _named(self) -> str:
+        return self._reading.named(self._dataset)
 
     def _died(self) -> NoReturn:
+        self._process.join(GRACE_SECONDS)  # its pipe is closed, so it is about to end
         end_process(self._process)
         code = self._process.exitcode or 0
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
@@ -202,12 +223,13 @@ def _from_slot(value: np.ndarray | _InSlot, slot: mmap.mmap) -> np.ndarray:
     return value
 
 
-def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap]) -> None:
+def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap], reading: Reading) -> None:
     """Answer the trainer's requests until it closes the pipe; the life of a worker process."""
-    # What the trainer does on a signal is not this process's business; Ctrl-C reaches it as well.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     paddle.disable_signal_handler()  # they print a trace inside of which a process can hang
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for each in signal.Signals:
+        if each.name in _LEFT_TO_THE_TRAINER:
+            signal.signal(each, signal.SIG_IGN)
+    reader.dataset.on_read = reading.begin
     gc.freeze()  # the trainer's objects are not collected here, nor their pages copied
     cv2.setNumThreads(0)  # its pool does not survive a fork, and processes are the parallelism
     threading.Thread(target=_exit_after_parent, daemon=True).start()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from paddle import nn
 
-from paddlevideo.loader import ClipDataset, ClipLoader, build_dataset
+from paddlevideo.loader import ClipDataset, ClipLoader, Patience, build_dataset
 from paddlevideo.modeling.distributed import rank, world_size
 from paddlevideo.tasks.class_names import numbering_of_split
 from paddlevideo.tasks.recipe import Recipe
@@ -64,6 +64,7 @@ def build_loader(recipe: Recipe, split: str, dataset: ClipDataset, num_classes: 
         rank=rank(),
         world_size=world_size(),
         on_unreadable=section.on_unreadable,
+        patience=Patience(section.worker_warn_seconds, section.worker_timeout),
     )
 
 

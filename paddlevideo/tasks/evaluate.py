@@ -10,6 +10,7 @@ from paddle import Tensor, nn
 from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import Metric
 from paddlevideo.modeling.distributed import all_reduce_sum, is_main
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
@@ -17,7 +18,12 @@ OnBatch = Callable[[np.ndarray, Mapping[str, Tensor]], None]
 
 
 def evaluate(
-    model: nn.Layer, loader: ClipLoader, metric: Metric, label: str, on_batch: OnBatch | None = None
+    model: nn.Layer,
+    loader: ClipLoader,
+    metric: Metric,
+    label: str,
+    on_batch: OnBatch | None = None,
+    agreement: Agreement | None = None,
 ) -> dict[str, float]:
     """Return the metric's result over every sample of the split, all processes together.
 
@@ -25,8 +31,10 @@ def evaluate(
 
     Args:
         on_batch: is given the logits and the batch of every step of this process.
+        agreement: among the processes of a training, which may end it early.
 
     Raises:
+        Stopped: it is agreed that the training ends; in every process alike.
         NonFiniteError: logits or a value of the result are infinite or NaN; in every process alike.
     """
     was_training = model.training
@@ -36,6 +44,8 @@ def evaluate(
     with paddle.no_grad():
         num_bad = 0
         batches = loader.epoch(0)
+        if agreement is not None:
+            batches = agreement.until_stopped(batches, loader.most_batches)
         for batch in track(batches, len(loader), label, show=is_main()):
             logits = model(*(batch[name] for name in inputs)).astype("float32")
             logits_BN, readable_B = logits.numpy(), batch["readable"].numpy().astype(bool)

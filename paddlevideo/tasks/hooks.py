@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 from paddle import Tensor, nn
 
 from paddlevideo.metrics import Metric
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.stateful import Stateful
 from paddlevideo.utils.nodes import ReadNode
@@ -47,7 +48,7 @@ class StepEnd:
 
     Attributes:
         batch: what it was given.
-        result: ``loss`` and ``logits``, detached.
+        result: ``loss`` and ``logits`` and, where the weights moved, ``grad_norm``, detached.
         learning_rate: of the update.
         updated: whether the weights moved; False inside a group of accumulated batches.
     """
@@ -69,6 +70,7 @@ class Training(Protocol):
         position: the step that comes next.
         last_step: step before which this epoch ends, steps_per_epoch unless it is cut.
         parts: everything that is saved, by name.
+        agreement: on requests, among the processes.
     """
 
     recipe: Recipe
@@ -78,21 +80,23 @@ class Training(Protocol):
     position: Position
     last_step: int
     parts: Mapping[str, Stateful]
+    agreement: Agreement
 
     def emit(self, event: Event) -> None:
         """Give an event to every hook."""
 
     def ask_to_save(self) -> None:
-        """Have the state saved as soon as it is whole.
+        """Have the state saved as soon as it is whole; may be called in any one process.
 
-        That is after the update of this step or, at the end of an epoch, before its validation;
-        one asked for by a validation is saved after it.
+        That is before the next step that begins a group of batches or, at the end of an epoch,
+        before its validation; one asked for by a validation is saved after it.
         """
 
     def stop(self, reason: str) -> None:
         """Have the training saved, as by `ask_to_save`, and ended; the log gives the reason.
 
-        A validation that is due then is made when the run goes on.
+        May be called in any one process. A validation that is due then is made when the run goes
+        on.
         """
 
     def save_best(self, result: Mapping[str, float]) -> None:

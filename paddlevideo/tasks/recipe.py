@@ -32,7 +32,9 @@ from paddlevideo.utils.ranges import (
     EpochNumber,
     FileName,
     Seed,
+    Share,
     ThreadCount,
+    WaitSeconds,
     WorkerCount,
 )
 from paddlevideo.video import Pipeline, for_video_files
@@ -67,9 +69,24 @@ class DatasetSection(_Section):
     class_names: list[str] | str | None = None
     # What a video that cannot be read means in validation and test.
     on_unreadable: Literal["error", "count_wrong"] = "error"
+    # Share of an epoch's samples that may be unreadable in training; above it training stops.
+    max_bad_share: Share = 0.2
+    # After which a warning names the sample that is read; again at twice the time.
+    worker_warn_seconds: WaitSeconds = 60.0
+    # After which a worker process that reads one batch is an error; null: never.
+    worker_timeout: WaitSeconds | None = None
     train: Node | None = None
     valid: Node | None = None
     test: Node | None = None
+
+    @pydantic.model_validator(mode="after")
+    def _timeout_has_workers(self) -> "DatasetSection":
+        workers = (self.num_workers, self.valid_num_workers, self.test_num_workers)
+        if self.worker_timeout is not None and not any(workers):
+            raise ValueError(
+                "worker_timeout has no effect without worker processes; set num_workers too"
+            )
+        return self
 
     def batch_size_of(self, split: str) -> int:
         """Clips per process and step."""

@@ -2,25 +2,22 @@
 
 import contextlib
 import logging
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import paddle
 from paddle import Tensor, nn
 from paddle.optimizer import Optimizer
 
-from paddlevideo.modeling.distributed import all_reduce_sum, world_size
-from paddlevideo.utils.errors import ConfigError, DeviceError, NonFiniteError
+from paddlevideo.modeling.distributed import barrier, world_size
+from paddlevideo.tasks.agreement import Agreement
+from paddlevideo.tasks.guards import Guards, gradient_norm
+from paddlevideo.utils.errors import ConfigError, DeviceError
 from paddlevideo.utils.interrupts import interrupts_held
 
 logger = logging.getLogger(__name__)
-
-# Loss scaling begins at 2**16 and halves: more of them in a row are no matter of the scale.
-_MOST_SKIPPED_STEPS = 32
 
 
 @dataclass(frozen=True)
@@ -83,6 +80,7 @@ class TrainStep:
     Args:
         model: a recognizer.
         optimizer: built on the model's parameters; its rate is set by every call.
+        guards: judge every step; by default they know nothing of the data.
         objective: a layer whose forward gives loss and logits of a batch; by default the model's.
         parts_rest: some parameters have no gradient at times (``FREEZE``).
     """
@@ -92,11 +90,13 @@ class TrainStep:
         model: nn.Layer,
         optimizer: Optimizer,
         precision: Precision,
+        guards: Guards | None = None,
         *,
         objective: nn.Layer | None = None,
         parts_rest: bool = False,
     ) -> None:
         self.optimizer = optimizer
+        self.guards = guards or Guards(Agreement())
         self.precision = precision
         if precision.enabled and precision.wanted == "float16" and not precision.on_gpu:
             raise DeviceError("AMP.dtype: float16 needs a GPU; leave AMP out on a CPU")
@@ -112,12 +112,12 @@ class TrainStep:
         self.module = module
         self._unshared: Callable[[], AbstractContextManager[None]] = contextlib.nullcontext
         if world_size() > 1:
+            barrier()  # it compares and copies parameters, by collectives
             self.module = paddle.DataParallel(module, find_unused_parameters=parts_rest)
             self._unshared = self.module.no_sync
         self.scaler = paddle.amp.GradScaler(
             enable=precision.casts and precision.dtype == "float16", init_loss_scaling=2.0**16
         )
-        self._bad_in_a_row = 0
         self._parameters = [p for p in model.parameters() if not p.stop_gradient]
 
     def __call__(
@@ -131,12 +131,15 @@ class TrainStep:
             update: whether this batch is the last of its group.
 
         Returns:
-            ``loss`` and ``logits`` of the batch, detached.
+            ``loss`` and ``logits`` of the batch, and with ``update`` ``grad_norm``, the global norm
+            of the averaged gradients, all on the device, detached.
 
         Raises:
+            DataError: more samples are unreadable than may be.
+            DeviceError: another process has ended.
             NonFiniteError: they are not finite, in any process; nothing was updated.
         """
-        with interrupts_held():
+        with interrupts_held(), _broken_collectives():
             result = self._run(batch, learning_rate, group_size, update)
         return {name: tensor.detach() for name, tensor in result.items()}
 
@@ -148,34 +151,34 @@ class TrainStep:
             with self.precision.autocast():
                 result = self.module(batch)
             self.scaler.scale(result["loss"] / group_size).backward()
-        self._judge(result, update)
-        if update:
-            self.optimizer.set_lr(learning_rate)
-            self.scaler.step(self.optimizer)
-            self.scaler.update()
-            self.optimizer.clear_grad()
-        return dict(result)
+        norm = self._gradient_norm() if update else None
+        self.guards.judge(batch, result, norm, self.scaler.is_enable())
+        if norm is None:
+            return dict(result)
+        self.optimizer.set_lr(learning_rate)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        self.optimizer.clear_grad()
+        return {**result, "grad_norm": norm}
 
-    def _judge(self, result: Mapping[str, Tensor], update: bool) -> None:
-        """Raise before the optimizer moves if loss, logits or gradients are not finite anywhere.
+    def _gradient_norm(self) -> Tensor:
+        """The norm of the gradients as the update takes them, before any clipping."""
+        self.scaler.unscale_(self.optimizer)
+        return gradient_norm([p.grad for p in self._parameters if p.grad is not None])
 
-        The logits too: Paddle's cross entropy on the CPU gives ln(classes) for logits of NaN. Under
-        loss scaling, which halves the scale and leaves the step out, some in a row are allowed.
-        """
-        judged = [result["logits"], result["loss"]]
-        if update:
-            judged += [p.grad for p in self._parameters if p.grad is not None]
-        # A sum of float32 is finite only if every term is: one number to wait for.
-        total = paddle.stack([value.sum(dtype="float32") for value in judged]).sum()
-        is_bad = not math.isfinite(total.item())
-        num_bad = float(all_reduce_sum(np.array([is_bad], np.float64))[0])
-        self._bad_in_a_row = self._bad_in_a_row + 1 if num_bad else 0
-        allowed = _MOST_SKIPPED_STEPS if self.scaler.is_enable() else 0
-        if self._bad_in_a_row > allowed:
-            raise NonFiniteError(
-                "the loss, the model's logits or their gradients are not finite"
-                + (f", {self._bad_in_a_row} steps in a row" if allowed else "")
-            )
+
+@contextlib.contextmanager
+def _broken_collectives() -> Iterator[None]:
+    """One message for a collective that another process has left by ending."""
+    try:
+        yield
+    except RuntimeError as error:
+        if world_size() == 1 or "gloo" not in str(error):
+            raise
+        raise DeviceError(
+            "another process has ended, or was stopped for more than 30 s, in the middle of a "
+            "step; what it said is in its own log (workerlog.* of the launcher's log_dir)"
+        ) from None
 
 
 def group_of(step: int, steps_per_epoch: int, group_size: int) -> tuple[int, bool]:

@@ -15,10 +15,12 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.distributed import (
     all_reduce_sum,
     average_in_place,
+    barrier,
     is_main,
     rank,
     world_size,
 )
+from paddlevideo.tasks.agreement import Stopped
 from paddlevideo.tasks.best import BestResult, EarlyStop
 from paddlevideo.tasks.build import describe_model
 from paddlevideo.tasks.class_names import check_record, record_class_names
@@ -84,6 +86,7 @@ class Trainer:
         self.frozen, self.metric, self.step = setup.frozen, setup.metric, setup.step
         self.train_loader, self.valid_loader = setup.train_loader, setup.valid_loader
         self.schedule, self.group_size = setup.schedule, setup.group_size
+        self.guards, self.agreement = setup.guards, setup.guards.agreement
         self.files = RunFiles(recipe, self.folder)
         self.position = Position(len(self.train_loader))
         self.last_step = len(self.train_loader)
@@ -96,8 +99,7 @@ class Trainer:
         self.hooks = [*self._own_hooks(), *methods.hooks, *added]
         parts = {**self._own_parts(), **methods.parts, **_parts_among(added)}
         self.parts: Mapping[str, Stateful] = parts
-        self.resumed = self._save_wanted = False
-        self._stop_reason: str | None = None
+        self.resumed = False
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
@@ -124,6 +126,7 @@ class Trainer:
             "scaler": ScalerPart(self.step.scaler),
             "position": self.position,
             "meters": self.meter,
+            "guards": self.guards,
             "best": self.best,
             "run": RunPart(facts, recipe.resume_anyway),
             "statistics": StatisticsPart(self.frozen.statistics),
@@ -136,13 +139,12 @@ class Trainer:
             hook.on_event(event)
 
     def ask_to_save(self) -> None:
-        """Have the state saved as soon as it is whole; in every process alike."""
-        self._save_wanted = True
+        """Have the state saved as soon as it is whole; asked for in any process."""
+        self.agreement.ask_to_save()
 
     def stop(self, reason: str) -> None:
-        """Have the training saved and ended; in every process alike."""
-        self._stop_reason = reason
-        self._save_wanted = True
+        """Have the training saved and ended; asked for in any process."""
+        self.agreement.ask_to_stop(reason)
 
     def save_best(self, result: Mapping[str, float]) -> None:
         """Save the weights as the best ones, with their result."""
@@ -164,7 +166,8 @@ class Trainer:
                         self._validate_saved()
                 self._run_epochs()
             self.files.finish()
-        logger.info("training finished: %s", self.folder)
+        if self.agreement.stop is None or not self.agreement.stop.signal:
+            logger.info("training finished: %s", self.folder)
         return self.best.result
 
     def _begin(self) -> None:
@@ -206,14 +209,16 @@ class Trainer:
             while (
                 position.epoch < self.recipe.epochs
                 and self._steps_left() > 0
-                and self._stop_reason is None
+                and self.agreement.stop is None
             ):
                 if self._train_epoch(batches):
                     self._end_epoch()
-                else:
+                elif self._is_whole():
                     self._save()
-        if self._stop_reason is not None:
-            logger.info("%s", self._stop_reason)
+                else:
+                    logger.warning("not saved: data did not come in the middle of a group")
+        if self.agreement.stop is not None:
+            logger.info("%s", self.agreement.stop.reason)
         if position.step:
             logger.info(
                 "stopped after step %d of %d of epoch %d; a resumed run goes on there",
@@ -230,16 +235,19 @@ class Trainer:
         for hook in self.hooks:
             hook.on_epoch_start(self)
         timed = self.meter.timed(islice(batches, self.last_step - first))
-        for step, batch in enumerate(timed, start=first):
-            updated = self._take_step(epoch, step, batch)
-            if self._save_wanted and updated and step + 1 < self.last_step:
-                if self._stop_reason is not None:
-                    return False
+        step = first
+        for batch in self.agreement.batches(timed, self._is_whole):
+            if self.agreement.save and self._is_whole():
                 self._save()
-        return True
+            self._take_step(epoch, step, batch)
+            step += 1
+        return step == self.last_step
 
-    def _take_step(self, epoch: int, step: int, batch: dict[str, Tensor]) -> bool:
-        """Take one step; return whether the weights moved."""
+    def _is_whole(self) -> bool:
+        """Whether no group of batches is under way: only then a state holds everything."""
+        return self.position.step % self.group_size == 0
+
+    def _take_step(self, epoch: int, step: int, batch: dict[str, Tensor]) -> None:
         num_steps = self.position.steps_per_epoch
         rate = self.schedule.rate(epoch, step, num_steps)
         self._at = (epoch, step, rate)
@@ -256,7 +264,6 @@ class Trainer:
         for hook in self.hooks:
             hook.on_step_end(self, end)
         self.files.check()
-        return update
 
     def _emit_train(self, kind: str, values: dict[str, float]) -> None:
         if not math.isfinite(values["loss"]):
@@ -268,9 +275,11 @@ class Trainer:
         """Save, then validate, where it is time: a validation that fails costs no epoch."""
         position, recipe = self.position, self.recipe
         done = position.epochs_begun
-        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary()})
+        counts = self.guards.summary()
+        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary(), **counts})
         if position.step == 0:
             self.meter.reset()
+            self.guards.reset()
             # At each end, so that it does not depend on when is saved or validated.
             average_in_place(self.frozen.moving_statistics())
         for hook in self.hooks:
@@ -279,15 +288,23 @@ class Trainer:
         due = last or done % recipe.val_interval == 0
         position.validation_pending = self.valid_loader is not None and due
         weights = last or done % recipe.save_interval == 0
-        if weights or position.validation_pending or self._save_wanted:
+        self.agreement.reach()
+        stops = self.agreement.stop is not None
+        if weights or position.validation_pending or self.agreement.save or stops:
             self._save(weights)
-        if position.validation_pending and self._stop_reason is None:
+        if position.validation_pending and not stops:
             self._validate_saved()
 
     def _validate_saved(self) -> None:
         """Validate what was saved; where no step follows, save that this is done."""
-        self._validate()
-        ends = self.position.epoch == self.recipe.epochs or self._save_wanted
+        try:
+            self._validate()
+        except Stopped:
+            logger.info("the validation was broken off; a resumed run begins with it")
+            return
+        self.agreement.reach()
+        asked = self.agreement.save or self.agreement.stop is not None
+        ends = self.position.epoch == self.recipe.epochs or asked
         if ends and self.position.step == 0:
             self._save(weights=True)
 
@@ -302,7 +319,10 @@ class Trainer:
             for hook in self.hooks:
                 weights.enter_context(hook.evaluation_weights(self))
             with self.precision.autocast():
-                result = evaluate(self.model, self.valid_loader, self.metric, f"valid {done}")
+                result = evaluate(
+                    *(self.model, self.valid_loader, self.metric, f"valid {done}"),
+                    agreement=self.agreement,
+                )
             position.validation_pending = False
             for hook in self.hooks:
                 hook.on_validation_end(self, result)
@@ -315,7 +335,7 @@ class Trainer:
             weights: write them for users too; where an epoch is cut, with averaged statistics,
                 while the state has those of each process.
         """
-        self._save_wanted = False
+        self.agreement.saved()
         self._check_finite(self.parts)
         for part in self.parts.values():
             part.gather()
@@ -328,6 +348,7 @@ class Trainer:
             average_in_place(self.frozen.moving_statistics())
             if is_main():
                 self.files.save_weights(done, self.parts[MODEL])
+        barrier()  # the main process may have waited for a slow disk; a step's collectives do not
 
     @staticmethod
     def _check_finite(parts: Mapping[str, Stateful]) -> None:

@@ -9,10 +9,12 @@ from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import METRICS, Metric
 from paddlevideo.modeling.distributed import world_size
 from paddlevideo.solver import Schedule, build_optimizer, build_schedule, create_state
+from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.distill import DistilledLoss, Teacher
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.guards import Guards, Samples
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.schedule_length import warn_of_another_length
 from paddlevideo.tasks.step import Precision, TrainStep
@@ -30,6 +32,7 @@ class TrainSetup:
         metric: of the validation, and of the lines of training.
         schedule: learning rate by epoch and step.
         step: forward, backward and update.
+        guards: judge every step, and agree among the processes.
         group_size: batches per update.
     """
 
@@ -39,6 +42,7 @@ class TrainSetup:
     metric: Metric
     schedule: Schedule
     step: TrainStep
+    guards: Guards
     group_size: int
 
 
@@ -73,16 +77,28 @@ def set_up_training(
     metric.check_classes(model.num_classes)
     schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
     optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
+    guards = Guards(Agreement(), _samples(recipe, train_loader, bad_samples))
     objective = None
     if recipe.DISTILL is not None and teacher is not None:
         objective = DistilledLoss(model, teacher, recipe.DISTILL)
     step = TrainStep(
-        model, optimizer, precision, objective=objective, parts_rest=bool(recipe.FREEZE)
+        model, optimizer, precision, guards, objective=objective, parts_rest=bool(recipe.FREEZE)
     )
     if recipe.FREEZE:
         create_state(step.optimizer)
     return TrainSetup(
-        frozen, train_loader, valid_loader, metric, schedule, step, _group_size(recipe)
+        frozen, train_loader, valid_loader, metric, schedule, step, guards, _group_size(recipe)
+    )
+
+
+def _samples(recipe: Recipe, loader: ClipLoader, bad_samples: Path) -> Samples:
+    """What the guards know of the data."""
+    records = loader.dataset.records
+    return Samples(
+        lambda indices: [records[index].path for index in indices],
+        len(loader) * loader.batch_size * world_size(),
+        recipe.DATASET.max_bad_share if recipe.DATASET else 1.0,
+        str(bad_samples),
     )
 
 

@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 
 # Values of every training; what else there is comes from the metric.
 _OF_THE_LOOP = {"epoch", "step", "loss", "lr", "batch_seconds", "reader_seconds", "seconds",
-                "samples_per_second"}  # fmt: skip
+                "samples_per_second", "bad_samples", "bad_share", "skipped_steps"}  # fmt: skip
 
 
 class MetricsWriter(Hook):
@@ -46,9 +46,9 @@ class LogLines(Hook):
         elif event.kind == "train_epoch":
             values = event.values
             logger.info(
-                "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec",
+                "END epoch:%-4d train loss: %.5f %s, %.1f sec, %.2f instance/sec%s",
                 *(values["epoch"], values["loss"], _of_the_metric(values)),
-                *(values["seconds"], values["samples_per_second"]),
+                *(values["seconds"], values["samples_per_second"], _let_pass(values)),
             )
         elif event.kind == "valid":
             numbers = {k: v for k, v in event.values.items() if k not in ("epoch", "headline")}
@@ -65,6 +65,16 @@ class LogLines(Hook):
             extra["samples_per_second"],
             f"{seconds // 3600:d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}",
         )
+
+
+def _let_pass(values: Mapping[str, float]) -> str:
+    """What the guards let pass in an epoch."""
+    text = ""
+    if "bad_samples" in values:
+        text = f", bad samples: {values['bad_samples']:d} ({values['bad_share']:.1%})"
+    if values.get("skipped_steps"):
+        text += f", skipped steps: {values['skipped_steps']:d}"
+    return text
 
 
 def _of_the_metric(values: Mapping[str, float]) -> str:

@@ -16,6 +16,8 @@ _LONGEST_NAME_BYTES = 100  # a file system takes 255, and suffixes follow
 ClassCount = Annotated[int, pydantic.Field(ge=2, le=100_000)]
 LayerWidth = Annotated[int, pydantic.Field(ge=1, le=65_536)]
 DropRate = Annotated[float, pydantic.Field(ge=0.0, lt=1.0)]
+Share = Annotated[float, pydantic.Field(ge=0.0, le=1.0)]
+WaitSeconds = Annotated[float, pydantic.Field(gt=0.0, le=1e6)]
 BatchSize = Annotated[int, pydantic.Field(gt=0, le=65_536)]
 WorkerCount = Annotated[int, pydantic.Field(ge=0, le=1024)]
 ThreadCount = Annotated[int, pydantic.Field(ge=1, le=1024)]

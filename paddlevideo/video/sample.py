@@ -56,6 +56,7 @@ class Sample:
         clips: the finished clips by name: ``clip``, or ``clip_<input>`` for each of several.
         readable: False for a sample that could not be read and is to be counted as wrong; it has
             no clips.
+        replaces: whether it was read in place of another, which could not be.
     """
 
     path: str
@@ -72,6 +73,7 @@ class Sample:
     frame_indices: dict[str, np.ndarray] = field(default_factory=dict)
     clips: dict[str, np.ndarray] = field(default_factory=dict)
     readable: bool = True
+    replaces: bool = False
 
     @property
     def clip(self) -> np.ndarray | None:

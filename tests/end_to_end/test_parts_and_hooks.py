@@ -57,7 +57,7 @@ class Writer(Hook):
         self.calls.append("epoch start")
 
     def on_step_end(self, training, step):
-        assert set(step.result) == {"loss", "logits"} and "label" in step.batch
+        assert set(step.result) == {"loss", "logits", "grad_norm"} and "label" in step.batch
         self.calls.append((training.position.epoch, training.position.step))
         if training.position.iterations == self.save_at:
             training.ask_to_save()

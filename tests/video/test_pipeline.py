@@ -217,7 +217,7 @@ def test_views_in_batches(video_dir, video_list):
     dataset = build_dataset(node, description, training=True, seed=3)
     loaders = [ClipLoader(dataset, 3, training=True, seed=3, num_workers=n) for n in (0, 2)]
     for one, two in zip(*(loader.epoch(0) for loader in loaders), strict=True):
-        facts = {"label", "index", "readable", "frames_read", "frames_lost"}
+        facts = {"label", "index", "readable", "replaced", "frames_read", "frames_lost"}
         assert set(one) == {"clip_a", "clip_b", *facts}
         assert one["clip_a"].shape == [3, 4, 32, 32, 3]
         assert one["clip_b"].shape == [3, 8, 24, 24, 3]

@@ -5,9 +5,11 @@
     (epoch, index) -> record -> Sample(rng of (seed, epoch, index)) -> pipeline -> Sample with clip
 """
 
+import itertools
 import logging
+import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
@@ -22,6 +24,10 @@ from paddlevideo.video.pipeline import Pipeline
 from paddlevideo.video.sample import Record, Sample
 
 logger = logging.getLogger(__name__)
+
+# Others that are tried in place of an unreadable one: a set of 90 % bad ones still trains.
+_MOST_TRIED = 1000
+_MOST_WARNINGS = 20  # of a process; the file has the rest
 
 
 @dataclass(frozen=True)
@@ -49,9 +55,9 @@ class ClipDataset:
     ``dataset[(epoch, index)]`` is a function of (seed, epoch, index) alone, whatever was read
     before and in whichever process. The object can be pickled.
 
-    A sample that cannot be read: in training another one takes its place, chosen by (seed, epoch,
-    index) alone, at most ``num_retries`` times; otherwise it is an error. (Counting it as a wrong
-    answer instead is up to `ClipLoader`.)
+    A sample that cannot be read: in training another one takes its place, a function of (seed,
+    epoch, index, attempt): others are tried until one can be read, none of them twice. Otherwise it
+    is an error. (Counting it as a wrong answer instead is up to `ClipLoader`.)
 
     Attributes:
         kind: what the records point to, ``video`` files or folders of ``frames``.
@@ -60,15 +66,21 @@ class ClipDataset:
         frame_start_index: number of the first image of a frame folder.
         class_names: names of the classes in label order, where the data set knows them.
         context: pipeline and seed.
+        on_read: is told the number of each sample before it is read, by who watches for hangs.
     """
 
     kind: ClassVar[Kind] = "video"
     frame_suffix: str | None = None
     frame_start_index: int = 1
     class_names: list[str] | None = None
+    on_read: Callable[[int], None] | None = None
 
     def __init__(
-        self, records: Sequence[Record], source: str, context: ReadingContext, num_retries: int = 5
+        self,
+        records: Sequence[Record],
+        source: str,
+        context: ReadingContext,
+        num_retries: int | None = None,
     ) -> None:
         """Take the records.
 
@@ -76,7 +88,8 @@ class ClipDataset:
             records: the listed samples.
             source: list file or folder they come from, for messages.
             context: pipeline and seed.
-            num_retries: how many other samples are tried in place of an unreadable one.
+            num_retries: how many other samples are tried in place of an unreadable one, at most;
+                by default all of them, up to 1000.
 
         Raises:
             DataError: no records.
@@ -84,7 +97,7 @@ class ClipDataset:
         """
         if not records:
             raise DataError(f"{source}: lists no samples")
-        if num_retries < 0:
+        if num_retries is not None and num_retries < 0:
             raise ArgumentError(f"num_retries must not be negative, got {num_retries}")
         if context.pipeline.decoder.kind != self.kind:
             right = "FrameDecoder" if self.kind == "frames" else "VideoDecoder"
@@ -110,8 +123,8 @@ class ClipDataset:
         """Return the processed sample ``index`` of ``epoch``; ``position`` is (epoch, index).
 
         Raises:
-            DataError: it cannot be read; in training, neither it nor any of the ``num_retries``
-                samples tried in its place.
+            DataError: it cannot be read; in training, neither it nor any of those tried in its
+                place.
         """
         epoch, index = position
         try:
@@ -168,33 +181,54 @@ class ClipDataset:
         )
 
     def _read(self, epoch: int, index: int, attempt: int) -> Sample:
+        if self.on_read is not None:
+            self.on_read(index)
         return self.context.pipeline(self._sample(epoch, index, attempt))
 
     def _replace(self, epoch: int, index: int, failure: DataError) -> Sample:
         """Read another sample in place of ``index``; which one depends on its position alone."""
         tried = 1
-        for attempt in range(1, self.num_retries + 1):
-            choice = generator(self.context.seed, Stream.SAMPLE, epoch, index, attempt, 1)
-            other = int(choice.integers(len(self)))
-            if other == index and len(self) > 1:
-                other = (other + 1) % len(self)
+        for attempt, other in enumerate(self._others(epoch, index), start=1):
             try:
-                return self._read(epoch, other, attempt)
+                sample = self._read(epoch, other, attempt)
             except DataError as error:
                 failure = error
                 self._note(other, failure)
                 tried += 1
+            else:
+                sample.replaces = True
+                return sample
         raise DataError(
             f"{self.source}: {tried} samples in a row could not be read; last: {failure}. Check "
             "the list and data_prefix; tools/check_data reads every listed sample"
         )
 
+    def _others(self, epoch: int, index: int) -> Iterator[int]:
+        """The other samples in an order drawn for this position, each once, as many as are tried.
+
+        A walk round the set from a drawn start, by a drawn stride that has no divisor in common
+        with its size: no list as long as the set is made.
+        """
+        size = len(self)
+        most = _MOST_TRIED if self.num_retries is None else self.num_retries
+        choice = generator(self.context.seed, Stream.SAMPLE, epoch, index, 1, 1)
+        place, stride = (int(number) for number in choice.integers(size, size=2))
+        while math.gcd(stride, size) != 1:
+            stride += 1
+        walk = ((place + step * stride) % size for step in range(size))
+        return itertools.islice((other for other in walk if other != index), most)
+
     def _note(self, index: int, failure: DataError) -> None:
         """Write it down; and say so where nobody gets to see the error itself."""
         record = self.records[index]
         is_new = self._bad_samples.add(record, str(failure))
-        if is_new and self.context.pipeline.training:
+        if not is_new or not self.context.pipeline.training:
+            return
+        count = self._bad_samples.count
+        if count <= _MOST_WARNINGS:
             logger.warning("%s: another sample takes its place: %s", record.where, failure)
+        if count == _MOST_WARNINGS:
+            logger.warning("this process warns of no more of them; bad_samples.jsonl has all")
 
 
 DATASETS: Registry[ClipDataset] = Registry("dataset format", ClipDataset)

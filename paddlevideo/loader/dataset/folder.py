@@ -34,7 +34,8 @@ class FolderDataset(ClipDataset):
         root: the folder.
         extensions: which files are videos; by default the usual ones. Others are left out, with a
             warning.
-        num_retries: in training, how many others are tried in place of an unreadable video.
+        num_retries: in training, how many others are tried in place of an unreadable video,
+            at most; by default all, up to 1000.
 
     Raises:
         DataError: no such folder, no videos, a class folder that is no known class, or a
@@ -51,7 +52,7 @@ class FolderDataset(ClipDataset):
         root: str,
         context: ReadingContext,
         extensions: list[str] | None = None,
-        num_retries: int = 5,
+        num_retries: int | None = None,
     ) -> None:
         folder = Path(root)
         folders = class_folders_of(folder)

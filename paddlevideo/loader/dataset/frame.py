@@ -15,7 +15,8 @@ class FrameDataset(ClipDataset):
         data_prefix: folder put in front of every path.
         suffix: name pattern of the images.
         start_index: number of the first image of each folder.
-        num_retries: in training, how many others are tried in place of an unreadable folder.
+        num_retries: in training, how many others are tried in place of an unreadable folder,
+            at most; by default all, up to 1000.
 
     Raises:
         DataError: the list cannot be read or is malformed; names file and line.
@@ -30,7 +31,7 @@ class FrameDataset(ClipDataset):
         context: ReadingContext,
         data_prefix: str | None = None,
         suffix: str = DEFAULT_SUFFIX,
-        num_retries: int = 5,
+        num_retries: int | None = None,
         start_index: int = 1,
     ) -> None:
         try:

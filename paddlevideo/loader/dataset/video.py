@@ -12,7 +12,8 @@ class VideoDataset(ClipDataset):
         file_path: the list file.
         data_prefix: folder put in front of every path.
         suffix: text put behind every path, such as ``.mp4``.
-        num_retries: in training, how many others are tried in place of an unreadable video.
+        num_retries: in training, how many others are tried in place of an unreadable video,
+            at most; by default all, up to 1000.
 
     Raises:
         DataError: the list cannot be read or is malformed; names file and line.
@@ -24,6 +25,6 @@ class VideoDataset(ClipDataset):
         context: ReadingContext,
         data_prefix: str | None = None,
         suffix: str = "",
-        num_retries: int = 5,
+        num_retries: int | None = None,
     ) -> None:
         super().__init__(read_list(file_path, data_prefix, suffix), file_path, context, num_retries)

@@ -278,6 +278,43 @@ class TestUnreadable:
         assert all(set(line) == {"path", "reason", "where"} for line in lines)
         assert "empty" in next(line["reason"] for line in lines if "v3" in line["path"])
 
+    def test_others_are_tried_until_one_reads(self, tmp_path):
+        """One good video among forty: each position finds it, and says that it is another's."""
+        write_video(tmp_path / "v17.mp4", 8)
+        (tmp_path / "l.list").write_text("".join(f"v{i}.mp4 {i}\n" for i in range(40)))
+        node = {"format": "VideoDataset", "file_path": str(tmp_path / "l.list")}
+        dataset = build({**node, "data_prefix": str(tmp_path)}, training=True)
+        for place in [(0, 0), (0, 1), (3, 39), (1, 17)]:
+            sample = dataset[place]
+            assert sample.index == 17 and sample.replaces == (place[1] != 17)
+
+    def test_the_others_are_each_of_them_once(self, half_bad):
+        dataset = build(half_bad, training=True, seed=7)
+        for size in (1, 2, 6, 12, 30):
+            dataset.records = dataset.records[:1] * size
+            walks = {}
+            for place in [(e, i) for e in range(4) for i in range(size)]:
+                walks[place] = list(dataset._others(*place))
+                assert sorted(walks[place]) == [n for n in range(size) if n != place[1]]
+                assert walks[place] == list(dataset._others(*place))
+            if size > 6:
+                assert len({walks[epoch, 0][0] for epoch in range(4)}) > 1
+
+    def test_few_are_warned_of(self, tmp_path, caplog):
+        (tmp_path / "l.list").write_text("".join(f"none{i}.mp4 {i}\n" for i in range(50)))
+        node = {"format": "VideoDataset", "file_path": str(tmp_path / "l.list")}
+        file = tmp_path / "bad.jsonl"
+        with pytest.raises(DataError, match="50 samples in a row"):
+            build(node, training=True, bad_samples_path=file)[0, 0]
+        assert caplog.text.count("takes its place") == 20
+        assert len(file.read_text().splitlines()) == 50
+
+    def test_a_log_that_cannot_be_written(self, half_bad, tmp_path, caplog):
+        (tmp_path / "file").touch()
+        dataset = build(half_bad, training=True, bad_samples_path=tmp_path / "file" / "bad.jsonl")
+        assert dataset[0, 1].replaces and dataset[0, 3].replaces
+        assert caplog.text.count("bad.jsonl cannot be written") == 1
+
     def test_gives_up(self, tmp_path):
         (tmp_path / "l.list").write_text("".join(f"none{i}.mp4 {i}\n" for i in range(9)))
         node = {"format": "VideoDataset", "file_path": str(tmp_path / "l.list"), "num_retries": 3}
