@@ -67,6 +67,7 @@ class WeightAverage(Hook, Stateful):
         self.name = name
         self.num_updates = 0
         self._averages: dict[str, Tensor] = {}
+        self._followed: list[tuple[Tensor, Tensor]] = []
         self._of_processes = StatisticsPart(lambda: [a for _, a in self._statistics()])
 
     def decay(self) -> float:
@@ -86,10 +87,12 @@ class WeightAverage(Hook, Stateful):
             return
         self.num_updates += 1
         share = 1.0 - self.decay()
-        for name, tensor in self._pairs_of_model():
+        if not self._followed:  # once: it takes longer than the arithmetic of small layers
+            self._followed = [(t, self._averages[name]) for name, t in self._pairs_of_model()]
+        for tensor, average in self._followed:
+            weight = tensor if tensor.dtype == average.dtype else tensor.astype(average.dtype)
             # What is equal stays equal to the bit: a frozen layer's average does not drift.
-            average = self._averages[name]
-            average.add_((tensor.astype("float32") - average).scale_(share))
+            average.add_((weight - average).scale_(share))
 
     def on_epoch_end(self, training: Training) -> None:
         """Give every process the same running statistics; write the average beside the weights."""
@@ -168,6 +171,7 @@ class WeightAverage(Hook, Stateful):
             self._of_processes.load_state_dict({"rows": rows}, source)
 
     def _take(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._followed = []
         self._averages = {
             name: paddle.to_tensor(array.astype("float32")) for name, array in arrays.items()
         }
