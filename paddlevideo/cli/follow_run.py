@@ -1,12 +1,12 @@
 """Watch a training from another terminal: a progress bar fed by the run's metrics.jsonl."""
 
 import argparse
-import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddlevideo.utils.growing_lines import GrowingLines
 from paddlevideo.utils.nodes import Node
 
 PACKAGES = ()
@@ -36,29 +36,23 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def new_lines(path: Path, position: int, pid: int | None) -> Iterator[Node]:
+def new_lines(lines: GrowingLines, pid: int | None) -> Iterator[Node]:
     """Yield the objects of a growing JSON-lines file until ``pid`` has ended."""
-    rest = ""
     while True:
         alive = pid is None or is_alive(pid)
-        if path.is_file():
-            with path.open(encoding="utf-8") as file:
-                file.seek(position)
-                *whole, rest_of = (rest + file.read()).split("\n")
-                position, rest = file.tell(), rest_of
-            yield from (json.loads(line) for line in whole if line)
+        yield from lines.new()
         if not alive:
             return
         time.sleep(_POLL_SECONDS)
 
 
-def follow(folder: Path, pid: int | None, position: int) -> None:
+def follow(lines: GrowingLines, pid: int | None) -> None:
     """Show the bar until the process has ended."""
     from tqdm import tqdm
 
     with tqdm(desc="waiting for the first step", unit="step", dynamic_ncols=True) as bar:
         steps = 0
-        for line in new_lines(folder / METRICS_NAME, position, pid):
+        for line in new_lines(lines, pid):
             if line["kind"] in ("start", "resume"):
                 steps = line["steps_per_epoch"]
                 bar.total = line["epochs"] * steps
@@ -76,6 +70,5 @@ def follow(folder: Path, pid: int | None, position: int) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    path = arguments.folder / METRICS_NAME
-    position = path.stat().st_size if arguments.from_now and path.is_file() else 0
-    follow(arguments.folder, arguments.pid, position)
+    lines = GrowingLines(arguments.folder / METRICS_NAME, arguments.from_now)
+    follow(lines, arguments.pid)
