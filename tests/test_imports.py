@@ -254,9 +254,10 @@ FORBIDDEN = re.compile(
 
 
 # A worker process is a process of its own, and its signals are its own; a training step puts off
-# Ctrl-C while it runs.
+# Ctrl-C while it runs; a training that a command runs handles those that end it.
 EXCEPTIONS = {
     "paddlevideo/loader/workers.py": {"signal.signal"},
+    "paddlevideo/tasks/signals.py": {"signal.signal"},
     "paddlevideo/utils/crew.py": {"signal.signal"},
     "paddlevideo/utils/interrupts.py": {"signal.signal"},
 }

@@ -5,12 +5,12 @@ A training in one process shows its own bar; several, whose output a launcher ta
 
 import argparse
 import contextlib
-import json
 import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddlevideo.utils.growing_lines import GrowingLines
 from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.run_bar import RunBar
 
@@ -41,22 +41,11 @@ def is_alive(pid: int) -> bool:
     return state != "Z"
 
 
-def new_lines(path: Path, position: int, pid: int | None) -> Iterator[Node]:
-    """Yield the objects of a growing JSON-lines file until ``pid`` has ended.
-
-    Half a line that a killed process has left is passed over.
-    """
-    rest = ""
+def new_lines(lines: GrowingLines, pid: int | None) -> Iterator[Node]:
+    """Yield the objects of a growing JSON-lines file until ``pid`` has ended."""
     while True:
         alive = pid is None or is_alive(pid)
-        if path.is_file():
-            with path.open(encoding="utf-8", errors="replace") as file:
-                file.seek(position)
-                *whole, rest_of = (rest + file.read()).split("\n")
-                position, rest = file.tell(), rest_of
-            for line in whole:
-                with contextlib.suppress(ValueError):
-                    yield json.loads(line)
+        yield from lines.new()
         if not alive:
             return
         time.sleep(_POLL_SECONDS)
@@ -100,16 +89,15 @@ class RunFollower:
         self.bar.refresh()
 
 
-def follow(folder: Path, pid: int | None, position: int) -> None:
+def follow(lines: GrowingLines, pid: int | None) -> None:
     """Show the bar until the process has ended."""
     follower = RunFollower()
-    for line in new_lines(folder / METRICS_NAME, position, pid):
+    for line in new_lines(lines, pid):
         with contextlib.suppress(KeyError, TypeError):  # no line of ours
             follower.take(line)
     follower.close()
 
 
 def run(arguments: argparse.Namespace) -> None:
-    path = arguments.folder / METRICS_NAME
-    position = path.stat().st_size if arguments.from_now and path.is_file() else 0
-    follow(arguments.folder, arguments.pid, position)
+    lines = GrowingLines(arguments.folder / METRICS_NAME, arguments.from_now)
+    follow(lines, arguments.pid)

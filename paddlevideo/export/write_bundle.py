@@ -34,6 +34,7 @@ LOGITS_OUTPUT = "logits"
 FRAME_INPUT = "frame"
 _FIRST_FORMAT = "paddle"  # always written
 _ANY = -1
+_ONE_CLIP = "a bundle takes one clip of a video, and the section INFERENCE says which"
 _SOURCE_FPS = 25.0  # of the videos that the strides of native clips count frames of
 
 
@@ -103,7 +104,9 @@ def export_model(
     """
     check_file_name(name, "the name of the bundle's files")
     folder, options = Path(folder), options or ExportOptions()
-    clip_inputs = Pipeline(pipeline, "INFERENCE").inputs
+    clips = Pipeline(pipeline, "INFERENCE")
+    clips.refuse_views(_ONE_CLIP)
+    clip_inputs = clips.inputs
     inputs = _inputs(model, clip_inputs, options.batch_size or _ANY)
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")

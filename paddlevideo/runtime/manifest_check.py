@@ -78,6 +78,11 @@ def check_pipeline(
     if len(clip_inputs) == len(specs) == 1:  # a single input may have any name
         by_name = dict(zip(clip_inputs, specs, strict=True))
     for name, clip_input in clip_inputs.items():
+        if clip_input.num_views > 1:
+            raise BundleError(
+                f"{where}: pipeline: makes {clip_input.num_views} views of a video, and a bundle "
+                "takes one clip; write the section INFERENCE for one, and export the model again"
+            )
         spec = by_name.get(name)
         # Names are compared with the program's; no manifest speaks of the files of PaddleVideo.
         if spec is None or not spec.shape:

@@ -5,10 +5,12 @@ A schedule holds no counter of its own, so resuming needs nothing but the positi
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import paddle
 
+from paddlevideo.solver.batch_size_rule import without_reference
 from paddlevideo.solver.weight_decay import is_number
 from paddlevideo.utils.errors import ArgumentError, ConfigError, nearest_hint, shown
 from paddlevideo.utils.nodes import ReadNode
@@ -98,12 +100,36 @@ class PaddleSchedule:
         return float(self.scheduler())
 
 
-def build_schedule(node: float | ReadNode, where: str) -> Schedule:
+@dataclass(frozen=True)
+class ScaledSchedule:
+    """A schedule all of whose rates are multiplied by ``factor``."""
+
+    schedule: Schedule
+    factor: float
+
+    def rate(self, epoch: int, step: int, steps_per_epoch: int) -> float:
+        """Return the rate of a step."""
+        return self.factor * self.schedule.rate(epoch, step, steps_per_epoch)
+
+
+def build_schedule(
+    node: float | ReadNode, where: str, global_batch_size: int | None = None
+) -> Schedule:
     """Build from a number or a node ``{name: ..., arguments}``.
+
+    Args:
+        global_batch_size: clips of an update, which the rates follow where the node has
+            ``reference_batch_size`` (`batch_size_rule`); None: they are those of the reference.
 
     Raises:
         ConfigError: unknown schedule or argument.
     """
+    plain, factor = without_reference(node, where, global_batch_size)
+    schedule = _build_plain(plain, where)
+    return schedule if factor == 1.0 else ScaledSchedule(schedule, factor)
+
+
+def _build_plain(node: float | ReadNode, where: str) -> Schedule:
     if not isinstance(node, Mapping):
         if not is_number(node):
             expected = "expected a number or {name: schedule, ...}"

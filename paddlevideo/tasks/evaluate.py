@@ -11,6 +11,7 @@ from paddlevideo.loader import ClipLoader
 from paddlevideo.metrics import Metric
 from paddlevideo.modeling.distributed import all_reduce_sum, is_main
 from paddlevideo.tasks.agreement import Agreement
+from paddlevideo.tasks.views import Answer, answer_views
 from paddlevideo.utils.errors import NonFiniteError
 from paddlevideo.utils.progress import track
 
@@ -23,13 +24,16 @@ def evaluate(
     metric: Metric,
     label: str,
     on_batch: OnBatch | None = None,
+    answer: Answer | None = None,
     agreement: Agreement | None = None,
 ) -> dict[str, float]:
     """Return the metric's result over every sample of the split, all processes together.
 
-    The model is in evaluation mode during the call and left in the mode it had.
+    The model is in evaluation mode during the call and left in the mode it had. Of a video with
+    several views it is given at most ``batch_size`` clips at a time; see `answer_views`.
 
     Args:
+        answer: runs the model on clips; by default its `forward`.
         on_batch: is given the logits and the batch of every step of this process.
         agreement: among the processes of a training, which may end it early.
 
@@ -41,14 +45,15 @@ def evaluate(
     model.eval()
     metric.reset()
     inputs = list(model.input_specs())
+    run = answer or (lambda clips: model(*clips))
     with paddle.no_grad():
         num_bad = 0
         batches = loader.epoch(0)
         if agreement is not None:
             batches = agreement.until_stopped(batches, loader.most_batches)
         for batch in track(batches, len(loader), label, show=is_main()):
-            logits = model(*(batch[name] for name in inputs)).astype("float32")
-            logits_BN, readable_B = logits.numpy(), batch["readable"].numpy().astype(bool)
+            logits_BN = answer_views(run, [batch[name] for name in inputs], loader.batch_size)
+            readable_B = batch["readable"].numpy().astype(bool)
             metric.update(logits_BN, batch["label"].numpy(), readable_B)
             if on_batch is not None:
                 on_batch(logits_BN, batch)

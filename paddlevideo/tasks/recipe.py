@@ -17,6 +17,7 @@ from paddlevideo.solver import build_schedule, check_optimizer
 from paddlevideo.tasks.listed_hooks import HOOKS
 from paddlevideo.tasks.save_every import KeptStates, SaveEverySection
 from paddlevideo.tasks.schedule_length import fill_length
+from paddlevideo.tasks.stream_test import TestSection
 from paddlevideo.utils.config import to_yaml, unknown_key
 from paddlevideo.utils.errors import ConfigError, shown
 from paddlevideo.utils.nodes import Node, ReadNode
@@ -127,6 +128,7 @@ class Recipe(_Section):
     PIPELINE: PipelineSection = PipelineSection()
     OPTIMIZER: Node | None = None
     METRIC: Node = {"name": "TopKAccuracy"}
+    TEST: TestSection = TestSection()
     # More hooks of the training loop, of those that are registered.
     HOOKS: list[Node] = []
     # Pipeline for single video files; default: that of the test split.
@@ -232,7 +234,7 @@ def _check_inputs(model: Node, descriptions: Mapping[str, Node | None]) -> None:
     for where, description in descriptions.items():
         if description is None:
             continue
-        given = Pipeline(description, where).inputs
+        given = Pipeline(description, where, training=where == "PIPELINE.train").inputs
         if set(given) != set(wanted):
             raise ConfigError(
                 f"{where} gives {', '.join(given)}, but the model takes {', '.join(wanted)}; "
@@ -260,6 +262,7 @@ def _config_error(error: pydantic.ValidationError) -> ConfigError:
             "DATASET": DatasetSection,
             "PIPELINE": PipelineSection,
             "GRADIENT_ACCUMULATION": AccumulationSection,
+            "TEST": TestSection,
             "save_every": SaveEverySection,
         }
         return unknown_key(where, last, list(sections[where].model_fields))

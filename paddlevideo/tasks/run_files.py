@@ -16,6 +16,7 @@ from paddlevideo.tasks.metrics_history import keep_until
 from paddlevideo.tasks.position import Position
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.resume import agreed, state_to_resume
+from paddlevideo.tasks.run_folder import METRICS_NAME
 from paddlevideo.tasks.run_identity import (
     RunRecord,
     begin_anew,
@@ -26,6 +27,7 @@ from paddlevideo.tasks.run_identity import (
 from paddlevideo.tasks.saved_state import MODEL, Parts, SavedState, Snapshot
 from paddlevideo.tasks.saver import Saver
 from paddlevideo.tasks.stateful import Stateful, arrays_of
+from paddlevideo.utils.files import sync_file
 
 logger = logging.getLogger(__name__)
 
@@ -127,6 +129,7 @@ class RunFiles:
 
         def write() -> None:
             # A state is written last: what it counts as done is there then.
+            sync_file(self.folder / METRICS_NAME)
             self._write_best()
             if epoch is not None:
                 self.checkpoints.save_weights(epoch, snapshot.arrays[MODEL])

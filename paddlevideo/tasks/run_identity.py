@@ -33,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 RUN_NAME = "run.json"
 LOCK_NAME = "run.lock"
+_GO_ON = "go on with it (--resume auto, config key resume: auto), remove it"
 _OWN_FILES = (
     RUN_NAME, METRICS_NAME, BAD_SAMPLES_NAME, CONFIG_NAME, TEST_CONFIG_NAME, ENVIRONMENT_NAME,
 )  # fmt: skip
@@ -109,25 +110,31 @@ def begin_anew(folder: Path, recipe: Recipe) -> None:
     """
     name = recipe.model_name
     found = remains(folder, name)
-    if recipe.resumes:  # there was no state: an epoch that was never saved is done again
-        found = [path for path in found if path.name != METRICS_NAME]
+    if recipe.resumes:  # there was no state: what it did is done again, but for its best weights
+        found = [path for path in found if path.name == f"{name}_best.pdparams"]
     if recipe.overwrite:
         record = read_record(folder)
         _remove_run(folder, {name, record.name if record else name})
     elif found:
-        raise ConfigError(refusal(folder, found))
+        how = "it has no state to go on from; remove it" if recipe.resumes else _GO_ON
+        raise ConfigError(refusal(folder, found, how))
     else:  # what saved nothing is no run
         (folder / RUN_NAME).unlink(missing_ok=True)
 
 
-def refusal(folder: Path, found: list[Path]) -> str:
-    """The message about a folder that holds another run."""
+def refusal(folder: Path, found: list[Path], how: str = _GO_ON) -> str:
+    """The message about a folder that holds another run.
+
+    Args:
+        found: what of it lies there.
+        how: to go on with it, or why not.
+    """
     record = read_record(folder)
     which = f"run {record.run} of {record.started}" if record else "another run"
     return (
         f"{folder} holds {which} ({', '.join(path.name for path in found[:3])}"
-        f"{', ...' if len(found) > 3 else ''}). Go on with it (--resume auto, config key resume: "
-        "auto), remove it (--overwrite, config key overwrite: true), or give another output_dir"
+        f"{', ...' if len(found) > 3 else ''}): {how} (--overwrite, config key overwrite: true), "
+        "or give another output_dir"
     )
 
 
@@ -140,10 +147,12 @@ def check_start(recipe: Recipe) -> None:
     folder = recipe.run_folder
     if not folder.is_dir():
         return
-    with lock_of(folder):
-        found = remains(folder, recipe.model_name)
-        if found and not (recipe.overwrite or recipe.resumes):
-            raise ConfigError(refusal(folder, found))
+    if (folder / LOCK_NAME).exists():
+        with lock_of(folder):
+            pass
+    found = remains(folder, recipe.model_name)
+    if found and not (recipe.overwrite or recipe.resumes):
+        raise ConfigError(refusal(folder, found))
 
 
 @contextmanager

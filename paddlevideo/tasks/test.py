@@ -18,6 +18,7 @@ from paddlevideo.tasks.predictions import (
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_folder import MetricsLog, make_run_folder, save_test_record
 from paddlevideo.tasks.run_identity import read_record
+from paddlevideo.tasks.stream_test import stream_answer
 
 logger = logging.getLogger(__name__)
 
@@ -36,9 +37,13 @@ def test_model(recipe: Recipe, model: nn.Layer, weights: object = None) -> dict[
     metric = METRICS.build(recipe.METRIC, "METRIC")
     metric.check_classes(model.num_classes)
     warn_without_plot()
-    logger.info("test %s on %d clips", describe_model(model), loader.num_samples)
+    answer = stream_answer(model) if recipe.TEST.stream else None
+    how = ", frame by frame" if recipe.TEST.stream else ""
+    views = dataset.context.pipeline.num_views
+    how += f", {views} views of each" if views > 1 else ""
+    logger.info("test %s on %d clips%s", describe_model(model), loader.num_samples, how)
     collector = PredictionCollector(loader.num_samples, model.num_classes)
-    result = evaluate(model, loader, metric, "test", collector)
+    result = evaluate(model, loader, metric, "test", collector, answer)
     predictions = collector.gathered()
     finished, *rest = metric.summary(result)
     for line in (f"finished, {finished}", *rest):

@@ -16,6 +16,7 @@ from paddle import Tensor, nn
 from paddlevideo.modeling.distributed import (
     all_reduce_sum,
     average_in_place,
+    barrier,
     is_main,
     rank,
     world_size,
@@ -35,6 +36,7 @@ from paddlevideo.tasks.run_files import RunFiles
 from paddlevideo.tasks.run_folder import BAD_SAMPLES_NAME, make_run_folder, save_training_record
 from paddlevideo.tasks.run_length import RunLength
 from paddlevideo.tasks.run_part import RunFacts, RunPart
+from paddlevideo.tasks.same_start import SameStart
 from paddlevideo.tasks.save_every import SaveEvery
 from paddlevideo.tasks.saved_state import MODEL, OPTIMIZER
 from paddlevideo.tasks.stateful import Stateful
@@ -103,8 +105,9 @@ class Trainer:
         self._at = (0, 0, 0.0)  # epoch, step and learning rate of the newest step
 
     def _own_hooks(self) -> list[Hook]:
+        alike = SameStart({"train": self.train_loader, "valid": self.valid_loader})
         hooks = [
-            self.time_left, self.best, self.metrics_writer, LogLines(self.recipe.epochs),
+            alike, self.time_left, self.best, self.metrics_writer, LogLines(self.recipe.epochs),
             ProgressBar(self.time_left),
         ]  # fmt: skip
         if self.recipe.save_every is not None:
@@ -309,7 +312,7 @@ class Trainer:
         asked = self.agreement.save or self.agreement.stop is not None
         ends = self.position.epoch == self.recipe.epochs or asked
         if ends and self.position.step == 0:
-            self._save()
+            self._save(weights=True)
 
     def _validate(self) -> None:
         """Validate with the weights that a hook may provide; what is saved as best is those."""
@@ -358,6 +361,7 @@ class Trainer:
             average_in_place(self.frozen.moving_statistics())
             if is_main():
                 self.files.save_weights(done, self.parts[MODEL])
+        barrier()  # the main process may have waited for a slow disk; a step's collectives do not
 
     @staticmethod
     def _check_finite(parts: Mapping[str, Stateful]) -> None:

@@ -13,6 +13,7 @@ from paddlevideo.tasks.agreement import Agreement
 from paddlevideo.tasks.build import build_loader, build_split
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.freeze import FrozenStages
+from paddlevideo.tasks.global_batch import global_batch_size
 from paddlevideo.tasks.guards import Guards, Samples
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.schedule_length import warn_of_another_length
@@ -65,7 +66,9 @@ def set_up_training(
     metric = METRICS.build(recipe.METRIC, "METRIC")
     warn_of_another_length(recipe.OPTIMIZER["learning_rate"], recipe.epochs)
     metric.check_classes(model.num_classes)
-    schedule = build_schedule(recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate")
+    schedule = build_schedule(
+        recipe.OPTIMIZER["learning_rate"], "OPTIMIZER.learning_rate", global_batch_size(recipe)
+    )
     optimizer = build_optimizer(recipe.OPTIMIZER, model, "OPTIMIZER")
     guards = Guards(Agreement(), _samples(recipe, train_loader, bad_samples))
     step = TrainStep(model, optimizer, precision, guards)

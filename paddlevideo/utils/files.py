@@ -76,6 +76,12 @@ def sha256_of(path: str | Path) -> str:
     return digest.hexdigest()
 
 
+def sync_file(path: str | Path) -> None:
+    """Have the content of a file on the disk, if there is such a file."""
+    with contextlib.suppress(FileNotFoundError), Path(path).open("r+b") as file:
+        os.fsync(file.fileno())
+
+
 def sync_folder(path: str | Path) -> None:
     """Have the names in a folder on the disk, where the system can: a rename is one of them."""
     with contextlib.suppress(OSError):  # a system or a mount that cannot open a folder

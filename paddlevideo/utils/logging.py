@@ -30,6 +30,22 @@ class _TqdmHandler(logging.StreamHandler):
             self.handleError(record)
 
 
+class _LogFile(logging.FileHandler):
+    """A log file; a line that the disk refuses is said once on stderr, and left out."""
+
+    _has_failed = False
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say it once, without the traceback of each line."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, OSError):
+            super().handleError(record)
+        elif not self._has_failed:
+            self._has_failed = True
+            reason = error.strerror or str(error)
+            sys.stderr.write(f"{self.baseFilename} cannot be written: {reason}; lines are lost\n")
+
+
 class _Kept(logging.Handler):
     """Keeps the last lines of the time before the log file is known: what opening a recipe said."""
 
@@ -59,7 +75,7 @@ def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool
     logger.propagate = False
     console = _TqdmHandler(sys.stderr)
     console.setLevel(logging.WARNING if quiet else level)
-    second = _Kept() if log_file is None else logging.FileHandler(log_file, encoding="utf-8")
+    second = _Kept() if log_file is None else _LogFile(log_file, encoding="utf-8")
     for handler in (console, second):
         handler.setFormatter(logging.Formatter(_FORMAT, _DATE))
         logger.addHandler(handler)

@@ -17,6 +17,7 @@ from paddlevideo.video.transforms.crop import CenterCrop, RandomCrop
 from paddlevideo.video.transforms.flip import RandomFlip
 from paddlevideo.video.transforms.freeze import FreezeFrame
 from paddlevideo.video.transforms.layout import Image2Array, Normalization
+from paddlevideo.video.transforms.multi_crop import TenCrop, UniformCrop
 from paddlevideo.video.transforms.multi_scale_crop import MultiScaleCrop
 from paddlevideo.video.transforms.random_resized_crop import RandomResizedCrop
 from paddlevideo.video.transforms.scale import Resize, Scale
@@ -46,7 +47,9 @@ __all__ = [
     "Sampler",
     "Scale",
     "StridedSampler",
+    "TenCrop",
     "Transform",
+    "UniformCrop",
     "UniformSampler",
     "described_inputs",
     "for_video_files",

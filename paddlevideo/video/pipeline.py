@@ -46,6 +46,33 @@ class Pipeline:
             for name, (node, at) in described_inputs(description, where).items()
         }
         self._where = where
+        self._check_views()
+
+    def _check_views(self) -> None:
+        numbers = {name: each.num_views for name, each in self.inputs.items()}
+        if len(set(numbers.values())) > 1:
+            listed = ", ".join(f"{name} {number}" for name, number in numbers.items())
+            raise ConfigError(f"{self._where}: inputs with different numbers of views: {listed}")
+        if self.training:
+            self.refuse_views("training takes one clip of a video")
+
+    @property
+    def num_views(self) -> int:
+        """Clips that each input makes of a video; more than one are the views of a test."""
+        return next(iter(self.inputs.values())).num_views
+
+    def refuse_views(self, reason: str) -> None:
+        """Raise `ConfigError` if there are several views.
+
+        Args:
+            reason: why there must not be, for the message.
+        """
+        if self.num_views > 1:
+            raise ConfigError(
+                f"{self._where}: {self.num_views} views of a video (num_clips of the sampler x "
+                f"crops of UniformCrop or TenCrop) are for testing; {reason}: leave num_clips out, "
+                "and list CenterCrop"
+            )
 
     @property
     def input(self) -> ClipInput:
@@ -95,7 +122,7 @@ class Pipeline:
         sample.frames = None
         try:
             sample.clips = {
-                name: each.transform(clips_THWC.pop(name), rngs[name])
+                name: each.views(clips_THWC.pop(name), rngs[name])
                 for name, each in self.inputs.items()
             }
         except DataError as error:

@@ -18,10 +18,13 @@ class FrameSampler(ABC):
     """Chooses which frames of a video become the clip.
 
     Attributes:
-        num_frames: how many frames it chooses, always the same number.
+        num_frames: T, the frames of a clip, always the same number.
+        num_clips: how many clips it makes of a video, placed over its length; always the same
+            number. More than one is for testing.
     """
 
     num_frames: int
+    num_clips: int = 1
 
     @property
     def frame_rate(self) -> float | None:
@@ -47,7 +50,9 @@ class FrameSampler(ABC):
         kind: Kind,
         times_seconds: np.ndarray | None,
     ) -> np.ndarray:
-        """Return 0-based frame numbers, int64 [T], each in 0 .. num_frames - 1.
+        """Return 0-based frame numbers, int64 [num_clips * T], clip after clip.
+
+        Each is in 0 .. num_frames - 1.
 
         Args:
             num_frames: frames of the source, at least 1.
@@ -70,12 +75,15 @@ class Transform(ABC):
         layout_out: axes of the clip it gives.
         dtype_out: dtype of the clip it gives; None where it leaves the dtype as it is.
         scales_values: whether it does what is otherwise left to the model.
+        num_crops: how many clips it makes of one. More than one is for testing: they then lie along
+            a new first axis of what it returns.
     """
 
     layout_in: str = "THWC"
     layout_out: str = "THWC"
     dtype_out: ClassVar[str | None] = None
     scales_values: ClassVar[bool] = False
+    num_crops: int = 1
 
     @abstractmethod
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:

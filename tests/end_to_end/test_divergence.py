@@ -43,7 +43,7 @@ def test_a_rate_far_too_high(main_here, tiny, tmp_path, validate, smoothing):
     assert "holds run " in message and "--resume auto" in message and "--overwrite" in message
     resume = ("--resume", "auto", "--resume-anyway")
     message = main_here(*options, "-c", bad, *resume).error()
-    assert "not finite" in message and "learning rate 9." in message
+    assert "not finite" in message and "learning rate 6." in message
     assert "epoch 2, step" in message and "the last good weights are" in message
     assert (folder / f"{NAME}_best.pdparams").read_bytes() == best
     check_finite(folder)

@@ -145,4 +145,6 @@ def test_patience_ends_a_training_that_gets_no_better(main_here, tiny, tmp_path)
     assert (
         "no better result in 2 validations (patience): training ends after epoch 3" in done.stderr
     )
-    assert (tmp_path / RUN / f"{NAME}_epoch_00003.state" / "manifest.json").is_file()  # it is saved
+    assert (tmp_path / RUN / f"{NAME}_epoch_00003.pdparams").is_file()  # it is saved
+    (state,) = (tmp_path / RUN).glob(f"{NAME}_step_*6.state")
+    assert 'validation_pending": false' in (state / "state.json").read_text()

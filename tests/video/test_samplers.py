@@ -231,7 +231,7 @@ class TestSamplerRules:
     def test_dense(self):
         valid = Sampler(8, valid_mode=True, dense_sample=True)
         got = np.array(indices(valid, 100)).reshape(10, 8)
-        assert valid.num_frames == 80
+        assert (valid.num_frames, valid.num_clips) == (8, 10)
         assert got[:, 0].tolist() == [int(v) for v in np.linspace(0, 36, 10)]
         assert (np.diff(got, axis=1) == 8).all()
         short = np.array(indices(valid, 30)).reshape(10, 8)

@@ -1,7 +1,6 @@
 """Start the processes of a training, follow them by what they write, and end them."""
 
 import contextlib
-import json
 import os
 import signal
 import subprocess
@@ -13,6 +12,7 @@ from pathlib import Path
 
 from paddlevideo.tasks.run_folder import METRICS_NAME
 from paddlevideo.utils.errors import DeviceError
+from paddlevideo.utils.growing_lines import GrowingLines
 from paddlevideo.utils.nodes import Node
 from paddlevideo.utils.processes import GRACE_SECONDS
 
@@ -55,14 +55,13 @@ def train(command: Sequence[str], run: Path, report: Callable[[Progress], None])
         DeviceError: it ended with an error; the message has the end of its log.
     """
     log_file = run / "train.log"
-    position = _size(run / METRICS_NAME)
+    follower = _Follower(run / METRICS_NAME)
     with log_file.open("ab") as log:
         # A group of its own: a Ctrl-C at the terminal comes to this process alone.
         process = subprocess.Popen(
             command, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
         )
     try:
-        follower = _Follower(run / METRICS_NAME, position)
         while process.poll() is None:
             time.sleep(_POLL_SECONDS)
             for progress in follower.new_progress():
@@ -97,10 +96,6 @@ def _group_lives(group: int) -> bool:
     return True
 
 
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
-
-
 def _end_of(run: Path, log_file: Path) -> str:
     """The last lines that were printed; of the launcher's processes the first one's."""
     texts = [log_file, *sorted((run / "log").glob("workerlog.*"))]
@@ -117,24 +112,16 @@ def _end_of(run: Path, log_file: Path) -> str:
 class _Follower:
     """Reads what is added to ``metrics.jsonl``."""
 
-    def __init__(self, path: Path, position: int) -> None:
-        self._path, self._position = path, position
-        self._rest = b""
+    def __init__(self, path: Path) -> None:
+        self._lines = GrowingLines(path, from_now=True)
         self._steps, self._epochs = 1, 1
         self._headline: tuple[str, float] | None = None
 
     def new_progress(self) -> Iterator[Progress]:
         """What became known since the last call."""
-        if not self._path.is_file():
-            return
-        with self._path.open("rb") as file:
-            file.seek(self._position)
-            text = self._rest + file.read()
-            self._position = file.tell()
-        *lines, self._rest = text.split(b"\n")
-        for line in lines:
+        for line in self._lines.new():
             with contextlib.suppress(ValueError, KeyError, TypeError):
-                yield from self._of(json.loads(line))
+                yield from self._of(line)
 
     def _of(self, line: Node) -> Iterator[Progress]:
         kind = line["kind"]

@@ -47,6 +47,7 @@ class CalibrationVideos:
     def __init__(self, bundle: Bundle, paths: Sequence[Path], num_videos: int) -> None:
         where = f"{bundle.folder / MANIFEST_NAME}: pipeline"
         self._pipeline = Pipeline(bundle.manifest.pipeline, where)
+        self._pipeline.refuse_views("calibration takes one clip of a video")
         count = min(num_videos, len(paths))
         positions = np.linspace(0, len(paths) - 1, count).round().astype(int)
         self.paths = [paths[position] for position in positions]

@@ -10,7 +10,7 @@ from paddlevideo.video.decoders.base import Kind
 from paddlevideo.video.steps import SAMPLERS, FrameSampler, check_positive
 
 _DENSE_SPAN_FRAMES = 64
-_DENSE_VIEWS = 10
+_DENSE_CLIPS = 10
 
 
 @SAMPLERS.register
@@ -33,9 +33,11 @@ class Sampler(FrameSampler):
         valid_mode: the fixed choice of evaluation instead of a random one.
         select_left: TSM's rule; one frame per segment.
         dense_sample: PP-TSM's rule: S frames, 64 // S apart, in a window of 64; ``valid_mode``
-            takes 10 windows, so 10 * S frames. (PaddleVideo is one frame late on videos here; this
-            is not imitated.)
+            takes 10 windows, each a clip of its own. (PaddleVideo is one frame late on videos
+            here; this is not imitated.)
         linspace_sample: S frames evenly from the first to the last.
+        segments_are_clips: each of the S segments is a clip of L frames by itself, for testing:
+            with ``frame_interval`` the ``num_clips`` of SlowFast's and mmaction2's tests.
 
     Raises:
         ArgumentError: arguments that exclude one another.
@@ -50,6 +52,7 @@ class Sampler(FrameSampler):
         select_left: bool = False,
         dense_sample: bool = False,
         linspace_sample: bool = False,
+        segments_are_clips: bool = False,
     ) -> None:
         check_positive(num_seg=num_seg, seg_len=seg_len)
         if frame_interval is not None:
@@ -74,8 +77,14 @@ class Sampler(FrameSampler):
         self.frame_interval = frame_interval
         self.valid_mode = valid_mode
         self.rule = chosen[0] if chosen else "default"
-        views = _DENSE_VIEWS if dense_sample and valid_mode else 1
-        self.num_frames = views * num_seg * seg_len
+        if segments_are_clips and self.rule not in ("default", "frame_interval"):
+            raise ArgumentError(
+                f"segments_are_clips: the segments of {self.rule} are single frames"
+            )
+        self.num_clips = _DENSE_CLIPS if dense_sample and valid_mode else 1
+        self.num_frames = num_seg * seg_len
+        if segments_are_clips:
+            self.num_clips, self.num_frames = num_seg, seg_len
 
     def indices(
         self,
@@ -146,7 +155,7 @@ class Sampler(FrameSampler):
         positions = max(1, num_frames - _DENSE_SPAN_FRAMES + 1)
         steps: np.ndarray = np.arange(self.num_seg) * (_DENSE_SPAN_FRAMES // self.num_seg)
         if self.valid_mode:
-            starts = np.linspace(0, positions - 1, _DENSE_VIEWS).astype(np.int64)
+            starts = np.linspace(0, positions - 1, _DENSE_CLIPS).astype(np.int64)
         else:
             starts = np.array([0 if positions == 1 else rng.integers(positions - 1)])
         return starts[:, None] + steps

@@ -33,11 +33,17 @@ class StridedSampler(FrameSampler):
     stride_fps / stride frames per second whatever the file, also one of a varying rate; MoViNet's
     strides are for 25. A file of just ``stride_fps`` gives the same either way.
 
+    ``num_clips`` above 1, for testing: n clips, the first from the start of the video, the last to
+    its end: offsets are floor(j * max(0, L - N * stride) / (n - 1)) for j = 0 .. n - 1
+    (``sample_linspace_sequence`` of TensorFlow's Model Garden). They may overlap, and in a short
+    video they are equal.
+
     Args:
         num_frames: N.
         stride: see above.
         random_stride_range: r.
         stride_fps: frames per second of the video that the stride counts the frames of.
+        num_clips: n.
 
     Raises:
         ArgumentError: a number below 1 (``random_stride_range``: below 0).
@@ -49,8 +55,9 @@ class StridedSampler(FrameSampler):
         stride: int,
         random_stride_range: int = 0,
         stride_fps: float | None = None,
+        num_clips: int = 1,
     ) -> None:
-        check_positive(num_frames=num_frames, stride=stride)
+        check_positive(num_frames=num_frames, stride=stride, num_clips=num_clips)
         if random_stride_range < 0:
             raise ArgumentError(
                 f"random_stride_range must not be negative, got {random_stride_range}"
@@ -61,6 +68,7 @@ class StridedSampler(FrameSampler):
         self.stride = stride
         self.random_stride_range = random_stride_range
         self.stride_fps = stride_fps
+        self.num_clips = num_clips
 
     def indices(
         self,
@@ -116,12 +124,19 @@ class StridedSampler(FrameSampler):
     def _choose(self, length: int, rng: np.random.Generator, training: bool) -> np.ndarray:
         """TensorFlow's choice of the frames of a video of ``length`` frames."""
         stride = self.stride
+        offset: int | np.ndarray
         if not training:
-            offset = max(0, (length - self.num_frames * stride) // 2)
+            free = max(0, length - self.num_frames * stride)
+            offset = free // 2 if self.num_clips == 1 else _spread(free, self.num_clips)[:, None]
         else:
             if self.random_stride_range:
                 stride = int(rng.integers(*self._drawn_strides()))
             free = length - (self.num_frames - 1) * stride
             offset = int(rng.integers(free if free > 0 else length))
         chosen: np.ndarray = (offset + stride * np.arange(self.num_frames)) % length
-        return chosen
+        return chosen.reshape(-1)
+
+
+def _spread(free: int, number: int) -> np.ndarray:
+    """``number`` whole offsets from 0 to ``free``, evenly spread."""
+    return np.arange(number, dtype=np.int64) * free // (number - 1)

@@ -6,7 +6,9 @@ from paddlevideo.utils.errors import DataError
 from paddlevideo.video.steps import TRANSFORMS, Size, Transform, check_positive
 
 
-class _SquareCrop(Transform):
+class SquareCrop(Transform):
+    """What crops to a square of ``target_size`` pixels share."""
+
     def __init__(self, target_size: int) -> None:
         check_positive(target_size=target_size)
         self.target_size = target_size
@@ -15,8 +17,12 @@ class _SquareCrop(Transform):
         """Return the square."""
         return self.target_size, self.target_size
 
-    def _free_pixels(self, clip_THWC: np.ndarray) -> tuple[int, int]:
-        """Return how many pixels the frame is higher and wider than the crop."""
+    def free_pixels(self, clip_THWC: np.ndarray) -> tuple[int, int]:
+        """Return how many pixels the frame is higher and wider than the crop.
+
+        Raises:
+            DataError: it is smaller.
+        """
         height, width = clip_THWC.shape[1:3]
         if min(height, width) < self.target_size:
             raise DataError(
@@ -25,12 +31,13 @@ class _SquareCrop(Transform):
             )
         return height - self.target_size, width - self.target_size
 
-    def _cut(self, clip_THWC: np.ndarray, top: int, left: int) -> np.ndarray:
+    def cut(self, clip_THWC: np.ndarray, top: int, left: int) -> np.ndarray:
+        """Return the square whose upper left corner is there, a view."""
         return clip_THWC[:, top : top + self.target_size, left : left + self.target_size]
 
 
 @TRANSFORMS.register
-class RandomCrop(_SquareCrop):
+class RandomCrop(SquareCrop):
     """Cut a square of ``target_size`` pixels at a random position, every one equally likely.
 
     Raises:
@@ -39,13 +46,13 @@ class RandomCrop(_SquareCrop):
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a view uint8 [T, target_size, target_size, 3]."""
-        free_height, free_width = self._free_pixels(clip_THWC)
+        free_height, free_width = self.free_pixels(clip_THWC)
         left, top = int(rng.integers(free_width + 1)), int(rng.integers(free_height + 1))
-        return self._cut(clip_THWC, top, left)
+        return self.cut(clip_THWC, top, left)
 
 
 @TRANSFORMS.register
-class CenterCrop(_SquareCrop):
+class CenterCrop(SquareCrop):
     """Cut the central square of ``target_size`` pixels.
 
     Args:
@@ -62,6 +69,6 @@ class CenterCrop(_SquareCrop):
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return a view uint8 [T, target_size, target_size, 3]."""
         top, left = (
-            round(free / 2) if self.do_round else free // 2 for free in self._free_pixels(clip_THWC)
+            round(free / 2) if self.do_round else free // 2 for free in self.free_pixels(clip_THWC)
         )
-        return self._cut(clip_THWC, top, left)
+        return self.cut(clip_THWC, top, left)
