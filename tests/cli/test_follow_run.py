@@ -4,6 +4,7 @@ import json
 import os
 
 from paddlevideo.cli.follow_run import RunFollower, follow, new_lines
+from paddlevideo.utils.growing_lines import GrowingLines
 
 LINES = [
     {"kind": "start", "epochs": 3, "steps_per_epoch": 4, "epoch": 0},
@@ -32,7 +33,8 @@ def test_broken_lines_are_passed_over(tmp_path, capsys):
     text[2:2] = ['{"kind": "tr{"kind": "train"}', "[3]", '"x"', '{"kind": "train"}', ""]
     (tmp_path / "metrics.jsonl").write_text("\n".join(text) + '\n{"kind": "tra')
     ended = 2**22 + 1  # no process has it
-    assert len(list(new_lines(tmp_path / "metrics.jsonl", 0, ended))) == len(LINES) + 3
-    follow(tmp_path, ended, 0)
+    path = tmp_path / "metrics.jsonl"
+    assert len(list(new_lines(GrowingLines(path), ended))) == len(LINES) + 1
+    follow(GrowingLines(path), ended)
     assert "valid top1 0.5" in capsys.readouterr().err
-    assert not list(new_lines(tmp_path / "none", 0, ended)) and os.getpid() != ended
+    assert not list(new_lines(GrowingLines(tmp_path / "none"), ended)) and os.getpid() != ended
