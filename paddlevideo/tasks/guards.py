@@ -103,6 +103,11 @@ class Guards(Stateful):
             facts["paths"], facts["more"] = self._named(batch)
         self._take(self.agreement.reach(facts), may_skip)
 
+    @property
+    def skipped(self) -> bool:
+        """Whether the newest step was not finite and was left out."""
+        return self._counts.bad_in_a_row > 0
+
     def summary(self) -> dict[str, float]:
         """Return the counts of the epoch, over all processes, for its line."""
         if self.samples is None:

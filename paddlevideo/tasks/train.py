@@ -3,7 +3,6 @@
 import contextlib
 import dataclasses
 import logging
-import math
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -274,27 +273,22 @@ class Trainer:
         paddle.seed(device_seed(self.recipe.seed, epoch, step, rank()))
         result = self.step(batch, rate, group_size, update)
         self.position.advance()
-        self.meter.add(result, batch["label"], rate)
+        self.meter.add(result, batch["label"], rate, self.guards.skipped)
         if self.meter.due(step, num_steps):
             values = {"epoch": epoch + 1, "step": step, **self.meter.read()}
             left = self.time_left.seconds(self.position.iterations)
-            self._emit_train("train", {**values, "seconds_left": left})
+            self.emit(Event("train", {**values, "seconds_left": left}))
         end = StepEnd(batch, result, rate, update)
         for hook in self.hooks:
             hook.on_step_end(self, end)
         self.files.check()
-
-    def _emit_train(self, kind: str, values: dict[str, float]) -> None:
-        if not math.isfinite(values["loss"]):
-            raise NonFiniteError(f"the loss is {values['loss']}")
-        self.emit(Event(kind, values))
 
     def _end_epoch(self) -> None:
         """Save, then validate, where it is time: a validation that fails costs no epoch."""
         position, recipe = self.position, self.recipe
         done = position.epochs_begun
         counts = self.guards.summary()
-        self._emit_train("train_epoch", {"epoch": done, **self.meter.summary(), **counts})
+        self.emit(Event("train_epoch", {"epoch": done, **self.meter.summary(), **counts}))
         if position.step == 0:
             self.meter.reset()
             self.guards.reset()

@@ -1,5 +1,6 @@
 """Loss, accuracy, speed and memory of a running epoch."""
 
+import math
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, TypeVar
@@ -88,18 +89,28 @@ class TrainMeter(Stateful):
             self._batch_came = time.monotonic()
             yield batch
 
-    def add(self, result: Mapping[str, Tensor], label_B: Tensor, rate: float) -> None:
-        """Add the batch that came last without waiting for the device."""
+    def add(
+        self, result: Mapping[str, Tensor], label_B: Tensor, rate: float, skipped: bool = False
+    ) -> None:
+        """Add the batch that came last without waiting for the device.
+
+        Args:
+            skipped: the step was left out as its values are not finite; they are not added.
+        """
+        self._state.done.steps += 1
+        self._state.rate = rate
+        if not skipped:
+            self._add_values(result, label_B)
+        self._state.done.compute_seconds += time.monotonic() - self._batch_came
+
+    def _add_values(self, result: Mapping[str, Tensor], label_B: Tensor) -> None:
         right = self.metric.batch_sums(result["logits"], label_B)
         self._state.names = ["loss", *right]
         count = label_B.shape[0]
         loss = result["loss"].astype("float32").reshape([]) * count
         self._pending.append(paddle.stack([loss, *right.values()]))
-        self._state.done.steps += 1
         self._state.done.samples += count
-        self._state.rate = rate
         self._grad_norm = result.get(GRAD_NORM, self._grad_norm)
-        self._state.done.compute_seconds += time.monotonic() - self._batch_came
 
     def due(self, step: int, steps_per_epoch: int) -> bool:
         """Whether to read after ``step``."""
@@ -121,7 +132,8 @@ class TrainMeter(Stateful):
         seconds = max(done.seconds - before.seconds, 1e-9)
         reader = done.reader_seconds - before.reader_seconds
         return {
-            **{name: total / max(samples, 1) for name, total in sums.items()},
+            "loss": math.nan,  # of an interval in which every step was skipped
+            **{name: total / samples for name, total in sums.items()},
             "lr": self._state.rate,
             "batch_seconds": seconds / steps,
             "reader_seconds": reader / steps,
@@ -140,6 +152,7 @@ class TrainMeter(Stateful):
         samples = max(done.samples, 1)
         values = {key: total / samples for key, total in self._state.totals.items()}
         return {
+            "loss": math.nan,
             **values,
             "lr": self._state.rate,
             "seconds": done.seconds,
@@ -179,6 +192,8 @@ class TrainMeter(Stateful):
 
     def _drain(self) -> dict[str, float]:
         """Fetch what waits on the device, add it to the totals, return its sums."""
+        if not self._pending:  # every step was skipped
+            return {}
         sums = paddle.stack(self._pending).sum(axis=0).numpy()
         self._pending = []
         interval = dict(zip(self._state.names, map(float, sums), strict=True))

@@ -201,3 +201,17 @@ def test_the_norm_of_the_gradient_is_that_of_the_newest_update():
     for more in ({"grad_norm": paddle.to_tensor(2.5)}, {}):  # the second gathers, without update
         meter.add({**result, **more}, paddle.arange(3), rate=0.5)
     assert meter.read()["grad_norm"] == 2.5
+
+
+def test_steps_that_are_left_out_are_in_no_mean():
+    """Their values are not finite (float16 overflows while the scale of the loss is found)."""
+    meter = TrainMeter(1, TopKAccuracy())
+    label = paddle.to_tensor([0, 1])
+    bad = {"loss": paddle.to_tensor(np.inf), "logits": paddle.full([2, 2], np.nan)}
+    meter.begin()
+    meter.add(bad, label, rate=0.1, skipped=True)
+    assert np.isnan(meter.read()["loss"]) and np.isnan(meter.summary()["loss"])
+    good = {"loss": paddle.to_tensor(2.0), "logits": paddle.eye(2)}
+    meter.add(good, label, rate=0.1)
+    meter.add(bad, label, rate=0.1, skipped=True)
+    assert meter.read()["loss"] == 2.0 and meter.summary()["top1"] == 1.0
