@@ -7,12 +7,14 @@ from paddlevideo.apps.recipes import load_weights, open_model, open_recipe, weig
 from paddlevideo.convert.self_describing import import_self_describing
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.modeling.interfaces import Recognizer
+from paddlevideo.runtime import read_bundle
 from paddlevideo.tasks.best_weights import BestWeights
 from paddlevideo.tasks.class_names import class_names
 from paddlevideo.tasks.distill import DistillSection, Size, Teacher
 from paddlevideo.tasks.recipe import Recipe
 from paddlevideo.tasks.run_folder import CONFIG_NAME
 from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -54,13 +56,15 @@ def _of_config(section: DistillSection, path: Path) -> Teacher:
         raise ConfigError(f"DISTILL.weights: name the trained weights of {section.teacher}")
     model = open_model(recipe, str(weights))
     names = class_names(recipe, model.num_classes, weights_files(str(weights)))
-    return Teacher(model, _sizes(recipe), names, f"{model.architecture} ({weights})")
+    return Teacher(
+        model, _sizes(recipe.inference_description()), names, f"{model.architecture} ({weights})"
+    )
 
 
-def _sizes(recipe: Recipe) -> dict[str, Size]:
+def _sizes(description: ReadNode) -> dict[str, Size]:
     """Height and width of the clips that it was made for, where its pipeline states them."""
     sizes = {}
-    for name, each in Pipeline(recipe.inference_description()).inputs.items():
+    for name, each in Pipeline(description).inputs.items():
         height, width = each.output_size
         if height is not None and width is not None:
             sizes[name] = (height, width)
@@ -79,6 +83,6 @@ def _of_bundle(section: DistillSection) -> Teacher:
         node["scaling"] = imported.scaling
     model = build_recognizer(node)
     load_weights(model, section.teacher)
-    sizes = {name: (spec.height, spec.width) for name, spec in model.input_specs().items()}
+    sizes = _sizes(read_bundle(section.teacher).manifest.pipeline)
     source = f"{model.architecture} ({section.teacher})"
     return Teacher(model, sizes, imported.class_names, source)
