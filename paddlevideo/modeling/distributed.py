@@ -10,6 +10,7 @@ import paddle
 from paddle import distributed
 
 from paddlevideo.modeling.exchange import Exchange, share_by_broadcast
+from paddlevideo.utils.errors import DeviceError
 
 
 class _Line:
@@ -44,9 +45,22 @@ def is_main() -> bool:
 
 
 def setup_distributed() -> None:
-    """Join the processes of ``paddle.distributed.launch`` (NCCL on GPU, Gloo on CPU), if any."""
-    if world_size() > 1:
+    """Join the processes of ``paddle.distributed.launch`` (NCCL on GPU, Gloo on CPU), if any.
+
+    Raises:
+        DeviceError: they do not come together; Paddle waits for 900 s.
+    """
+    if world_size() == 1:
+        return
+    try:
         distributed.init_parallel_env()
+    except (SystemError, RuntimeError) as error:  # Paddle's time-out; Gloo's and NCCL's own
+        reason = " ".join(str(error).split())[-300:]
+        raise DeviceError(
+            f"process {rank()}: the {world_size()} processes of this launch did not come together; "
+            "one that has ended says why in its own log (workerlog.N of the launcher's log_dir). "
+            f"{reason}"
+        ) from None
 
 
 def exchange(text: str) -> list[str]:
