@@ -11,6 +11,8 @@ from paddlevideo.tasks.stateful import State, Stateful, checked_state
 
 logger = logging.getLogger(__name__)
 
+_SINCE = "results_since_epoch"
+
 
 class _BestState(pydantic.RootModel[dict[str, float]]):
     model_config = pydantic.ConfigDict(allow_inf_nan=False)
@@ -21,10 +23,16 @@ class BestResult(Hook, Stateful):
 
     Attributes:
         result: with its ``epoch``; empty before the first validation.
+        since: results of this epoch and before say nothing about the network any more.
     """
 
     def __init__(self) -> None:
         self.result: dict[str, float] = {}
+        self.since = 0
+
+    def forget(self, epoch: int) -> None:
+        """Begin anew: the network computes in another way behind this epoch."""
+        self.result, self.since = {}, epoch
 
     def on_validation_end(self, training: Training, result: Mapping[str, float]) -> None:
         """Save the weights if the result is better than any before."""
@@ -36,20 +44,24 @@ class BestResult(Hook, Stateful):
 
     def take_better(self, found: Mapping[str, float] | None, metric: Metric) -> None:
         """Take the result of the best weights on the disk, if it is better than that of a state."""
-        if found and metric.headline in found and metric.is_better(found, self.result):
+        if not found or metric.headline not in found or found.get("epoch", 0) <= self.since > 0:
+            return
+        if metric.is_better(found, self.result):
             self.result = dict(found)
 
     def state_dict(self) -> State:
-        """Return the result."""
-        return dict(self.result)
+        """Return the result, and since when results count."""
+        return {**self.result, **({_SINCE: self.since} if self.since else {})}
 
     def check_state(self, state: State, source: str) -> None:
         """Raise `WeightsError` unless it is a mapping to numbers."""
         checked_state(_BestState, state, source)
 
     def load_state_dict(self, state: State, source: str) -> None:
-        """Take the result."""
-        self.result = checked_state(_BestState, state, source).root
+        """Take them."""
+        values = dict(checked_state(_BestState, state, source).root)
+        self.since = int(values.pop(_SINCE, 0))
+        self.result = values
 
 
 class EarlyStop(Hook):

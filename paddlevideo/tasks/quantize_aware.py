@@ -95,8 +95,9 @@ class QuantizationSchedule(Hook):
             logger.info("QUANTIZE: from epoch %d on %s", position.epoch + 1, phase.value)
         quantization.phase = phase
         begins = position.epoch == self.section.start_epoch > 0 and position.step == 0
-        if begins and _BEST in training.parts:
-            training.parts[_BEST].load_state_dict(BestResult().state_dict(), "QUANTIZE")
+        best = training.parts.get(_BEST)
+        if begins and isinstance(best, BestResult):
+            best.forget(position.epoch)
 
     def on_train_end(self, training: Training) -> None:
         """Ranges move no more."""

@@ -9,6 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from paddlevideo.metrics import TopKAccuracy
+from paddlevideo.tasks.best import BestResult
 from paddlevideo.tasks.best_weights import BestWeights
 from paddlevideo.tasks.checkpoint import Checkpoints
 from paddlevideo.weights import read_weights
@@ -108,3 +110,17 @@ def test_a_record_of_other_weights_says_nothing(tmp_path, caplog):
     assert best.read() is None and not best.copy_to(other)
     other.record.write_text("{")
     assert other.read() is None and "cannot be read" in caplog.text
+
+
+def test_results_before_rounding_began_do_not_come_back():
+    """Neither from a state, nor from the record beside the weights."""
+    metric, best = TopKAccuracy(), BestResult()
+    best.result = {"top1": 0.9, "epoch": 2}
+    best.forget(2)
+    resumed = BestResult()
+    resumed.load_state_dict(best.state_dict(), "state")
+    resumed.take_better({"top1": 0.9, "epoch": 2}, metric)
+    assert resumed.result == {}
+    resumed.take_better({"top1": 0.5, "epoch": 3}, metric)
+    assert resumed.result == {"top1": 0.5, "epoch": 3}
+    assert BestResult().state_dict() == {}
