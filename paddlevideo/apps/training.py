@@ -36,8 +36,9 @@ def train_recipe(
             check_start(recipe)
         model = prepared_model(recipe, weights or recipe.weights, initial=True)
         teacher = open_teacher(recipe, model)
-        every = [*hooks, signals]
-        trainer = Trainer(recipe, model, validate, precision, max_iters, every, teacher=teacher)
+        trainer = Trainer(
+            recipe, model, validate, precision, max_iters, hooks=[*hooks, signals], teacher=teacher
+        )
         trainer.run()
     stop = trainer.agreement.stop
     if stop is not None and stop.exit_code:

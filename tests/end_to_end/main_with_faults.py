@@ -45,8 +45,8 @@ class Fault(Hook):
 
 
 class FaultyTrainer(Trainer):
-    def __init__(self, *arguments, hooks=()):
-        super().__init__(*arguments, hooks=[*hooks, Fault(self)])
+    def __init__(self, *arguments, hooks=(), **named):
+        super().__init__(*arguments, hooks=[*hooks, Fault(self)], **named)
 
 
 if __name__ == "__main__":

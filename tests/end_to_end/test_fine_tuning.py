@@ -44,7 +44,7 @@ def test_testing_and_resuming_want_every_tensor(main_here, config, tiny, best_we
     write_config(tmp_path / "three.yaml", tiny.config())
     done = main_here("-c", "three.yaml", "-w", best_weights, "--max_iters", 1)
     assert done.code == 0, done.stderr
-    done = main_here("-c", config, "-w", best_weights, "-o", "resume_epoch=1")
+    done = main_here("-c", config, "-w", best_weights, "--resume", "auto", "--resume-anyway")
     assert "does not fit the model; nothing was loaded" in done.error()
 
 

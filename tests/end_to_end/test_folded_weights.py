@@ -38,7 +38,8 @@ def variances(path):
 
 
 def test_statistics_are_put_back_once(main_here, config, weights, tmp_path):
-    done = main_here("-c", config, "-w", weights, "-o", "epochs=1")
+    length = "OPTIMIZER.learning_rate.max_epoch=2"  # else the schedule follows the epochs
+    done = main_here("-c", config, "-w", weights, "-o", "epochs=1", "-o", length)
     assert done.code == 0, done.stderr
     assert done.stderr.count(SAID) == 1 and "of 5 classes, the model has 3" in done.stderr
     folder = tmp_path / "output" / NAME

@@ -19,7 +19,10 @@ from paddlevideo.tasks.run_identity import read_record
 from paddlevideo.utils.errors import ConfigError, NonFiniteError, SaveError, WeightsError
 from paddlevideo.weights import read_weights
 
-TIMES = {"time", "run", "seconds", "batch_seconds", "reader_seconds", "samples_per_second"}
+TIMES = {
+    "time", "run", "seconds", "batch_seconds", "reader_seconds", "samples_per_second",
+    "data_share", "compute_share", "memory_mb", "seconds_left",
+}  # fmt: skip
 
 
 @pytest.fixture

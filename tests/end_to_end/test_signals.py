@@ -11,7 +11,7 @@ import pytest
 
 from end_to_end.conftest import NAME, ROOT, metrics, write_config
 from end_to_end.test_resume import check_identical
-from paddlevideo.apps import recipes
+from paddlevideo.apps import training
 from paddlevideo.apps.recipes import open_model, open_recipe
 from paddlevideo.modeling.device import setup_device
 from paddlevideo.tasks.hooks import Hook
@@ -84,11 +84,11 @@ def signalled(main_here, monkeypatch):
     """``main.py`` with a signal: ``signalled(kind, step, moment, *arguments)``."""
 
     def call(kind, step, moment, *arguments):
-        def trainer(*given, hooks):
-            return Trainer(*given, hooks=[*hooks, SignalAt(kind, step, moment)])
+        def trainer(*given, hooks, **named):
+            return Trainer(*given, hooks=[*hooks, SignalAt(kind, step, moment)], **named)
 
         with monkeypatch.context() as patch:
-            patch.setattr(recipes, "Trainer", trainer)
+            patch.setattr(training, "Trainer", trainer)
             return main_here(*arguments)
 
     return call
