@@ -180,7 +180,10 @@ def test_the_configs_are_there():
 
 
 @pytest.mark.parametrize(
-    "path", [path for path in CONFIGS if "stream" in path.stem], ids=lambda path: path.stem
+    "path",
+    # Clips of the built-in data set are sampled whole, which has no rate: export warns of that.
+    [path for path in CONFIGS if "stream" in path.stem and "motion" not in path.stem],
+    ids=lambda path: path.stem,
 )
 def test_a_stream_is_exported_at_the_rate_of_training(path):
     """Of every causal model: stated by the samplers of training and test alike."""

@@ -10,9 +10,9 @@ from runtime.conftest import LABELS
 
 from apps.test_tools import run
 from paddlevideo.apps.comparison import LabelledVideo, compare_bundles, labelled_videos
-from paddlevideo.export.quantization import quantize
 from paddlevideo.export.quantization.graph_layers import find_layers
 from paddlevideo.export.quantization.step_graphs import load_step_graph
+from paddlevideo.export.quantization.write_quantized import write_quantized
 from paddlevideo.runtime import load_predictor
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.utils.errors import BundleError, DataError
@@ -32,7 +32,7 @@ def other(whole, tmp_path_factory):  # noqa: F811
             array = numpy_helper.to_array(entry)
             assert len(array) == 5
             entry.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(array[::-1]), entry.name))
-    return quantize._write(whole, graph, tmp_path_factory.mktemp("other") / "b", {})
+    return write_quantized(whole, graph, tmp_path_factory.mktemp("other") / "b", {})
 
 
 def test_what_is_found(whole, other, videos, tmp_path):  # noqa: F811

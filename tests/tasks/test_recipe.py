@@ -124,7 +124,7 @@ def test_wrong_keys(config, path, value, message):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("section", ["PRECISEBN", "MULTIGRID", "DALI_LOADER"])
+@pytest.mark.parametrize("section", ["MULTIGRID", "DALI_LOADER"])
 def test_not_served_sections(config, section):
     with pytest.raises(ConfigError, match=f"^{section}: .*(remove the section|do its work)"):
         parse_recipe({**config, section: {"name": "Mixup"}})
