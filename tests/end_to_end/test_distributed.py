@@ -90,6 +90,7 @@ def launch_nodes(script, *arguments, cwd, timeout=180, folders=None) -> list[int
         return [node.wait(timeout) for node in nodes]
 
 
+@pytest.mark.slow
 def test_two_nodes_are_two_processes(one_node, tiny, tmp_path):
     """Two launchers on loopback: the very weights of one launcher with as many processes."""
     write_config(tmp_path / "tiny.yaml", one_thread(tiny))

@@ -115,6 +115,7 @@ def test_a_timetable(config, tmp_path):
     assert not np.array_equal(last["backbone.stem.conv.weight"], first["backbone.stem.conv.weight"])
 
 
+@pytest.mark.slow
 def test_patience(config, tmp_path, monkeypatch):
     """Counted in validations, of the average; a run that has ended so ends again at once."""
     monkeypatch.setattr(TopKAccuracy, "is_better", lambda self, result, best: not best)
@@ -128,6 +129,7 @@ def test_patience(config, tmp_path, monkeypatch):
     assert [line["epoch"] for line in metrics(tmp_path / "parts", "valid")] == [2, 4]
 
 
+@pytest.mark.slow
 def test_two_processes_are_one_with_twice_the_batch(tiny, tmp_path, main_here):
     """Batch norm over both, other clips in each; a stage is frozen at first: three whole steps."""
     lines = [f"train/{('blue', 'green', 'red')[n % 3]}/{n}.mp4 {n % 3}\n" for n in range(6)]

@@ -148,6 +148,7 @@ def test_a_process_that_is_slow_is_waited_for(fault, config, in_one_go, tmp_path
     check_identical(tmp_path / "output" / NAME, in_one_go, f"{NAME}_epoch_00004.pdparams")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dead", [0, 1])
 def test_a_process_that_ends_is_missed(dead, config, tmp_path, monkeypatch):
     """The other ends with a message, at once."""

@@ -54,7 +54,13 @@ def observed(**options):
     return model.eval()
 
 
-@pytest.fixture(scope="module", params=[MOBILE, {}], ids=["mobile", "gates"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(MOBILE, id="mobile"),
+        pytest.param({}, id="gates", marks=pytest.mark.slow),
+    ],
+)
 def model(request):
     return observed(**request.param)
 
