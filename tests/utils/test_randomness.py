@@ -38,6 +38,7 @@ def test_purposes_keep_their_numbers():
         "SAMPLE": 0,
         "ORDER": 1,
         "DEVICE": 3,
+        "MIX": 11,
     }
 
 
