@@ -45,7 +45,7 @@ class SameStart(Hook):
         for split, loader in self._loaders.items():
             facts[f"the labels of the {split} split"] = _of_labels(loader)
             facts[f"the batch size of the {split} split"] = loader.batch_size if loader else 0
-        facts["the weights"] = _of_arrays(model_arrays(training.model))
+        facts["the weights"] = _of_arrays(_alike_arrays(training))
         check_alike(facts)
 
 
@@ -64,6 +64,15 @@ def check_alike(facts: Mapping[str, int]) -> None:
                 "that of process 0. Every node needs the same config, the same lists and, to go "
                 "on, the same run folder (docs/distributed.md)"
             )
+
+
+def _alike_arrays(training: Training) -> dict[str, np.ndarray]:
+    """The arrays that all have: within an epoch each has running statistics of its own."""
+    arrays = model_arrays(training.model)
+    if training.position.step == 0:
+        return arrays
+    trained = {n for n, p in training.model.named_parameters() if not p.stop_gradient}
+    return {name: array for name, array in arrays.items() if name in trained}
 
 
 def _of_recipe(recipe: Recipe) -> int:
