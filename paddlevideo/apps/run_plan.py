@@ -83,13 +83,21 @@ class RunPlan:
             ("length", self._length()),
             ("learning rate", _rates(self.trainer.schedule, self.length)),
             ("model", self._model()),
-            ("frozen", f"everything up to {self.recipe.freeze}" if self.recipe.freeze else "none"),
+            ("frozen", self._frozen()),
             ("hooks", ", ".join(type(hook).__name__ for hook in self._hooks())),
             ("memory", self._memory()),
             ("time", self._time()),
             ("disk", self._disk()),
             ("tried", self._tried()),
         ]
+
+    def _frozen(self) -> str:
+        phases = [
+            f"everything up to {phase.through} until epoch {phase.until_epoch}"
+            for phase in self.recipe.FREEZE
+        ]
+        whole = [f"everything up to {self.recipe.freeze}"] if self.recipe.freeze else []
+        return ", ".join(whole + phases) or "none"
 
     def _hooks(self) -> list[object]:
         """Without that of the trial, which is the last one."""

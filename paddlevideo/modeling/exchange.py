@@ -29,6 +29,7 @@ _LENGTH_BYTES = 4
 _LONGEST = 1 << 20
 _ADDRESS_BYTES = 256
 _CONNECT_SECONDS = 300.0
+_INTRODUCTION_SECONDS = 10.0  # for which a stranger may keep the others waiting
 _WARN_SECONDS = 60.0
 # A machine that has lost its power sends nothing: it is asked after 60 s, then six times.
 _KEEPALIVE = {"TCP_KEEPIDLE": 60, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 6}
@@ -88,12 +89,11 @@ class Exchange:
             share(f"{host} {server.getsockname()[1]} {token}")
             while len(self._peers) < self.world_size - 1:
                 peer, _ = server.accept()
-                peer.settimeout(_CONNECT_SECONDS)
-                given, _, number = _read(peer).partition(" ")
-                if hmac.compare_digest(given, token):  # anybody else is not listened to
-                    self._peers[int(number)] = _prepared(peer)
-                else:
+                number = _introduced(peer, token)
+                if number is None:
                     peer.close()
+                else:
+                    self._peers[number] = _prepared(peer)
 
     def _connect(self, share: Callable[[str], str]) -> None:
         host, port, token = share("").split(" ")
@@ -142,6 +142,16 @@ class Exchange:
             f"process {number} of {self.world_size} has ended, and this one cannot go on without "
             f"it; what it said is in its own log (workerlog.{number} of the launcher's log_dir)"
         )
+
+
+def _introduced(peer: socket.socket, token: str) -> int | None:
+    """The number of the process that has connected; None: it is none of the launch."""
+    peer.settimeout(_INTRODUCTION_SECONDS)
+    try:
+        given, _, number = _read(peer).partition(" ")
+    except (OSError, ValueError):
+        return None
+    return int(number) if hmac.compare_digest(given.encode(), token.encode()) else None
 
 
 def _prepared(peer: socket.socket) -> socket.socket:

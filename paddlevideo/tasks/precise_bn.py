@@ -8,8 +8,8 @@ from itertools import islice
 import pydantic
 
 from paddlevideo.loader import ClipLoader
+from paddlevideo.modeling.layers.observed_batch_norm import trained_batch_norms
 from paddlevideo.modeling.layers.precise_batch_norm import recompute_running_statistics
-from paddlevideo.modeling.layers.restore_batch_norm import trained_batch_norms
 from paddlevideo.tasks.average import WeightAverage
 from paddlevideo.tasks.hooks import Hook, Training
 from paddlevideo.tasks.step import Precision

@@ -69,6 +69,8 @@ def set_up_training(
         raise ConfigError("the section OPTIMIZER is missing")
     if recipe.sync_batch_norm:
         synchronise_batch_norm(model)
+    if recipe.patience is not None and not validate:
+        raise ConfigError("patience counts validations, and there are none: add --validate")
     frozen = FrozenStages(model, recipe.freeze, recipe.FREEZE)
     class_names(recipe, model.num_classes)  # as many names as classes, or an error
     train_set = build_split(recipe, "train", bad_samples)

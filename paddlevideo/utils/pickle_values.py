@@ -22,6 +22,7 @@ def plain_values(value: object, finished: Callable[[object], object]) -> object:
     num_visited = 0
 
     def visit(item: Any, depth: int) -> object:
+        """Return one value with its leaves replaced."""
         nonlocal num_visited
         num_visited += 1
         if num_visited > most:

@@ -7,6 +7,7 @@ keys are plain values, and the number of steps is limited, so the cost is that o
 """
 
 import struct
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO, TypeVar
 
@@ -35,12 +36,12 @@ class AdmittedFunction:
         return self._function(*arguments)
 
 
-class StatefulObject:
+class StatefulObject(ABC):
     """Base of what takes a state from the file (BUILD); nothing else does."""
 
+    @abstractmethod
     def set_state(self, state: object) -> None:
         """Take the state that the file gives."""
-        raise NotImplementedError
 
 
 def load_admitted(

@@ -134,9 +134,10 @@ def for_video_files(description: ReadNode) -> Node:
     """Return the description for video files: a FrameDecoder becomes a VideoDecoder.
 
     Prediction takes video files also where training read folders of frames. The backend is cv2,
-    with which such folders are usually cut.
+    with which such folders are usually cut. The folder of indexes is of one machine and left out.
     """
     copied = plain_copy(description)
+    copied.get("decode", {}).pop("index_folder", None)
     if copied.get("decode", {}).get("name") == "FrameDecoder":
         copied["decode"] = {"name": "VideoDecoder", "backend": "cv2"}
     return copied

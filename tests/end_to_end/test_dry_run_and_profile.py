@@ -41,11 +41,21 @@ def test_the_plan_of_a_run(config, main_here, tmp_path):
     assert re.match(r"MoViNet, 1,902,818 parameters, 1,888,546 of them trained, ", plan["model"])
     assert plan["frozen"] == "none" and "MetricsWriter" in plan["hooks"]
     assert "_Watch" not in plan["hooks"]
-    assert re.match(r"\d+ MB at most$", plan["memory"])
-    assert re.match(r"[\d.]+ s a step, [\d.]+ s a batch of a validation; 0:0\d:\d\d", plan["time"])
+    assert re.match(r"[\d.]+ [MG]B at most$", plan["memory"])
+    assert re.match(
+        r"[\d.]+ s a step, [\d.]+ s a batch of a validation; \d+:\d\d:\d\d", plan["time"]
+    )
     assert re.match(r"7.64 MB weights and 22.\d MB state a checkpoint, [\d.]+ MB at", plan["disk"])
     assert plan["tried"].endswith("read back, an export that was proved")
     assert files_of(tmp_path) == before
+
+
+def test_the_plan_names_a_timetable_of_freezing(config, main_here):
+    phases = "[{until_epoch: 1, through: block2}, {until_epoch: 2, through: stem}]"
+    done = main_here("-c", config, "--dry-run", "-o", f"FREEZE={phases}")
+    assert done.code == 0, done.stderr
+    expected = "everything up to block2 until epoch 1, everything up to stem until epoch 2"
+    assert expected in done.stdout
 
 
 @pytest.mark.parametrize(

@@ -134,6 +134,11 @@ def scores_of(config, weights, video) -> np.ndarray:
         return model.predict({"clip": paddle.to_tensor(clip[None])})[0].numpy()
 
 
+def test_patience_without_a_validation_is_refused(main_here, tiny, tmp_path):
+    path = write_config(tmp_path / "c.yaml", tiny.config(patience=2))
+    assert "patience counts validations" in main_here("-c", path).error()
+
+
 def test_patience_ends_a_training_that_gets_no_better(main_here, tiny, tmp_path):
     """Without a step of learning the first validation stays the best."""
     config = tiny.config(epochs=9, patience=2, save_interval=9)

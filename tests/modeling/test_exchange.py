@@ -96,7 +96,17 @@ def test_a_long_wait_is_told(monkeypatch, caplog):
     assert told[0].startswith("process 0 has waited 0 s for process 1") and len(told) in (2, 3)
 
 
-def test_a_stranger_is_not_listened_to():
+def framed(content):
+    return len(content).to_bytes(4, "big") + content
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [framed(b"0" * 32 + b" 1"), b"GET / HTTP/1.1\r\n\r\n", b"", b"\0", framed(b"\xff\xfe 1"),
+     framed("\u00e9 1".encode())],
+    ids=["another token", "a scan", "nothing", "half", "no text", "no ASCII"],
+)  # fmt: skip
+def test_a_stranger_is_not_listened_to(sent):
     found = []
 
     def work(exchange):
@@ -108,8 +118,7 @@ def test_a_stranger_is_not_listened_to():
         def and_a_stranger(text):
             host, port, _ = text.split(" ")
             with socket.create_connection((host, int(port))) as stranger:
-                content = b"0" * 32 + b" 1"
-                stranger.sendall(len(content).to_bytes(4, "big") + content)
+                stranger.sendall(sent)
             return share[0](text)
 
         exchange = Exchange(0, 2, "127.0.0.1", and_a_stranger)

@@ -88,6 +88,9 @@ def test_frame_folder_and_video_file_of_one_description(tmp_path):
         assert converted["decode"] == {"name": "VideoDecoder", "backend": "cv2"}
     assert frames["decode"] == {"name": "FrameDecoder"}
     assert for_video_files(description()) == description()
+    seeking = {"name": "VideoDecoder", "seek": "exact"}
+    own = description(decode={**seeking, "index_folder": "of this machine"})
+    assert for_video_files(own)["decode"] == seeking and "index_folder" in own["decode"]
     expected = [2, 6, 10, 14]
     assert numbers_of(Pipeline(frames).load(folder)) == expected
     assert numbers_of(Pipeline(converted).load(video)) == expected

@@ -60,7 +60,7 @@ def stages_of(dataset: ClipDataset, epoch: int, index: int) -> Iterator[list[Sta
                 continue
             step = each.transforms[-1] if count else each.sampler
             called = type(step).__name__ + (f" ({name})" if len(stages) > 1 else "")
-            clip_THWC = to_THWC(sample.clips[name], each.output_layout)
+            clip_THWC = to_THWC(sample.clips[name], each.output_layout)  # several views: in a row
             stages[name].append(Stage(called, clip_THWC, sample.path, sample.label))
     yield from stages.values()
 
@@ -83,7 +83,9 @@ def _cut(description: Node, count: int) -> Node:
 
 
 def to_THWC(clip: np.ndarray, layout: str) -> np.ndarray:
-    """A clip of any layout with its axes in the order of pictures."""
+    """A clip of any layout with its axes in the order of pictures; views V follow one another."""
+    if clip.ndim > len(layout):
+        return np.concatenate([to_THWC(view, layout) for view in clip])
     return clip.transpose([layout.index(axis) for axis in "THWC"])
 
 

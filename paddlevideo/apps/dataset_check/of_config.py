@@ -95,11 +95,13 @@ class ConfigCheck:
         """Why pictures of a size do not pass the transforms of a split; empty if they do."""
         key = split, width, height
         if key not in self._fits:
-            black: np.ndarray = np.zeros((2, height, width, 3), np.uint8)
             self._fits[key] = ""
+            rng = generator(0, Stream.SAMPLE, 0, 0)
             for each in self._datasets[split].context.pipeline.inputs.values():
+                num_frames = 2 * each.sampler.num_clips
+                black: np.ndarray = np.zeros((num_frames, height, width, 3), np.uint8)
                 try:
-                    each.transform(black)
+                    each.views(black, rng)
                 except DataError as error:
                     self._fits[key] = str(error)
         return self._fits[key]

@@ -120,6 +120,7 @@ class _Writer:
         self._outputs = {value.name for value in self._graph.output}
 
     def rewrite(self, layer: Layer) -> None:
+        """Compute a layer in integers: rounded input, int8 kernel, int32 bias."""
         node = self._makers[layer.output]
         bias = None if layer.bias is None else self._values[layer.bias]
         scale = self._ranges[layer.input].scale

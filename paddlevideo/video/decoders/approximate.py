@@ -18,9 +18,8 @@ from paddlevideo.video.decoders.containers import (
     reason,
 )
 from paddlevideo.video.decoders.packets import ReadingTime, check_count, warn_once
-from paddlevideo.video.decoders.pyav import PyAVSource, pictures, upright
+from paddlevideo.video.decoders.pyav import DecodedSource, PyAVSource
 from paddlevideo.video.decoders.sizes import check_frame_size
-from paddlevideo.video.pictures import Picture
 
 # A gap between wanted frames that is decoded through rather than sought across.
 _SHORT_GAP_SECONDS = 1.0
@@ -47,7 +46,7 @@ def open_approximate(path: str) -> FrameSource:
     return ApproximateSource(path, round(count), rate, begin)
 
 
-class ApproximateSource(FrameSource):
+class ApproximateSource(DecodedSource):
     """The frames that the header promises, frame i the one nearest to the time i / rate.
 
     Of a file of a constant rate these are its frames. Where the rate varies, the header's count is
@@ -67,12 +66,6 @@ class ApproximateSource(FrameSource):
         self.times_seconds = np.arange(num_frames) / rate
         self._begin_seconds = begin_seconds
         self._reading_time = ReadingTime(path)
-
-    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
-        return upright(self._wanted_frames(wanted))
-
-    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
-        return pictures(self._wanted_frames(wanted))
 
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         seconds = (wanted / self._rate + self._begin_seconds).tolist()

@@ -203,7 +203,9 @@ def check_is_file(path: str) -> None:
     file = Path(path)
     if not file.exists():
         raise DataError(f"{path}: no such file")
-    if not file.is_file():
+    if file.is_dir():
         raise DataError(f"{path}: is a folder, not a video file; FrameDecoder reads frame folders")
+    if not file.is_file():
+        raise DataError(f"{path}: is a pipe or device, not a video file")
     if file.stat().st_size == 0:
         raise DataError(f"{path}: the file is empty (0 bytes)")

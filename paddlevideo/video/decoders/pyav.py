@@ -6,6 +6,7 @@ frames into RGB; so all frames are decoded once and kept as they are (YUV), and 
 ones are converted. A video whose frames are too large to keep is decoded a second time instead.
 """
 
+from abc import abstractmethod
 from collections.abc import Iterable, Iterator
 
 import av
@@ -20,7 +21,21 @@ from paddlevideo.video.decoders.yuv_pictures import FrameShaper, RgbConverter, q
 from paddlevideo.video.pictures import Picture
 
 
-class PyAVSource(FrameSource):
+class DecodedSource(FrameSource):
+    """A source of frames as FFmpeg decodes them."""
+
+    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
+        return _upright(self._wanted_frames(wanted))
+
+    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
+        return _as_pictures(self._wanted_frames(wanted))
+
+    @abstractmethod
+    def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
+        """Yield the frames ``wanted`` (ascending, no repeats)."""
+
+
+class PyAVSource(DecodedSource):
     """The first video stream of a file, every frame that decodes, in presentation order.
 
     Damaged packets are skipped and counted, with a warning. Rotation noted in the file (display
@@ -67,12 +82,6 @@ class PyAVSource(FrameSource):
                     self._kept = None
         return np.array(times_seconds, np.float64)
 
-    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
-        return upright(self._wanted_frames(wanted))
-
-    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
-        return pictures(self._wanted_frames(wanted))
-
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         if self._kept is not None:
             if not self._kept:
@@ -87,7 +96,7 @@ class PyAVSource(FrameSource):
         self._kept = []
 
 
-def upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
+def _upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
     """Turn frames into RGB, all in the size and rotation of the first."""
     converter = RgbConverter()
     size: tuple[int, int] | None = None
@@ -100,7 +109,7 @@ def upright(frames: Iterable[av.VideoFrame]) -> Iterator[np.ndarray]:
         yield np.rot90(image_HWC, turns) if turns else image_HWC
 
 
-def pictures(frames: Iterable[av.VideoFrame]) -> Iterator[Picture]:
+def _as_pictures(frames: Iterable[av.VideoFrame]) -> Iterator[Picture]:
     """Give frames as pictures, all in the size and rotation of the first."""
     shaper: FrameShaper | None = None
     for frame in frames:

@@ -19,9 +19,8 @@ from paddlevideo.video.decoders.packet_index import (
     read_packets,
 )
 from paddlevideo.video.decoders.packets import ReadingTime
-from paddlevideo.video.decoders.pyav import PyAVSource, pictures, upright
+from paddlevideo.video.decoders.pyav import DecodedSource, PyAVSource
 from paddlevideo.video.decoders.sizes import check_frame_size
-from paddlevideo.video.pictures import Picture
 
 # Packets of a first reading are kept up to this size, so that it need not be done again.
 _KEEP_BYTES = 16 * 2**20
@@ -75,7 +74,7 @@ def _packets(
 _Opened = tuple[av.container.InputContainer, av.VideoStream, list[av.Packet]]
 
 
-class IndexedSource(FrameSource):
+class IndexedSource(DecodedSource):
     """The first video stream of a file, by the index of its packets.
 
     The frames and their pixels are those of decoding from the beginning: decoding begins at the key
@@ -102,12 +101,6 @@ class IndexedSource(FrameSource):
         self._opened = opened
         self._place_of: dict[int, int] = {}
         self._reading_time = ReadingTime(path)
-
-    def _decode(self, wanted: np.ndarray) -> Iterator[np.ndarray]:
-        return upright(self._wanted_frames(wanted))
-
-    def _pictures(self, wanted: np.ndarray) -> Iterator[Picture]:
-        return pictures(self._wanted_frames(wanted))
 
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         if self._opened is not None:

@@ -64,6 +64,21 @@ def test_every_input_has_its_stages(listed):
     assert len(other) == 2 and other[1].step == "Scale (clip_large)"
 
 
+def test_views_follow_one_another(listed):
+    steps = [{"Scale": {"short_size": 32}}, {"UniformCrop": {"target_size": 32}}]
+    sample = {"name": "UniformSampler", "num_frames": 3, "num_clips": 2}
+    description = {**PIPELINE, "sample": sample, "transform": [*steps, {"Image2Array": None}]}
+    node = {"format": "VideoDataset", "file_path": str(listed)}
+    dataset = build_dataset(node, description, training=False)
+    (stages,) = stages_of(dataset, 0, 0)
+    views = dataset[0, 0].clip
+    assert views.shape == (6, 3, 3, 32, 32)  # [V, T, C, H, W]
+    np.testing.assert_array_equal(
+        stages[-1].clip_THWC, views.reshape(18, 3, 32, 32).transpose(0, 2, 3, 1)
+    )
+    assert [len(stage.clip_THWC) for stage in stages] == [6, 6, 18, 18]
+
+
 def test_scaled_values_as_pictures():
     values = np.array([-2.0, 0.0, 2.0], np.float32).reshape(1, 1, 3, 1)
     assert as_pictures(values).ravel().tolist() == [0, 128, 255]

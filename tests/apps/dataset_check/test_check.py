@@ -140,6 +140,8 @@ def scan_of(num_frames, rate):
     [
         ({"name": "UniformSampler", "num_frames": 16}, 16),
         ({"name": "StridedSampler", "num_frames": 8, "stride": 3}, 22),
+        ({"name": "StridedSampler", "num_frames": 8, "stride": 3, "num_clips": 3}, 22),
+        ({"name": "UniformSampler", "num_frames": 16, "num_clips": 2}, 16),
         ({"name": "Sampler", "num_seg": 8, "seg_len": 2}, 16),
         ({"name": "Sampler", "num_seg": 8, "seg_len": 2, "valid_mode": True}, 16),
         ({"name": "Sampler", "num_seg": 8, "dense_sample": True, "valid_mode": True}, 57),
@@ -155,3 +157,26 @@ def test_shorter_than_the_sampler_needs(sample, enough):
 def test_kinds_are_told_apart():
     assert {kind for kind in Kind if kind.is_unusable} >= {Kind.MISSING, Kind.LABEL}
     assert not Kind.ODD.is_unusable
+
+
+def test_a_config_of_several_views(planted, capsys):
+    """Its pictures pass the crops, or do not fit."""
+    sample = "{name: UniformSampler, num_frames: 8, num_clips: 2}"
+    changes = [
+        f"DATASET.test={{format: VideoDataset, file_path: {planted / 'val.list'}, "
+        f"data_prefix: {planted}}}",
+        "DATASET.class_names=null",
+        "MODEL.head.num_classes=2",
+        f"output_dir={planted / 'run'}",
+        f"PIPELINE.test.sample={sample}",
+    ]
+    for size, code in ((32, 0), (4000, 1)):
+        crop = f"[{{UniformCrop: {{target_size: {size}}}}}, {{Image2Array: null}}]"
+        scaled = crop.replace("[{", "[{Scale: {short_size: 32}}, {", 1) if not code else crop
+        options = [
+            part for c in [*changes, f"PIPELINE.test.transform={scaled}"] for part in ("-o", c)
+        ]
+        flags = ["--split", "test", "--no-throughput"]
+        found, said = command(capsys, "movinet_a0_motion", *options, *flags)
+        assert found == code, said.err
+    assert "smaller than the crop" in said.out

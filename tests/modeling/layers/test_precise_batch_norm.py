@@ -82,7 +82,7 @@ def test_a_recognizer_twice():
 
 
 def test_refused():
-    with pytest.raises(DataError, match="PRECISEBN: there is no batch"):
+    with pytest.raises(DataError, match="PRECISEBN: there is no clip to take"):
         recompute_running_statistics(Two(), [])
     bad = batches()[0]["clip"] / 0.0
     with pytest.raises(NonFiniteError, match="PRECISEBN"):

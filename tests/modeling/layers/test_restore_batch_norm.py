@@ -124,7 +124,9 @@ def test_what_is_not_folded():
 def test_refused():
     model = folded().eval()
     before = {name: tensor.numpy() for name, tensor in model.state_dict().items()}
-    with pytest.raises(DataError, match="no clip to put batch norm's statistics back from"):
+    with pytest.raises(
+        DataError, match="put back: there is no clip to take batch norm's statistics from"
+    ):
         restore_batch_norm(model, [])
     with pytest.raises(NonFiniteError, match="a layer sees infinity or NaN"):
         restore_batch_norm(model, [paddle.full([1, 2, 3, 32, 32], float("inf"))])

@@ -1,6 +1,7 @@
 """Every backend reads the frames it is asked for; every bad file is one clear message."""
 
 import logging
+import os
 import sys
 from pathlib import Path
 
@@ -75,6 +76,11 @@ class TestBadFiles:
     def test_folder(self, source_class, tmp_path):
         with pytest.raises(DataError, match="is a folder"):
             source_class(str(tmp_path))
+
+    def test_pipe(self, source_class, tmp_path):
+        os.mkfifo(tmp_path / "pipe.mp4")
+        with pytest.raises(DataError, match=r"pipe\.mp4: is a pipe or device"):
+            source_class(str(tmp_path / "pipe.mp4"))
 
     def test_not_a_video(self, source_class, tmp_path):
         (tmp_path / "text.mp4").write_text("this is no video\n" * 100)

@@ -242,6 +242,7 @@ def _make(version: str) -> Callable[..., None]:
     def run(
         table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
     ) -> None:
+        """Run a program for each stream."""
         if not version:
             return
         regions = _regions(later, addresses, strides, streams)

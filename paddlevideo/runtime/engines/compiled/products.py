@@ -90,6 +90,7 @@ def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
         ahead: Array,
         regions: Array,
     ) -> None:
+        """Multiply rows; see above."""
         keep_apart()
         row, later = 0, b + _DISTANCE
         while row < rows:

@@ -52,6 +52,8 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kerne
         ldc: object, bias: object, shortcut: object, input_offsets: object, activation: object,
         ahead: object,
     ) -> Typed:  # fmt: skip
+        """Emit the products of a tile; see above."""
+
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
             _Block(builder, values, (rows, vectors), gather, lines).emit()
             return context.get_dummy_value()
@@ -177,6 +179,8 @@ def depthwise_span(kernel: int) -> Kernel:
         ldw: object, y: object, ldy: object, count: object, bias: object, shortcut: object,
         activation: object,
     ) -> Typed:  # fmt: skip
+        """Emit the outputs of a run of pixels; see above."""
+
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
             _emit_span(builder, values, kernel)
             return context.get_dummy_value()
