@@ -5,7 +5,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
@@ -133,6 +133,7 @@ class TestStridedSampler:
         st.integers(1, 8),
         st.booleans(),
     )
+    @example(2.0, 2, 8, 2, True)
     def test_frames_come_at_the_rate_asked_for(self, fps, length, count, stride, training):
         sampler = StridedSampler(count, stride, stride_fps=25)
         chosen = indices(sampler, length, 0, training, fps=fps)
@@ -140,7 +141,10 @@ class TestStridedSampler:
         if length / fps > count * stride / 25 + 0.1:  # long enough: nothing is repeated
             seconds = np.array(chosen) / fps
             ideal = seconds[0] + np.arange(count) * stride / 25
-            assert np.abs(seconds - ideal).max() <= 1 / fps + 1e-9
+            # The nearest frame is half a frame off, the last one is shown for a whole frame; so is
+            # the first of the clip, from which the others are counted.
+            most = np.where(np.array(chosen) == length - 1, 1.5, 1.0) / fps
+            assert (np.abs(seconds - ideal) <= most + 1e-9).all()
 
     def test_a_source_without_a_rate(self):
         with pytest.raises(
