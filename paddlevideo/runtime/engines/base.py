@@ -199,6 +199,13 @@ class Engine(ClipEngine, Protocol):
         """The same for tensors of the engine; no later run changes them."""
         ...
 
+    def successor(self) -> "Engine | None":
+        """A faster engine for the same program that has become ready since it was opened.
+
+        Who keeps states may go on in it with the same arrays; its tensors are its own.
+        """
+        return None
+
     def tensor(self, array: np.ndarray) -> EngineTensor:
         """A tensor of the engine; it may share the array's memory."""
         ...

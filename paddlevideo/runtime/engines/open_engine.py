@@ -4,8 +4,8 @@ import ctypes
 import importlib
 import logging
 import sys
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import cast
 
 from paddlevideo.runtime.engines.base import (
@@ -65,6 +65,8 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
     ``auto`` takes, on a CPU, the first of these that can run the program: the compiled engine and
     ONNX Runtime, where the bundle has an ONNX file and the packages are installed, then Paddle
     Inference; on a GPU, Paddle Inference. That is the order of their speed (docs/benchmarks.md).
+    Where the compiled engine has yet to be compiled for this processor the next one answers
+    meanwhile (`StandInEngine`).
     Paddle is imported for its own engine alone, and on a machine with a GPU to ask it.
 
     Raises:
@@ -72,13 +74,49 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
             refuses it.
         DeviceError: the engine, the GPU or TensorRT is not there.
     """
-    *first, last = _candidates(files, options)
+    names = _candidates(files, options)
+    if len(names) > 1 and names[0] == "compiled":
+        from paddlevideo.runtime.engines.compiled.kernel_files import find_kernels
+
+        if find_kernels() is None:
+            return _stand_in(files, options, names[1:])
+    return _first_that_knows(files, options, names)
+
+
+def _first_that_knows(
+    files: ProgramFiles, options: EngineOptions, names: Sequence[EngineName]
+) -> Engine:
+    *first, last = names
     for name in first:
         try:
             return ENGINES[name].load().open(files, options)
         except UnsupportedProgramError as error:
             logger.debug("%s runs in another engine: %s", files.onnx, error)
     return ENGINES[last].load().open(files, options)
+
+
+def _stand_in(files: ProgramFiles, options: EngineOptions, names: Sequence[EngineName]) -> Engine:
+    """The program in one of ``names``, and the compiled engine behind it when it is compiled."""
+    from paddlevideo.runtime.engines.compile_process import can_start
+    from paddlevideo.runtime.engines.compiled.kernel_files import nowhere_to_keep, writable_folder
+    from paddlevideo.runtime.engines.stand_in import StandInEngine
+
+    engine = _first_that_knows(files, options, names)
+    folder = writable_folder()
+    if folder is None or files.onnx is None:
+        logger.warning("%s answers, as %s", engine.name, nowhere_to_keep())
+        return engine
+    if not can_start():
+        logger.info("%s answers; `paddlevideo warm-up` makes the faster one ready", engine.name)
+        return engine
+    logger.info(
+        "%s answers while the compiled engine is compiled for this processor, once, in %s",
+        engine.name, folder,
+    )  # fmt: skip
+    compiled = replace(options, engine="compiled")
+    return StandInEngine(
+        engine, lambda: ENGINES["compiled"].load().open(files, compiled), files.onnx
+    )
 
 
 def engines_of(files: ProgramFiles) -> list[EngineName]:

@@ -56,6 +56,8 @@ class StreamFactory:
             if not engine.thread_safe:
                 return engine
             self._shared[cpu_threads] = engine
+        engine = self._shared[cpu_threads]
+        self._shared[cpu_threads] = engine.successor() or engine
         return self._shared[cpu_threads]
 
     def _options(self, cpu_threads: int | None) -> EngineOptions:

@@ -94,6 +94,7 @@ class StepRunner:
                 counter can hold.
         """
         self._check(frames_BCHW)
+        self._go_on_in_successor()
         if self._counted >= MOST_FRAMES:
             self._counted = _largest_count(self.snapshot(), self._counter_names)
             _check_counters(self._counted)
@@ -105,6 +106,19 @@ class StepRunner:
         for spec in self._specs:
             self._queues[spec.name].append(outputs[spec.output])  # of fixed length: drops the first
         return self._engine.array(outputs[self._logits])
+
+    def _go_on_in_successor(self) -> None:
+        """Take the states to a faster engine, if one has become ready since the last frame."""
+        engine = self._engine.successor()
+        if engine is None:
+            return
+        states = {
+            name: [engine.tensor(self._engine.array(tensor)) for tensor in queue]
+            for name, queue in self._queues.items()
+        }
+        self._engine = engine
+        for name, tensors in states.items():
+            self._queues[name] = deque(tensors, maxlen=len(tensors))
 
     def reset(self, rows: Sequence[int] | None = None) -> None:
         """Let the streams ``rows`` begin anew, all by default; the others go on."""

@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 # Streams that a thread takes through an operation together: it then reads the weights once for all
 # of them, while their maps still fit the processor's caches.
 _STREAMS_AT_A_TIME = 4
-_NOTICEABLE_SECONDS = 2.0
 
 
 def can_compile(path: Path) -> bool:
@@ -179,7 +178,7 @@ class CompiledEngine(Engine):
             raise BundleError(f"{path} is missing; export the model again")
         from paddlevideo.runtime.engines.compiled.access import SLACK
         from paddlevideo.runtime.engines.compiled.assembly import assemble
-        from paddlevideo.runtime.engines.compiled.interpreter import run_program
+        from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop
 
         program = read_program(path)
         check_outputs(path, len(program.outputs), output_names)
@@ -188,7 +187,7 @@ class CompiledEngine(Engine):
         guarded = guarded_pool()
         with refusing_damage(path):
             self._assembly = assemble(program, guarded)
-        self._run = run_program
+        self._run = run_program = compiled_loop()
         self._checked: CheckedRun | None = None
         if guarded is not None:
             self._checked = CheckedRun(program, self._assembly, guarded, run_program)
@@ -212,7 +211,6 @@ class CompiledEngine(Engine):
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
-        self._make_ready()
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
         held = program.outputs[name]
@@ -304,20 +302,6 @@ class CompiledEngine(Engine):
             results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
             addresses.append(memory.address)
         return results, np.array(addresses, np.int64), batch
-
-    def _make_ready(self) -> None:
-        """Let numba compile the kernels, or find them on the disk, before the first frame comes."""
-        begun = time.perf_counter()
-        assembly = self._assembly
-        nothing, addresses = assembly.table[:0], assembly.fixed.copy()
-        self._run(nothing, assembly.later, assembly.lists, addresses, assembly.strides, 1)
-        seconds = time.perf_counter() - begun
-        if seconds > _NOTICEABLE_SECONDS:
-            logger.info(
-                "the compiled engine's kernels were made for this processor in %.0f s; later "
-                "starts find them on the disk",
-                seconds,
-            )
 
     def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""
