@@ -17,6 +17,12 @@ EngineName = Literal["auto", "paddle", "onnxruntime", "compiled"]
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
 
+def engine_title(name: EngineName) -> str:
+    """What a sentence calls an engine."""
+    titles = {"paddle": "Paddle Inference", "onnxruntime": "ONNX Runtime"}
+    return titles.get(name, f"the {name} engine")
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """How a program is to be run.

@@ -14,14 +14,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.compiled.kernel_files import (
     compiling_alone,
-    find_kernels,
     kernel_key,
+    read_kernels,
     writable_folder,
 )
 
@@ -43,9 +42,14 @@ class CompileProcess:
     Args:
         program: an ONNX file; nothing is compiled if the engine does not know its operations.
         command: what to start, for tests; default: `main` in a Python like this one.
+
+    Attributes:
+        error: why there are no kernels, once it has failed.
+        is_unsupported: nothing was compiled, as the engine does not know the program.
     """
 
     def __init__(self, program: Path, command: Sequence[str] | None = None) -> None:
+        self.program = program
         self._done = threading.Event()
         self.error: str | None = None
         self.is_unsupported = False
@@ -97,7 +101,7 @@ class CompileProcess:
             self.is_unsupported = True
         elif code != KEPT:
             self.error = _REASONS.get(code) or f"exit code {code}: {self._last_line()}"
-        elif find_kernels() is None:
+        elif not read_kernels():
             self.error = _REASONS[NOT_KEPT]
 
     def _last_line(self) -> str:
@@ -108,10 +112,21 @@ class CompileProcess:
         return lines[-1][:300] if lines else "it says nothing"
 
 
-@cache
+_STARTED: dict[str, CompileProcess] = {}
+_STARTING = threading.Lock()
+
+
 def compile_process(program: Path) -> CompileProcess:
-    """The process for a program; one for all who wait for it."""
-    return CompileProcess(program)
+    """The process that compiles for this one: there is one at a time.
+
+    It may have been started for another program, which the engine then does not know; so ask again
+    if it ends with `CompileProcess.is_unsupported`.
+    """
+    with _STARTING:
+        started = _STARTED.get(kernel_key())
+        if started is None or (started.is_unsupported and started.program != program):
+            started = _STARTED[kernel_key()] = CompileProcess(program)
+        return started
 
 
 def can_start() -> bool:
@@ -144,7 +159,7 @@ def main(arguments: Sequence[str]) -> None:
     if folder is None:
         raise SystemExit(NOT_KEPT)
     with compiling_alone(folder):
-        if find_kernels() is None:
+        if not read_kernels():
             raise SystemExit(_compile(Path(program), folder))
 
 
@@ -157,7 +172,7 @@ def _compile(program: Path, folder: Path) -> int:
     except UnsupportedProgramError:
         return UNSUPPORTED
     compile_and_keep(folder)
-    return KEPT if find_kernels() is not None else NOT_KEPT
+    return KEPT if read_kernels() else NOT_KEPT
 
 
 def _give_way() -> None:

@@ -4,7 +4,7 @@ import ctypes
 import importlib
 import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -14,6 +14,7 @@ from paddlevideo.runtime.engines.base import (
     EngineOptions,
     ProgramFiles,
     UnsupportedProgramError,
+    engine_title,
 )
 from paddlevideo.utils.packages import is_installed, require_packages
 
@@ -76,16 +77,10 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
     """
     names = _candidates(files, options)
     if len(names) > 1 and names[0] == "compiled":
-        from paddlevideo.runtime.engines.compiled.kernel_files import find_kernels
+        from paddlevideo.runtime.engines.compiled.kernel_files import read_kernels
 
-        if find_kernels() is None:
-            return _stand_in(files, options, names[1:])
-    return _first_that_knows(files, options, names)
-
-
-def _first_that_knows(
-    files: ProgramFiles, options: EngineOptions, names: Sequence[EngineName]
-) -> Engine:
+        if not read_kernels():
+            return _stand_in(files, replace(options, engine=names[1]))
     *first, last = names
     for name in first:
         try:
@@ -95,28 +90,24 @@ def _first_that_knows(
     return ENGINES[last].load().open(files, options)
 
 
-def _stand_in(files: ProgramFiles, options: EngineOptions, names: Sequence[EngineName]) -> Engine:
-    """The program in one of ``names``, and the compiled engine behind it when it is compiled."""
+def _stand_in(files: ProgramFiles, options: EngineOptions) -> Engine:
+    """The program in the engine of ``options``, and the compiled one behind it when it is there."""
     from paddlevideo.runtime.engines.compile_process import can_start
     from paddlevideo.runtime.engines.compiled.kernel_files import nowhere_to_keep, writable_folder
     from paddlevideo.runtime.engines.stand_in import StandInEngine
 
-    engine = _first_that_knows(files, options, names)
-    folder = writable_folder()
-    if folder is None or files.onnx is None:
-        logger.warning("%s answers, as %s", engine.name, nowhere_to_keep())
-        return engine
-    if not can_start():
-        logger.info("%s answers; `paddlevideo warm-up` makes the faster one ready", engine.name)
-        return engine
-    logger.info(
-        "%s answers while the compiled engine is compiled for this processor, once, in %s",
-        engine.name, folder,
-    )  # fmt: skip
-    compiled = replace(options, engine="compiled")
-    return StandInEngine(
-        engine, lambda: ENGINES["compiled"].load().open(files, compiled), files.onnx
-    )
+    folder, now = writable_folder(), engine_title(options.engine)
+    if folder is None:
+        logger.warning("%s is used, as %s", now, nowhere_to_keep())
+    elif not can_start():
+        logger.info("%s is used; `paddlevideo warm-up` makes a faster engine ready", now)
+    else:
+        logger.info(
+            "%s is used while the compiled engine is compiled for this processor, once, in %s",
+            now, folder,
+        )  # fmt: skip
+        return StandInEngine.open(files, options)
+    return open_engine(files, options)
 
 
 def engines_of(files: ProgramFiles) -> list[EngineName]:

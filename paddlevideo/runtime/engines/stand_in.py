@@ -5,7 +5,8 @@ import logging
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
@@ -13,8 +14,12 @@ from paddlevideo.runtime.engines.base import (
     DeclaredInput,
     Engine,
     EngineName,
+    EngineOptions,
     EngineTensor,
+    ProgramFiles,
     UnsupportedProgramError,
+    engine_title,
+    the_file,
 )
 from paddlevideo.runtime.engines.compile_process import CompileProcess, compile_process
 from paddlevideo.utils.errors import PaddleVideoError
@@ -30,16 +35,14 @@ class StandInEngine(Engine):
     Args:
         engine: that answers meanwhile. Tensors are its own.
         open_compiled: opens the same program in the compiled engine, once there are kernels.
-        program: the ONNX file.
-        process: that compiles, for tests; default: the one for the program.
+        process: gives the process that compiles, again if that was for another program.
     """
 
     def __init__(
         self,
         engine: Engine,
         open_compiled: Callable[[], Engine],
-        program: Path,
-        process: CompileProcess | None = None,
+        process: Callable[[], CompileProcess],
     ) -> None:
         self._engine = engine
         self.name: EngineName = engine.name
@@ -48,13 +51,25 @@ class StandInEngine(Engine):
         self.declared: Mapping[str, DeclaredInput] = engine.declared
         self._successor: Engine | None = None
         self._taken = threading.Lock()  # held for ever from the first time that it is taken
-        process = process or compile_process(program)
         _Waiting(self, process, open_compiled).start()
+
+    @classmethod
+    def open(cls, files: ProgramFiles, options: EngineOptions) -> "StandInEngine":
+        """As `Engine.open`, in the engine that ``options`` names."""
+        from paddlevideo.runtime.engines.open_engine import open_engine
+
+        program = the_file(files.onnx, "compiled", files.program)
+        compiled = replace(options, engine="compiled")
+        engine = open_engine(files, options)
+        return cls(engine, partial(open_engine, files, compiled), partial(compile_process, program))
 
     def successor(self) -> Engine | None:
         """As `Engine.successor`."""
         if self._successor is not None and self._taken.acquire(blocking=False):
-            logger.info("the compiled engine answers from here on, in place of %s", self.name)
+            logger.info(
+                "%s answers from here on, in place of %s",
+                engine_title(self._successor.name), engine_title(self.name),
+            )  # fmt: skip
         return self._successor
 
     @property
@@ -87,7 +102,10 @@ class _Waiting:
     """Waits for the kernels and opens the compiled engine, in a thread that holds up nobody."""
 
     def __init__(
-        self, engine: StandInEngine, process: CompileProcess, open_compiled: Callable[[], Engine]
+        self,
+        engine: StandInEngine,
+        process: Callable[[], CompileProcess],
+        open_compiled: Callable[[], Engine],
     ) -> None:
         self._engine = weakref.ref(engine)  # one that nobody uses any more waits for nothing
         self._process, self._open = process, open_compiled
@@ -114,9 +132,14 @@ class _Waiting:
             atexit.unregister(self._end)
 
     def _wait_and_open(self) -> None:
-        if not self._process.wait(self._is_unwanted):
-            if self._process.error is not None and not self._is_unwanted():
-                self._process.say_failure()
+        process = self._process()
+        is_there = process.wait(self._is_unwanted)
+        while process.is_unsupported and self._process() is not process:
+            process = self._process()
+            is_there = process.wait(self._is_unwanted)
+        if not is_there:
+            if not self._is_unwanted():
+                process.say_failure()
             return
         try:
             opened = self._open()

@@ -87,13 +87,15 @@ def kernel_folders() -> list[Path]:
 
 
 def find_kernels() -> Path | None:
-    """The file of kernels for this process, if there is one."""
+    """The file of kernels for this process, if there is one; it may be damaged."""
+    return next(_files(), None)
+
+
+def _files() -> Iterator[Path]:
     name = f"{kernel_key()}.zip"
     for folder in kernel_folders():
-        path = folder / name
-        if path.is_file() and _is_safe(folder):
-            return path
-    return None
+        if (folder / name).is_file() and _is_safe(folder):
+            yield folder / name
 
 
 def writable_folder() -> Path | None:
@@ -115,8 +117,15 @@ def nowhere_to_keep() -> str:
     return f"compiled kernels cannot be kept ({folders}); name a folder: {HOME_VARIABLE}=DIR"
 
 
-def read_kernels(path: Path) -> dict[str, bytes] | None:
-    """The files that numba wrote, by name; None if they are damaged, which is said."""
+def read_kernels() -> dict[str, bytes]:
+    """The files that numba wrote for this process, by name; none if there are none.
+
+    Damaged ones are taken away, which is said.
+    """
+    return next((files for files in map(_read, _files()) if files), {})
+
+
+def _read(path: Path) -> dict[str, bytes]:
     try:
         with zipfile.ZipFile(path) as archive:
             if sum(item.file_size for item in archive.infolist()) > _MOST_BYTES:
@@ -125,18 +134,23 @@ def read_kernels(path: Path) -> dict[str, bytes] | None:
         if not files or any(Path(name).name != name for name in files):
             raise zipfile.BadZipFile("strange names")
     except FileNotFoundError:
-        return None
+        return {}
     except (zipfile.BadZipFile, zlib.error, OSError, EOFError, ValueError, RuntimeError,
             NotImplementedError) as error:  # fmt: skip
-        drop_kernels(path, str(error))
-        return None
+        _drop(path, str(error))
+        return {}
     with suppress(OSError):
         os.utime(path)  # in use: see `_prune`
     return files
 
 
-def drop_kernels(path: Path, reason: str) -> None:
-    """Take a file away that is of no use."""
+def drop_kernels(reason: str) -> None:
+    """Take files of kernels away that are of no use."""
+    for path in _files():
+        _drop(path, reason)
+
+
+def _drop(path: Path, reason: str) -> None:
     logger.warning("%s is damaged (%s); it is compiled anew", path, reason[:200])
     with suppress(OSError):
         path.unlink(missing_ok=True)

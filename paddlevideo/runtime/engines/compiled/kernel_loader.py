@@ -17,7 +17,6 @@ from paddlevideo.runtime.engines.compiled.interpreter import program_loop
 from paddlevideo.runtime.engines.compiled.kernel_files import (
     compiling_alone,
     drop_kernels,
-    find_kernels,
     keep_kernels,
     nowhere_to_keep,
     read_kernels,
@@ -83,15 +82,14 @@ def compile_and_keep(folder: Path) -> Loop:
 
 def _from_disk() -> Loop | None:
     """The loop as it was kept; None if it was not, or is of no use."""
-    path = find_kernels()
-    files = None if path is None else read_kernels(path)
-    if path is None or not files:
+    files = read_kernels()
+    if not files:
         return None
     try:
         loop, files, was_there = _made(files)
     # A file of another numba under the same name: whatever reading it may raise.
     except Exception as error:  # noqa: BLE001
-        drop_kernels(path, str(error) or type(error).__name__)
+        drop_kernels(str(error) or type(error).__name__)
         return None
     if not was_there and files:
         keep_kernels(files)
@@ -131,12 +129,13 @@ def _kept_in(folder: str) -> Any:
 @contextmanager
 def _cache_folder(folder: str) -> Iterator[None]:
     """Numba reads its setting while it decorates."""
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = folder
+    settings: Any = numba.config
+    before = settings.CACHE_DIR
+    settings.CACHE_DIR = folder
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        settings.CACHE_DIR = before
 
 
 def _run_nothing(loop: Loop) -> None:
