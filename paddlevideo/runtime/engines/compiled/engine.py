@@ -89,7 +89,7 @@ class CompiledTensor:
         dtype: of the array that it was made of, or stands for.
     """
 
-    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
+    __slots__ = ("_free", "_memory", "_source", "_whole", "dtype", "shape")
 
     def __init__(
         self,
@@ -101,10 +101,28 @@ class CompiledTensor:
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._source, self._memory, self._free = source, memory, free
+        self._whole: CompiledTensor | None = None  # whose memory it is, if not its own
 
     def __del__(self) -> None:
         if self._free is not None and self._memory is not None:
             self._free.append(self._memory)
+
+    def rows(self, first: int, last: int) -> "CompiledTensor":
+        """The streams ``first`` to ``last``, where they lie; they keep all of its memory."""
+        shape = (last - first, *self.shape[1:])
+        if self._memory is None:
+            return CompiledTensor(shape, self.dtype, self.picture()[first:last])
+        memory = Memory(self._memory.floats[first * math.prod(shape[1:]) :])
+        taken = CompiledTensor(shape, self.dtype, None, memory)
+        taken._whole = self._whole or self
+        return taken
+
+    def floats(self, slack: int) -> np.ndarray:
+        """[B, H, W, C] in a row; of counters their bits."""
+        self.address(slack)
+        if self._memory is None:
+            raise ValueError("a tensor without memory")
+        return self._memory.floats[: math.prod(self.shape)].view(np.float32)
 
     def picture(self) -> np.ndarray:
         """The array itself: a frame is read as it is. It lives as long as the tensor."""
@@ -166,6 +184,7 @@ class CompiledEngine(Engine):
     name: EngineName = "compiled"
     max_batch_per_thread = 8
     thread_safe = True
+    rows_apart = True
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
@@ -293,15 +312,31 @@ class CompiledEngine(Engine):
                 addresses.append(tensor.address(self._slack))
         results = {}
         for name, shape, dtype in self._outputs:
-            size = batch * math.prod(shape) + self._slack
-            free = self._free[size]
-            try:  # another thread may take the last one
-                memory = free.pop()
-            except IndexError:
-                memory = Memory(self._pool.zeros(size))
-            results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
-            addresses.append(memory.address)
+            results[name] = result = self._new((batch, *shape), dtype)
+            addresses.append(result.address(self._slack))
         return results, np.array(addresses, np.int64), batch
+
+    def _new(self, shape: tuple[int, ...], dtype: np.dtype) -> CompiledTensor:
+        """A tensor in memory that nobody uses any more, or in new one."""
+        size = math.prod(shape) + self._slack
+        free = self._free[size]
+        try:  # another thread may take the last one
+            memory = free.pop()
+        except IndexError:
+            memory = Memory(self._pool.zeros(size))
+        return CompiledTensor(shape, dtype, None, memory, free)
+
+    def rows_of(self, tensor: CompiledTensor, first: int, last: int) -> CompiledTensor:
+        """As `Engine.rows_of`; nothing is copied."""
+        return tensor.rows(first, last)
+
+    def joined_rows(self, tensors: Sequence[CompiledTensor]) -> CompiledTensor:
+        """As `Engine.joined_rows`."""
+        shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
+        joined = self._new(shape, tensors[0].dtype)
+        parts = [tensor.floats(self._slack) for tensor in tensors]
+        np.concatenate(parts, out=joined.floats(self._slack))
+        return joined
 
     def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""
