@@ -18,7 +18,7 @@ def shared_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
-def kernels() -> None:
+def compiled_kernels() -> None:
     """The compiled engine is compiled, so that ``auto`` takes it at once; 10 s where it was not."""
     if is_installed("numba"):
         from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop

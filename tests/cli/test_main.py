@@ -120,7 +120,7 @@ def test_sources_are_those_of_the_importers():
     assert set(SOURCE_NAMES) == set(SOURCES)
 
 
-def test_warm_up_says_where_and_how_large(kernels, tmp_path, monkeypatch, capsys):
+def test_warm_up_says_where_and_how_large(compiled_kernels, tmp_path, monkeypatch, capsys):
     """Compiled or not; a folder that is none is an error of its own."""
     pytest.importorskip("numba")
     from paddlevideo.runtime.engines.compiled.kernel_files import keep_kernels

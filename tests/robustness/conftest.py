@@ -4,5 +4,5 @@ import pytest
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_ahead(kernels) -> None:
+def _compiled_ahead(compiled_kernels) -> None:
     """``auto`` takes the compiled engine at once."""

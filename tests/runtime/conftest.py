@@ -59,7 +59,7 @@ def small_stream(tmp_path_factory) -> Bundle:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_ahead(kernels) -> None:
+def _compiled_ahead(compiled_kernels) -> None:
     """``auto`` takes the compiled engine at once."""
 
 

@@ -81,5 +81,5 @@ def bundle(trained, tmp_path_factory):
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _compiled_ahead(kernels) -> None:
+def _compiled_ahead(compiled_kernels) -> None:
     """``auto`` takes the compiled engine at once."""
