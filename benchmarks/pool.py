@@ -1,13 +1,14 @@
 """Frames a second of many streams through the pool, beside one single-threaded session.
 
 python benchmarks/pool.py [--model movinet_a0_stream] [--streams 1 2 4 16] [--threads 2]
-    [--engine onnxruntime] [--repeats 5]
+    [--engine onnxruntime] [--repeats 5] [--active 1]
 
 Frames of the model's native size, random; the whole of `push` and `step` is timed, the pipeline's
 steps included, and the states go from step to step. Session and pools take turns; the figure is
 the best round of each (other programs on the machine only ever slow a round down), with the median
 beside it. CPU time a frame, of all threads, tells how much of a missing gain is other programs'
-doing. Latency is from `push` to the result when all streams have a frame at the same time.
+doing. Latency is from `push` to the result when all streams have a frame at the same time. With
+``--active`` only so many streams of a pool have frames.
 """
 
 import argparse
@@ -35,6 +36,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engine", default="auto", help="see tools/predict.py")
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--active", type=int, help="streams that have frames; default: all")
     return parser.parse_args()
 
 
@@ -71,7 +73,7 @@ def session_round(session: Any, frames: list[Any]) -> Callable[[], int]:
 
 
 def pool_round(pool: Any, streams: list[Any], frames: list[Any]) -> Callable[[], int]:
-    """The same for streams of a pool, which all have a frame at every step."""
+    """The same for streams of a pool that have a frame at every step."""
 
     def run() -> int:
         turns = max(1, FRAMES_A_ROUND // len(streams))
@@ -112,7 +114,9 @@ def main() -> None:
         for count in arguments.streams:
             pool = predictor.open_pool(max_streams=count, threads=arguments.threads)
             pools[count] = [pool.open() for _ in range(count)]
-            rounds[f"pool of {count}"] = pool_round(pool, pools[count], frames)
+            active = pools[count][: arguments.active]
+            name = f"pool of {count}" + (f", {len(active)} active" if arguments.active else "")
+            rounds[name] = pool_round(pool, active, frames)
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in rounds}
         for repeat in range(arguments.repeats + 1):
             for name, run in rounds.items():
@@ -129,10 +133,11 @@ def report(figures: dict[str, list[tuple[float, float]]], pools: dict[int, list[
         best, median = max(values), statistics.median(values)
         cpu = min(cpu for _, cpu in figures[name])
         print(
-            f"{name:12} {best:7.1f} frames/s ({best / one:.2f} of the session), median "
+            f"{name:21} {best:7.1f} frames/s ({best / one:.2f} of the session), median "
             f"{median:.1f} ({median / one_median:.2f}), CPU {cpu:.2f} ms a frame"
         )
     for count, streams in pools.items():
+        streams = [stream for stream in streams if stream.counts.steps]
         means = [stream.counts.mean_latency_ms for stream in streams]
         p95 = [stream.counts.p95_latency_ms for stream in streams]
         print(

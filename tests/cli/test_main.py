@@ -118,3 +118,23 @@ def test_sources_are_those_of_the_importers():
     from paddlevideo.convert.import_weights import SOURCES
 
     assert set(SOURCE_NAMES) == set(SOURCES)
+
+
+def test_warm_up_says_where_and_how_large(compiled_kernels, tmp_path, monkeypatch, capsys):
+    """Compiled or not; a folder that is none is an error of its own."""
+    pytest.importorskip("numba")
+    from paddlevideo.runtime.engines.compiled.kernel_files import keep_kernels
+
+    monkeypatch.setenv("PADDLEVIDEO_HOME", str(tmp_path))
+    assert keep_kernels({"loop.nbi": b"of another process"})
+    main(["warm-up"])
+    first, second = capsys.readouterr().out.splitlines()
+    assert first.startswith("loaded in ") and "/kernels/" in second and second.endswith(" MB")
+    with pytest.raises(SystemExit) as ended:
+        main(["warm-up", str(tmp_path / "none")])
+    assert ended.value.code == 1 and "is not a folder" in capsys.readouterr().err
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("PADDLEVIDEO_HOME", str(tmp_path / "file"))
+    with pytest.raises(SystemExit) as ended:
+        main(["warm-up"])
+    assert ended.value.code == 1 and "cannot be kept" in capsys.readouterr().err

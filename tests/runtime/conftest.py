@@ -9,9 +9,11 @@ import pytest
 from modeling.conftest import randomise
 from video.conftest import write_video
 
-from paddlevideo.export import export_clip_model
+import paddlevideo
+from paddlevideo.export import ExportOptions, export_clip_model, export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime import Bundle
+from paddlevideo.utils.packages import is_installed
 
 NUM_CLASSES = 5
 LABELS = ["abseiling", "tai chi", "Übung: Knie", "日本", "no"]
@@ -44,6 +46,21 @@ def exported(model, tmp_path_factory) -> Bundle:
     return export_clip_model(
         model, PIPELINE, tmp_path_factory.mktemp("export") / "bundle", "MoViNetA0", LABELS
     )
+
+
+@pytest.fixture(scope="session")
+def small_stream(tmp_path_factory) -> Bundle:
+    """A small causal model as ONNX files; tests must not change it."""
+    if not is_installed("paddle2onnx"):
+        pytest.skip("the extra onnx is not installed")
+    model = paddlevideo.create_model("movinet_t0_stream", num_classes=4).eval()
+    folder = tmp_path_factory.mktemp("small_stream")
+    return export_model(model, PIPELINE, folder, "small", None, ExportOptions(formats=("onnx",)))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_ahead(compiled_kernels) -> None:
+    """``auto`` takes the compiled engine at once."""
 
 
 @pytest.fixture

@@ -6,25 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-import paddlevideo
-from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import ENGINE_NAMES, DeclaredInput
 from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.utils.errors import BundleError
-from paddlevideo.utils.packages import is_installed
-from runtime.conftest import PIPELINE
 
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1)
 
 
 @pytest.fixture(scope="module")
-def bundle(tmp_path_factory):
-    if not is_installed("paddle2onnx"):
-        pytest.skip("the extra onnx is not installed")
-    model = paddlevideo.create_model("movinet_t0_stream", num_classes=4).eval()
-    folder = tmp_path_factory.mktemp("contract")
-    return export_model(model, PIPELINE, folder, "small", None, ExportOptions(formats=("onnx",)))
+def bundle(small_stream):
+    return small_stream
 
 
 @pytest.fixture(scope="module")
@@ -84,6 +76,30 @@ def test_tensors_are_kept_by_no_later_run(engine, feeds):
         np.testing.assert_array_equal(engine.array(tensor), before[name])
     for array in feeds.values():
         np.testing.assert_array_equal(engine.array(engine.tensor(array)), array)
+
+
+def test_an_array_outlives_its_tensor(engine, feeds):
+    for array in feeds.values():
+        expected = array.astype(array.dtype) + 1
+        found = engine.array(engine.tensor(expected.copy()))
+        others = [np.full_like(array, 7) for _ in range(8)]  # where a copy that is gone would lie
+        np.testing.assert_array_equal(found, expected)
+        assert len(others) == 8
+
+
+def test_rows_of_a_tensor_and_joined_ones(engine, feeds):
+    """What streams have is the same alone and side by side."""
+    if engine.name == "compiled":
+        assert engine.rows_apart
+    tensors = {name: engine.tensor(array) for name, array in feeds.items()}
+    for name, tensor in engine.run_tensors(tensors).items():
+        array = engine.array(tensor)
+        first, second = engine.rows_of(tensor, 0, 1), engine.rows_of(tensor, 1, 2)
+        np.testing.assert_array_equal(engine.array(first), array[:1], name)
+        np.testing.assert_array_equal(engine.array(second), array[1:], name)
+        joined = engine.joined_rows([second, first, tensor])
+        np.testing.assert_array_equal(engine.array(joined), array[[1, 0, 0, 1]], name)
+        assert engine.array(joined).dtype == array.dtype
 
 
 def test_threads_where_it_allows_them(engine, feeds):

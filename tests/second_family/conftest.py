@@ -78,3 +78,8 @@ def exported(trained_folder, folder, *more):
 def bundle(trained, tmp_path_factory):
     """What was trained, exported; tests must not change it."""
     return exported(trained, tmp_path_factory.mktemp("bundle") / "b")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_ahead(compiled_kernels) -> None:
+    """``auto`` takes the compiled engine at once."""

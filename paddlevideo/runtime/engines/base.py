@@ -17,6 +17,12 @@ EngineName = Literal["auto", "paddle", "onnxruntime", "compiled"]
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
 
+def engine_title(name: EngineName) -> str:
+    """What a sentence calls an engine."""
+    titles = {"paddle": "Paddle Inference", "onnxruntime": "ONNX Runtime"}
+    return titles.get(name, f"the {name} engine")
+
+
 @dataclass(frozen=True)
 class EngineOptions:
     """How a program is to be run.
@@ -171,12 +177,15 @@ class Engine(ClipEngine, Protocol):
         thread_safe: several threads may run it at the same time, each with tensors of its own.
         declared: shape and dtype of each input, where the engine leaves it to the caller to hold
             them against what is given; empty where it checks them itself.
+        rows_apart: `rows_of` copies nothing, and a batch of any size gives each of its streams the
+            same bits.
     """
 
     name: EngineName
     max_batch_per_thread: int
     thread_safe: bool
     declared: Mapping[str, DeclaredInput]
+    rows_apart: bool = False
 
     @classmethod
     def open(cls, files: ProgramFiles, options: EngineOptions) -> "Engine":
@@ -198,6 +207,21 @@ class Engine(ClipEngine, Protocol):
     def run_tensors(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         """The same for tensors of the engine; no later run changes them."""
         ...
+
+    def rows_of(self, tensor: EngineTensor, first: int, last: int) -> EngineTensor:
+        """The streams ``first`` to ``last`` of a tensor of several."""
+        return self.tensor(self.array(tensor)[first:last])
+
+    def joined_rows(self, tensors: Sequence[EngineTensor]) -> EngineTensor:
+        """A tensor of the streams of all ``tensors``, in order; they are copied."""
+        return self.tensor(np.concatenate([self.array(tensor) for tensor in tensors]))
+
+    def successor(self) -> "Engine | None":
+        """A faster engine for the same program that has become ready since it was opened.
+
+        Who keeps states may go on in it with the same arrays; its tensors are its own.
+        """
+        return None
 
     def tensor(self, array: np.ndarray) -> EngineTensor:
         """A tensor of the engine; it may share the array's memory."""

@@ -116,7 +116,9 @@ class OnnxRuntimeEngine(Engine):
 
     def array(self, tensor: EngineTensor) -> np.ndarray:
         """A copy of the engine's tensor."""
-        return tensor.numpy()
+        # What `numpy` gives may lie in the memory of the array that the tensor was made of, which
+        # goes with the tensor.
+        return np.array(tensor.numpy())
 
 
 def _providers(options: EngineOptions, available: Sequence[str]) -> list[str]:

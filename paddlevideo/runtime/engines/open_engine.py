@@ -5,7 +5,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from paddlevideo.runtime.engines.base import (
@@ -14,6 +14,7 @@ from paddlevideo.runtime.engines.base import (
     EngineOptions,
     ProgramFiles,
     UnsupportedProgramError,
+    engine_title,
 )
 from paddlevideo.utils.packages import is_installed, require_packages
 
@@ -65,6 +66,8 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
     ``auto`` takes, on a CPU, the first of these that can run the program: the compiled engine and
     ONNX Runtime, where the bundle has an ONNX file and the packages are installed, then Paddle
     Inference; on a GPU, Paddle Inference. That is the order of their speed (docs/benchmarks.md).
+    Where the compiled engine has yet to be compiled for this processor the next one answers
+    meanwhile (`StandInEngine`).
     Paddle is imported for its own engine alone, and on a machine with a GPU to ask it.
 
     Raises:
@@ -72,13 +75,39 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
             refuses it.
         DeviceError: the engine, the GPU or TensorRT is not there.
     """
-    *first, last = _candidates(files, options)
+    names = _candidates(files, options)
+    if len(names) > 1 and names[0] == "compiled":
+        from paddlevideo.runtime.engines.compiled.kernel_files import read_kernels
+
+        if not read_kernels():
+            return _stand_in(files, replace(options, engine=names[1]))
+    *first, last = names
     for name in first:
         try:
             return ENGINES[name].load().open(files, options)
         except UnsupportedProgramError as error:
             logger.debug("%s runs in another engine: %s", files.onnx, error)
     return ENGINES[last].load().open(files, options)
+
+
+def _stand_in(files: ProgramFiles, options: EngineOptions) -> Engine:
+    """The program in the engine of ``options``, and the compiled one behind it when it is there."""
+    from paddlevideo.runtime.engines.compile_process import can_start
+    from paddlevideo.runtime.engines.compiled.kernel_files import nowhere_to_keep, writable_folder
+    from paddlevideo.runtime.engines.stand_in import StandInEngine
+
+    folder, now = writable_folder(), engine_title(options.engine)
+    if folder is None:
+        logger.warning("%s is used, as %s", now, nowhere_to_keep())
+    elif not can_start():
+        logger.info("%s is used; `paddlevideo warm-up` makes a faster engine ready", now)
+    else:
+        logger.info(
+            "%s is used while the compiled engine is compiled for this processor, once, in %s",
+            now, folder,
+        )  # fmt: skip
+        return StandInEngine.open(files, options)
+    return open_engine(files, options)
 
 
 def engines_of(files: ProgramFiles) -> list[EngineName]:

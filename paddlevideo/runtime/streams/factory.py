@@ -1,5 +1,6 @@
 """Open sessions and pools on a stream bundle; its clip program too, if it is wanted."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from functools import cached_property
@@ -8,6 +9,7 @@ import numpy as np
 
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
+from paddlevideo.runtime.engines.base import EngineName, engine_title
 from paddlevideo.runtime.manifest_check import check_input_names
 from paddlevideo.runtime.streams.pool import StreamPool
 from paddlevideo.runtime.streams.session import Stepper, StreamSession
@@ -17,6 +19,8 @@ from paddlevideo.utils.cpu_threads import available_cores
 from paddlevideo.utils.errors import ConfigError, DataError, nearest_hint
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.video import ClipInput
+
+logger = logging.getLogger(__name__)
 
 
 def stream_options(given: ReadNode) -> StreamOptions:
@@ -48,15 +52,24 @@ class StreamFactory:
         self._engine_options = engine_options
         self._clip_input = clip_input
         self._shared: dict[int | None, Engine] = {}
+        self._said: set[EngineName] = set()
 
     def _engine(self, cpu_threads: int | None) -> Engine:
         """An engine for a runner: the one there is, if several threads may run it."""
         if cpu_threads not in self._shared:
             engine = open_engine(self._bundle.step_files, self._options(cpu_threads))
+            self._say(engine)
             if not engine.thread_safe:
                 return engine
             self._shared[cpu_threads] = engine
+        engine = self._shared[cpu_threads]
+        self._shared[cpu_threads] = engine.successor() or engine
         return self._shared[cpu_threads]
+
+    def _say(self, engine: Engine) -> None:
+        if engine.name not in self._said:
+            self._said.add(engine.name)
+            logger.info("%s answers", engine_title(engine.name))
 
     def _options(self, cpu_threads: int | None) -> EngineOptions:
         if cpu_threads is None:

@@ -245,9 +245,13 @@ class StreamPool:
         by_batch: dict[PoolBatch, list[_Due]] = {}
         for stream, pending in due:
             by_batch.setdefault(stream.batch, []).append((stream, pending))
-        steps = [self._executor.submit(self._step_batch, *item) for item in by_batch.items()]
-        wait(steps)  # all of them, before a row is given back: one may fail while others run
-        results = {stream: result for step in steps for stream, result in step.result()}
+        if len(by_batch) == 1:  # another thread would find the caches of another core
+            answers = [self._step_batch(*item) for item in by_batch.items()]
+        else:
+            steps = [self._executor.submit(self._step_batch, *item) for item in by_batch.items()]
+            wait(steps)  # all of them, before a row is given back: one may fail while others run
+            answers = [step.result() for step in steps]
+        results = {stream: result for answer in answers for stream, result in answer}
         return [(stream, results[stream]) for stream, _ in due if stream in results]
 
     def _end_step(self) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from paddlevideo.runtime.streams.row_groups import RowGroups
 from paddlevideo.runtime.streams.session import Stepper
 
 
@@ -27,7 +28,8 @@ class Work:
 class PoolBatch:
     """A runner of a fixed number of rows, each free or one stream's.
 
-    A runner steps all its rows. Where only some of the open ones have a frame, the states of the
+    Where the engine keeps rows apart, those without a frame cost nothing (`RowGroups`). Otherwise
+    the runner steps all its rows. If only some of the open ones have a frame, the states of the
     others are put back afterwards, which costs a copy of all states; streams of one frame rate
     that are stepped together do not need it.
     """
@@ -37,6 +39,7 @@ class PoolBatch:
         self._num_rows = num_rows
         self._free = list(range(num_rows))
         self._stale: set[int] = set()  # rows of a new stream, which begin from nothing
+        self._groups: RowGroups | None = None
         self._lock = threading.Lock()  # `open` and `step` may be called by different threads
 
     @property
@@ -63,19 +66,33 @@ class PoolBatch:
         with self._lock:
             anew = sorted({item.row for item in work if item.starts_anew} | self._stale & {*rows})
             idle = sorted({*range(self._num_rows)} - {*self._free} - self._stale - {*rows})
+        logits_BN = self._step(rows, [item.frame for item in work], anew, idle)
+        with self._lock:
+            self._stale.difference_update(anew)  # only now: a step that fails leaves them stale
+        return logits_BN
+
+    def _step(
+        self, rows: list[int], frames: list[np.ndarray], anew: list[int], idle: list[int]
+    ) -> np.ndarray:
+        if self._groups is None:
+            apart = self.runner.apart()
+            self._groups = None if apart is None else RowGroups(apart, self._num_rows)
+        if self._groups is not None:
+            return self._groups.step(rows, frames, anew)
+        return self._step_all(rows, frames, anew, idle)
+
+    def _step_all(
+        self, rows: list[int], frames: list[np.ndarray], anew: list[int], idle: list[int]
+    ) -> np.ndarray:
         if anew:
             whole = not idle and len(anew) == len(rows)  # nobody's states are lost with the rest
             self.runner.reset(None if whole else anew)
         before = self.runner.snapshot() if idle else {}
-        shape = (self._num_rows, *work[0].frame.shape)
-        frames_BCHW = np.zeros(shape, work[0].frame.dtype)
-        for item in work:
-            frames_BCHW[item.row] = item.frame
+        frames_BCHW = np.zeros((self._num_rows, *frames[0].shape), frames[0].dtype)
+        frames_BCHW[rows] = frames
         logits_BN = self.runner.step(frames_BCHW)
         if idle:
             self._put_back(before, idle)
-        with self._lock:
-            self._stale.difference_update(anew)  # only now: a step that fails leaves them stale
         chosen: np.ndarray = logits_BN[rows]
         return chosen
 

@@ -1,7 +1,8 @@
 """Run the step program of a bundle: frames in, logits out, the states kept between two steps."""
 
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
 from paddlevideo.runtime.engines.base import EngineName, EngineTensor
 from paddlevideo.runtime.manifest import StateQueue
 from paddlevideo.runtime.manifest_check import check_declared, check_input_names
+from paddlevideo.runtime.streams.session import Mark
 from paddlevideo.utils.errors import BundleError, DataError
 
 _INTEGERS = ("int32", "int64")
@@ -94,6 +96,7 @@ class StepRunner:
                 counter can hold.
         """
         self._check(frames_BCHW)
+        self._go_on_in_successor()
         if self._counted >= MOST_FRAMES:
             self._counted = _largest_count(self.snapshot(), self._counter_names)
             _check_counters(self._counted)
@@ -105,6 +108,14 @@ class StepRunner:
         for spec in self._specs:
             self._queues[spec.name].append(outputs[spec.output])  # of fixed length: drops the first
         return self._engine.array(outputs[self._logits])
+
+    def _go_on_in_successor(self) -> None:
+        """Take the states to a faster engine, if one has become ready since the last frame."""
+        engine = self._engine.successor()
+        if engine is None:
+            return
+        before, self._engine = self._engine, engine
+        self._queues = self._mapped(lambda tensor: engine.tensor(before.array(tensor)))
 
     def reset(self, rows: Sequence[int] | None = None) -> None:
         """Let the streams ``rows`` begin anew, all by default; the others go on."""
@@ -155,6 +166,62 @@ class StepRunner:
         for spec in self._specs:
             tensors = [self._engine.tensor(np.array(states[name])) for name in spec.inputs]
             self._queues[spec.name] = deque(tensors, maxlen=spec.length)
+
+    def apart(self) -> "StepRunner | None":
+        """As `Stepper.apart`: in the compiled engine, where the program takes batches of any size.
+
+        The runners that `fresh`, `taken` and `joined` give share its engine, not its states.
+        """
+        return self if self._engine.rows_apart and self._frame.shape[0] == -1 else None
+
+    def fresh(self, batch_size: int) -> "StepRunner":
+        """So many streams that have seen nothing."""
+        runner = copy(self)
+        runner.batch_size, runner._queues = batch_size, {}
+        runner.reset()
+        return runner
+
+    def taken(self, first: int, last: int) -> "StepRunner":
+        """The streams ``first`` to ``last``, with their states where they are."""
+        runner = copy(self)
+        runner.batch_size = last - first
+        runner._queues = self._mapped(lambda t: self._engine.rows_of(t, first, last))
+        return runner
+
+    def joined(self, others: "Sequence[StepRunner]") -> "StepRunner":
+        """Its streams and those of ``others``; their states are copied side by side."""
+        runner, every = copy(self), (self, *others)
+        runner._queues = {}
+        runner.batch_size = sum(each.batch_size for each in every)
+        runner._counted = max(each._counted for each in every)
+        for spec in self._specs:
+            queues = zip(*(each._queues[spec.name] for each in every), strict=True)
+            tensors = [self._engine.joined_rows(same_time) for same_time in queues]
+            runner._queues[spec.name] = deque(tensors, maxlen=spec.length)
+        return runner
+
+    def mark(self) -> Mark:
+        """What `rewind` takes back to; nothing is copied."""
+        return self._counted, {name: tuple(queue) for name, queue in self._queues.items()}
+
+    def rewind(self, mark: Mark) -> None:
+        """Go back to where `mark` was called."""
+        self._counted, queues = mark
+        self._queues = {name: deque(q, maxlen=len(q)) for name, q in queues.items()}
+
+    def _mapped(
+        self, change: Callable[[EngineTensor], EngineTensor]
+    ) -> dict[str, deque[EngineTensor]]:
+        """The queues with each tensor changed; one that is in them several times stays one."""
+        changed: dict[int, EngineTensor] = {}
+        for queue in self._queues.values():
+            for tensor in queue:
+                if id(tensor) not in changed:
+                    changed[id(tensor)] = change(tensor)
+        return {
+            name: deque([changed[id(tensor)] for tensor in queue], maxlen=len(queue))
+            for name, queue in self._queues.items()
+        }
 
     def _shape(self, spec: StateQueue) -> tuple[int, ...]:
         return (self.batch_size, *spec.shape[1:])

@@ -45,7 +45,6 @@ logger = logging.getLogger(__name__)
 # Streams that a thread takes through an operation together: it then reads the weights once for all
 # of them, while their maps still fit the processor's caches.
 _STREAMS_AT_A_TIME = 4
-_NOTICEABLE_SECONDS = 2.0
 
 
 def can_compile(path: Path) -> bool:
@@ -90,7 +89,7 @@ class CompiledTensor:
         dtype: of the array that it was made of, or stands for.
     """
 
-    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
+    __slots__ = ("_free", "_memory", "_source", "_whole", "dtype", "shape")
 
     def __init__(
         self,
@@ -102,10 +101,28 @@ class CompiledTensor:
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._source, self._memory, self._free = source, memory, free
+        self._whole: CompiledTensor | None = None  # whose memory it is, if not its own
 
     def __del__(self) -> None:
         if self._free is not None and self._memory is not None:
             self._free.append(self._memory)
+
+    def rows(self, first: int, last: int) -> "CompiledTensor":
+        """The streams ``first`` to ``last``, where they lie; they keep all of its memory."""
+        shape = (last - first, *self.shape[1:])
+        if self._memory is None:
+            return CompiledTensor(shape, self.dtype, self.picture()[first:last])
+        memory = Memory(self._memory.floats[first * math.prod(shape[1:]) :])
+        taken = CompiledTensor(shape, self.dtype, None, memory)
+        taken._whole = self._whole or self
+        return taken
+
+    def floats(self, slack: int) -> np.ndarray:
+        """[B, H, W, C] in a row; of counters their bits."""
+        self.address(slack)
+        if self._memory is None:
+            raise ValueError("a tensor without memory")
+        return self._memory.floats[: math.prod(self.shape)].view(np.float32)
 
     def picture(self) -> np.ndarray:
         """The array itself: a frame is read as it is. It lives as long as the tensor."""
@@ -167,6 +184,7 @@ class CompiledEngine(Engine):
     name: EngineName = "compiled"
     max_batch_per_thread = 8
     thread_safe = True
+    rows_apart = True
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
@@ -179,7 +197,7 @@ class CompiledEngine(Engine):
             raise BundleError(f"{path} is missing; export the model again")
         from paddlevideo.runtime.engines.compiled.access import SLACK
         from paddlevideo.runtime.engines.compiled.assembly import assemble
-        from paddlevideo.runtime.engines.compiled.interpreter import run_program
+        from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop
 
         program = read_program(path)
         check_outputs(path, len(program.outputs), output_names)
@@ -188,7 +206,7 @@ class CompiledEngine(Engine):
         guarded = guarded_pool()
         with refusing_damage(path):
             self._assembly = assemble(program, guarded)
-        self._run = run_program
+        self._run = run_program = compiled_loop()
         self._checked: CheckedRun | None = None
         if guarded is not None:
             self._checked = CheckedRun(program, self._assembly, guarded, run_program)
@@ -212,7 +230,6 @@ class CompiledEngine(Engine):
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
-        self._make_ready()
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
         held = program.outputs[name]
@@ -295,29 +312,31 @@ class CompiledEngine(Engine):
                 addresses.append(tensor.address(self._slack))
         results = {}
         for name, shape, dtype in self._outputs:
-            size = batch * math.prod(shape) + self._slack
-            free = self._free[size]
-            try:  # another thread may take the last one
-                memory = free.pop()
-            except IndexError:
-                memory = Memory(self._pool.zeros(size))
-            results[name] = CompiledTensor((batch, *shape), dtype, None, memory, free)
-            addresses.append(memory.address)
+            results[name] = result = self._new((batch, *shape), dtype)
+            addresses.append(result.address(self._slack))
         return results, np.array(addresses, np.int64), batch
 
-    def _make_ready(self) -> None:
-        """Let numba compile the kernels, or find them on the disk, before the first frame comes."""
-        begun = time.perf_counter()
-        assembly = self._assembly
-        nothing, addresses = assembly.table[:0], assembly.fixed.copy()
-        self._run(nothing, assembly.later, assembly.lists, addresses, assembly.strides, 1)
-        seconds = time.perf_counter() - begun
-        if seconds > _NOTICEABLE_SECONDS:
-            logger.info(
-                "the compiled engine's kernels were made for this processor in %.0f s; later "
-                "starts find them on the disk",
-                seconds,
-            )
+    def _new(self, shape: tuple[int, ...], dtype: np.dtype) -> CompiledTensor:
+        """A tensor in memory that nobody uses any more, or in new one."""
+        size = math.prod(shape) + self._slack
+        free = self._free[size]
+        try:  # another thread may take the last one
+            memory = free.pop()
+        except IndexError:
+            memory = Memory(self._pool.zeros(size))
+        return CompiledTensor(shape, dtype, None, memory, free)
+
+    def rows_of(self, tensor: CompiledTensor, first: int, last: int) -> CompiledTensor:
+        """As `Engine.rows_of`; nothing is copied."""
+        return tensor.rows(first, last)
+
+    def joined_rows(self, tensors: Sequence[CompiledTensor]) -> CompiledTensor:
+        """As `Engine.joined_rows`."""
+        shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
+        joined = self._new(shape, tensors[0].dtype)
+        parts = [tensor.floats(self._slack) for tensor in tensors]
+        np.concatenate(parts, out=joined.floats(self._slack))
+        return joined
 
     def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""

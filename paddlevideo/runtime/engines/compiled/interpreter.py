@@ -1,8 +1,6 @@
 """Run a table of operations: one compiled function, so that a step of a network is one call."""
 
 from collections.abc import Callable
-from hashlib import sha256
-from pathlib import Path
 
 import numpy as np
 from numba import njit
@@ -14,6 +12,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     integers_at,
     padded_pixel,
 )
+from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
     apply,
     combine,
@@ -30,7 +29,6 @@ from paddlevideo.runtime.engines.compiled.windows import (
     copy_row,
     depthwise_row,
 )
-from paddlevideo.utils.compiling import kept_on_disk
 
 
 @njit(nogil=True)
@@ -236,9 +234,8 @@ def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Ar
 
 
 def _make(version: str) -> Callable[..., None]:
-    """The interpreter; numba keeps it on the disk for as long as ``version`` is the same."""
+    """The interpreter, not yet compiled; ``version`` makes numba tell one from another."""
 
-    @kept_on_disk(nogil=True)
     def run(
         table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
     ) -> None:
@@ -278,17 +275,5 @@ def _make(version: str) -> Callable[..., None]:
     return run
 
 
-def _version() -> str:
-    """A name for the sources: numba itself looks only whether the file of a function is new."""
-    digest = sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    return digest.hexdigest()
-
-
-run_program = _make(_version())
-"""``run_program(table, later, lists, addresses, strides, streams)``: all operations of a table.
-
-``addresses`` are those of the first stream's maps, by slot; ``strides`` the bytes to the next
-stream's.
-"""
+program_loop = _make(source_digest())
+"""What `kernel_loader` compiles."""

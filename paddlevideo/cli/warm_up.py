@@ -1,0 +1,104 @@
+"""Compile the compiled engine for this processor ahead, so that no stream has to wait for it.
+
+paddlevideo warm-up
+paddlevideo warm-up runs/mine/bundle
+
+What is compiled is the same for every model; bundles are tried in it: one frame of zeros each. It
+is kept in the folder PADDLEVIDEO_HOME, by default in the user's cache folder.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+from paddlevideo.cli.output import say
+from paddlevideo.utils.errors import ConfigError
+
+PACKAGES = ("numba", "onnx")
+
+_POLL_SECONDS = 0.2
+
+Result = TypeVar("Result")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Add the options of ``paddlevideo warm-up``."""
+    parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="to be tried in it")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Compile, or say that it has been done; then try the bundles.
+
+    Raises:
+        ConfigError: there is no folder to keep it in.
+        BundleError: the compiled engine does not run a bundle, or a bundle is damaged.
+    """
+    from paddlevideo.runtime.engines.compiled.kernel_files import (
+        find_kernels,
+        nowhere_to_keep,
+        read_kernels,
+        writable_folder,
+    )
+
+    was_there = bool(read_kernels())
+    if not was_there and writable_folder() is None:
+        raise ConfigError(nowhere_to_keep())
+    begun = time.perf_counter()
+    _with_clock(_load)
+    seconds, path = time.perf_counter() - begun, find_kernels()
+    if path is None:
+        raise ConfigError(nowhere_to_keep())
+    say(f"{'loaded' if was_there else 'compiled'} in {seconds:.1f} s")
+    say(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    for bundle in arguments.bundles:
+        say(f"{bundle}  {_milliseconds(bundle):.1f} ms a frame, one thread")
+
+
+def _load() -> None:
+    from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop
+
+    compiled_loop()
+
+
+def _milliseconds(folder: Path) -> float:
+    """Of a step of the bundle, the least of five."""
+    import numpy as np
+
+    from paddlevideo.runtime.bundle import read_bundle
+    from paddlevideo.runtime.engines import EngineOptions
+    from paddlevideo.runtime.streams.step_runner import StepRunner
+
+    options = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
+    runner = StepRunner(read_bundle(folder), options)
+    frame = np.zeros((1, *runner.frame_shape), runner.frame_dtype)
+    least = float("inf")
+    for _ in range(5):
+        begun = time.perf_counter()
+        runner.step(frame)
+        least = min(least, time.perf_counter() - begun)
+    return 1e3 * least
+
+
+def _with_clock(work: Callable[[], Result]) -> Result:
+    """Do the work; a terminal shows how long it has taken so far."""
+    if not sys.stderr.isatty():
+        return work()
+    done, begun = threading.Event(), time.perf_counter()
+
+    def show() -> None:
+        while not done.wait(_POLL_SECONDS):
+            sys.stderr.write(f"\rcompiling: {time.perf_counter() - begun:.0f} s ")
+            sys.stderr.flush()
+
+    clock = threading.Thread(target=show, daemon=True)
+    clock.start()
+    try:
+        return work()
+    finally:
+        done.set()
+        clock.join()
+        sys.stderr.write("\r" + " " * 24 + "\r")
