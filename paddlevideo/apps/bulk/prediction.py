@@ -55,8 +55,8 @@ def find_videos(source: str | Path) -> list[Path]:
         return _listed(source)
     if source.suffix.lower() == ".tar":
         raise DataError(
-            f"{source}: is a shard, and prediction reads video files; to try a model on shards, test "
-            "it by a config with format: ShardDataset"
+            f"{source}: is a shard, and prediction reads video files; to try a model on shards, "
+            "test it by a config with format: ShardDataset"
         )
     return [source]
 

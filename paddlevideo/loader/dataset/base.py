@@ -162,6 +162,10 @@ class ClipDataset:
         """
         return rng.permutation(len(self)) if drawn is None else drawn
 
+    def keep(self, indices: Sequence[int]) -> None:
+        """Leave these samples alone in it, numbered anew in ascending order."""
+        self.records = [self.records[index] for index in sorted(indices)]
+
     def media_of(self, index: int) -> Media | None:
         """Where the bytes of a sample are; None: in the file or folder ``path`` of its record."""
         return None

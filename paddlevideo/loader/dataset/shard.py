@@ -2,6 +2,7 @@
 
 import fnmatch
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -64,7 +65,7 @@ class ShardDataset(ClipDataset):
         self._opened = OpenShards(folder, self._shards)
         counts = [len(shard) for shard in self._shards]
         self._shard_of: np.ndarray = np.repeat(np.arange(len(counts)), counts)
-        self._starts = np.cumsum([0, *counts])
+        self._place_of: np.ndarray = np.concatenate([np.arange(count) for count in counts])
         where = f"{folder / index_name}: "
         records = [
             Record(f"{folder / shard.file}/{member}", label, where + name)
@@ -88,16 +89,16 @@ class ShardDataset(ClipDataset):
         """See `ClipDataset`; nearly that of the shards."""
         return shard_order(self._shard_of, self.shuffle_buffer, rng, drawn)
 
+    def keep(self, indices: Sequence[int]) -> None:
+        """See `ClipDataset`."""
+        super().keep(indices)
+        kept = sorted(indices)
+        self._shard_of, self._place_of = self._shard_of[kept], self._place_of[kept]
+
     def media_of(self, index: int) -> Media:
         """See `ClipDataset`."""
         number = int(self._shard_of[index])
-        place = index - int(self._starts[number])
-        return ShardMember(self._opened, number, self._shards[number], place)
-
-    def digest_of(self, index: int) -> str:
-        """SHA-256 of a video by the index, hexadecimal; empty where it has none."""
-        number = int(self._shard_of[index])
-        return self._shards[number].digests[index - int(self._starts[number])]
+        return ShardMember(self._opened, number, self._shards[number], int(self._place_of[index]))
 
     def is_there(self, record: Record) -> bool:
         """The shards were looked at when the data set was built."""
