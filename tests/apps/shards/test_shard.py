@@ -118,7 +118,7 @@ def test_done_is_done_and_others_are_refused(video_list, tmp_path):
 def test_videos_that_are_not_there_or_change(video_dir, tmp_path):
     source = tmp_path / "a.list"
     source.write_text("v0.mp4 0\nnone.mp4 1\n")
-    with pytest.raises(DataError, match=r"1 of 2 videos are not there, .*none\.mp4"):
+    with pytest.raises(DataError, match=r"2 of 2 videos are not there, .*v0\.mp4"):
         written(source, tmp_path / "out")
     (tmp_path / "none.mp4").write_bytes(b"x")
     (tmp_path / "v0.mp4").write_bytes(b"y")
