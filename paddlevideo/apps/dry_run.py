@@ -133,7 +133,7 @@ def _leave_one_batch(trainer: Trainer, recipe: Recipe) -> None:
     """Let the trainer validate on one batch; that every file is there was checked."""
     dataset = build_split(recipe, "valid")
     size = recipe.DATASET.batch_size_of("valid") if recipe.DATASET else 1
-    dataset.records = dataset.records[:size]
+    dataset.keep(range(min(size, len(dataset))))
     trainer.valid_loader = build_loader(recipe, "valid", dataset, trainer.model.num_classes)
 
 

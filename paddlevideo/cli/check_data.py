@@ -145,6 +145,11 @@ def _check_config(
     names = class_names(recipe, num_classes)
     splits = arguments.split or listed
     datasets = {split: build_split(recipe, split, training=False) for split in splits}
+    if arguments.fix and any(dataset.media_of(0) for dataset in datasets.values()):
+        raise ConfigError(
+            "--fix writes lists, and videos in shards cannot be listed: clean the list that the "
+            "shards were made of, and make them again"
+        )
     check = ConfigCheck(config, datasets, num_classes, names)
     files = check_targets(check.listing, arguments.fix) if arguments.fix else {}
     _say_classes(check.listing)

@@ -11,10 +11,11 @@ it is found by name: main.py -w NAME, weights: NAME in a config, create_model(..
 import argparse
 
 from paddlevideo.cli.output import say, say_table
+from paddlevideo.utils.cache_home import home
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.packages import TRAINING, require_packages
 from paddlevideo.weights.published import PRETRAINED, PretrainedEntry, find_entry
-from paddlevideo.weights.published.cache import home, read_record
+from paddlevideo.weights.published.cache import read_record
 
 PACKAGES = ("pooch",)  # to find the cache; fetching checks for itself
 

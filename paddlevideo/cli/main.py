@@ -32,6 +32,7 @@ COMMANDS: Mapping[str, str] = {
     "compare": "compare bundles of a model: size, time, accuracy, other answers",
     "report": "write the page about a run, or about several side by side",
     "prepare": "make the lists of a public data set, convert its videos",
+    "shard": "write videos into tar shards, for training from a few large files",
     "plot": "draw the curves of a run, or of several together",
     "check-data": "check lists, folders or all samples of a config: damage, copies, odd files",
     "browse": "show what the model sees: contact sheets behind each step of the pipeline",

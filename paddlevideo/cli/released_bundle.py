@@ -10,9 +10,10 @@ from paddlevideo.apps.native_clips import native_description
 from paddlevideo.export import ExportOptions, export_model, usable_formats
 from paddlevideo.modeling.device import setup_device
 from paddlevideo.runtime import read_bundle
+from paddlevideo.utils.cache_home import home
 from paddlevideo.utils.errors import BundleError
 from paddlevideo.weights.published import class_names, find_entry
-from paddlevideo.weights.published.cache import home, only_process
+from paddlevideo.weights.published.cache import only_process
 
 logger = logging.getLogger(__name__)
 

@@ -73,6 +73,7 @@ class ClipLoader:
             world_size,
             ClassBalance(labels, balance) if balance != "none" else None,
             repeats,
+            dataset.order,
         )
         self._reader = BatchReader(dataset, on_unreadable)
 

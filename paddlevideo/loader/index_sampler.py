@@ -1,9 +1,14 @@
 """Which samples, in which order, in which batch, on which rank: a function of (seed, epoch)."""
 
+from collections.abc import Callable
+
 import numpy as np
 
 from paddlevideo.loader.class_balance import ClassBalance
+from paddlevideo.loader.shards.order import occurrences
 from paddlevideo.utils.randomness import Stream, generator
+
+OrderOf = Callable[[np.random.Generator, np.ndarray | None], np.ndarray]
 
 
 class IndexSampler:
@@ -29,6 +34,8 @@ class IndexSampler:
         repeats: repeated augmentation (arXiv 1901.09335), in training alone: the batches of one
             step hold each of their samples so many times, on as many ranks as can be. An epoch has
             as many steps as without, with a share of the samples.
+        order_of: the order of an epoch, a function of its generator and of the numbers that
+            ``balance`` drew (None: of all samples, each once); by default any order is as likely.
 
     Raises:
         ValueError: a size below 1, a rank outside the world, batches of one step that ``repeats``
@@ -46,6 +53,7 @@ class IndexSampler:
         world_size: int = 1,
         balance: ClassBalance | None = None,
         repeats: int = 1,
+        order_of: OrderOf | None = None,
     ) -> None:
         if min(num_samples, batch_size, world_size) < 1 or not 0 <= rank < world_size:
             raise ValueError(
@@ -68,6 +76,7 @@ class IndexSampler:
         self.world_size = world_size
         self.balance = balance
         self.repeats = repeats
+        self._order_of = order_of or self._any_order
 
     def __len__(self) -> int:
         """Batches per epoch of this rank."""
@@ -92,9 +101,12 @@ class IndexSampler:
         if not self.shuffle:
             return np.arange(self.num_samples)
         rng = generator(self.seed, Stream.ORDER, epoch)
-        if self.balance is not None and self.training:
-            return self.balance.order(rng)
-        return rng.permutation(self.num_samples)
+        balance = self.balance if self.training else None
+        drawn = None if balance is None else balance.order(rng)
+        return self._order_of(rng, drawn)
+
+    def _any_order(self, rng: np.random.Generator, drawn: np.ndarray | None) -> np.ndarray:
+        return rng.permutation(self.num_samples) if drawn is None else drawn
 
     def batches(self, epoch: int, start_step: int = 0) -> list[list[int]]:
         """Return this rank's batches of entries, from batch ``start_step`` on."""
@@ -110,19 +122,8 @@ class IndexSampler:
         used = len(self) * self.batch_size * self.world_size
         entries: np.ndarray = np.resize(order, used // self.repeats).repeat(self.repeats)
         if self.balance is not None or self.repeats > 1:
-            entries = entries + self.num_samples * _occurrences(entries)
+            entries = entries + self.num_samples * occurrences(entries)
         if self.repeats > 1:  # neighbours lie on different ranks
             by_place = entries.reshape(len(self), self.batch_size, self.world_size)
             return by_place.transpose(0, 2, 1)
         return entries.reshape(len(self), self.world_size, self.batch_size)
-
-
-def _occurrences(numbers: np.ndarray) -> np.ndarray:
-    """For each of ``numbers`` how often it occurred before, int64 [N]."""
-    by_number = np.argsort(numbers, kind="stable")
-    is_first = np.diff(numbers[by_number], prepend=-1) != 0
-    positions = np.arange(len(numbers))
-    start_of_group = np.maximum.accumulate(np.where(is_first, positions, 0))
-    before: np.ndarray = np.empty(len(numbers), np.int64)
-    before[by_number] = positions - start_of_group
-    return before

@@ -10,7 +10,7 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from paddlevideo.loader.dataset.build import class_folders_root
+from paddlevideo.loader.dataset.build import class_folders_root, recorded_names
 from paddlevideo.loader.dataset.class_folders import (
     check_named,
     check_same_numbers,
@@ -68,7 +68,7 @@ def numbering_of_split(recipe: Recipe, split: str, weights: object = None) -> Cl
         DataError: as `class_numbering`.
     """
     node = recipe.DATASET.of(split) if recipe.DATASET else None
-    if class_folders_root(node) is None:
+    if class_folders_root(node) is None and recorded_names(node) is None:
         return None
     found = class_numbering(recipe, weights)
     if found is None and split != "train":
@@ -120,8 +120,11 @@ def check_record(recipe: Recipe) -> None:
 
 
 def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
-    """The numbering of ``DATASET.train``, if it is a folder of classes that is there."""
+    """The numbering of ``DATASET.train``, if it has one and is there."""
     root = class_folders_root(section.train)
+    recorded = recorded_names(section.train)
+    if recorded is not None:
+        return ClassNumbering(recorded[0], f"DATASET.train ({recorded[1]})")
     if root is None or not root.is_dir():
         return None
     names, in_file = class_names_of(root), stated_class_names(root)
@@ -137,9 +140,12 @@ def _of_training_folder(section: DatasetSection) -> ClassNumbering | None:
 
 
 def _of_any_folder(section: DatasetSection) -> ClassNumbering | None:
-    """The numbering of the first split that is a folder of classes and is there."""
+    """The numbering of the first split that has one and is there."""
     for split in SPLITS:
         root = class_folders_root(section.of(split))
+        recorded = recorded_names(section.of(split))
+        if recorded is not None:
+            return ClassNumbering(recorded[0], f"DATASET.{split} ({recorded[1]})")
         if root is None:
             continue
         if root.is_dir():

@@ -31,6 +31,7 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "config_nodes": 100_000,  # values in it, with its aliases written out
     "config_bases": 100,  # files that a config includes through _base_, each counted once
     "list_bytes": 512e6,  # a list of samples
+    "shard_index_bytes": 256e6,  # shards.json: about 1.5 million samples
     "state_bytes": 1e9,  # all states of one stream, as a manifest lists them
     "tensor_bytes": 8e9,  # one tensor of a weights file or a program
     "map_bytes": 1e9,  # all maps of one stream in a program of the compiled engine

@@ -2,6 +2,8 @@
 
 import functools
 from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import IO
 
 import numpy as np
 
@@ -17,10 +19,12 @@ from paddlevideo.video.description import (
     plain_copy,
     resizes_fast,
 )
+from paddlevideo.video.media import Media, as_media
 from paddlevideo.video.sample import Sample
 
 _Indices = Mapping[str, np.ndarray]
 _Rngs = Mapping[str, np.random.Generator]
+Video = str | Path | bytes | IO[bytes] | Media
 
 
 class Pipeline:
@@ -191,30 +195,38 @@ class Pipeline:
             for name, each in self.inputs.items()
         }
 
-    def load_sample(self, path: str, seed: int = 0) -> Sample:
-        """Return the sample of one video file (or folder of frames), for prediction.
+    def load_sample(self, video: Video, seed: int = 0) -> Sample:
+        """Return the sample of one video (or folder of frames), for prediction.
 
         It holds the clips by name and how many frames were read and lost.
 
+        Args:
+            video: path of a file or folder; bytes, an open file object that can be sought in, or
+                `Media`.
+            seed: of what the steps draw.
+
         Raises:
-            DataError: the file cannot be read; names it and says why.
+            DataError: the video cannot be read; names it and says why.
         """
         rng = generator(seed, Stream.SAMPLE, 0, 0)
-        return self(Sample(path=str(path), label=None, rng=rng, training=self.training))
+        if isinstance(video, (str, Path)):
+            return self(Sample(path=str(video), label=None, rng=rng, training=self.training))
+        media = as_media(video)
+        return self(Sample(media.name, None, rng, self.training, media=media))
 
-    def load_clips(self, path: str, seed: int = 0) -> dict[str, np.ndarray]:
+    def load_clips(self, video: Video, seed: int = 0) -> dict[str, np.ndarray]:
         """Return the clips of `load_sample` alone."""
-        return self.load_sample(path, seed).clips
+        return self.load_sample(video, seed).clips
 
-    def load(self, path: str, seed: int = 0) -> np.ndarray:
-        """Return the clip of one video file; as `load_clips`, of a pipeline with one input.
+    def load(self, video: Video, seed: int = 0) -> np.ndarray:
+        """Return the clip of one video; as `load_clips`, of a pipeline with one input.
 
         Raises:
             ConfigError: the pipeline has several inputs.
-            DataError: the file cannot be read; names it and says why.
+            DataError: the video cannot be read; names it and says why.
         """
         name = self._only_name()
-        return self.load_clips(path, seed)[name]
+        return self.load_clips(video, seed)[name]
 
 
 def _read_once(frames: FrameSource, indices: _Indices) -> dict[str, np.ndarray]:

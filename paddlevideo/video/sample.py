@@ -1,4 +1,4 @@
-"""A *sample*: one row of a data set on its way from a path to a clip.
+"""A *sample*: one row of a data set on its way from its bytes to a clip.
 
 The vocabulary of the house. A *record* is what a list says (path, label). A *frame source* is an
 open video or folder of images that gives frames by number. A *clip* is the array of the chosen
@@ -17,6 +17,7 @@ from paddlevideo.utils.clip_names import CLIP
 
 if TYPE_CHECKING:
     from paddlevideo.video.decoders.base import FrameSource
+    from paddlevideo.video.media import Media
 
 
 class Record(NamedTuple):
@@ -40,7 +41,7 @@ class Sample:
     """One sample while it is being prepared.
 
     Attributes:
-        path: video file or folder of frames.
+        path: video file or folder of frames; of a video that is in no file of its own, its name.
         label: class number, or None in prediction.
         rng: the sample's own generator, a function of (seed, epoch, index) alone.
         training: whether steps draw at random (a step may still fix this by its arguments).
@@ -51,6 +52,7 @@ class Sample:
         frames_lost: frames of the file that could not be decoded; known after decoding.
         frame_suffix: name pattern of the images of a frame folder, such as ``img_{:05}.jpg``.
         frame_start_index: number of the first image of a frame folder.
+        media: what is opened; None: the file or folder ``path``.
         frames: the open frame source, between the decode and the sample step.
         frame_indices: 0-based numbers of the chosen frames, int64 [T], by name of the clip.
         clips: the finished clips by name: ``clip``, or ``clip_<input>`` for each of several.
@@ -69,6 +71,7 @@ class Sample:
     frames_lost: int = 0
     frame_suffix: str | None = None
     frame_start_index: int = 1
+    media: Media | None = None
     frames: FrameSource | None = None
     frame_indices: dict[str, np.ndarray] = field(default_factory=dict)
     clips: dict[str, np.ndarray] = field(default_factory=dict)

@@ -53,6 +53,11 @@ def find_videos(source: str | Path) -> list[Path]:
         raise DataError(f"{source}: no such file or folder")
     if source.suffix.lower() in _LIST_EXTENSIONS:
         return _listed(source)
+    if source.suffix.lower() == ".tar":
+        raise DataError(
+            f"{source}: is a shard, and prediction reads video files; to try a model on shards, "
+            "test it by a config with format: ShardDataset"
+        )
     return [source]
 
 

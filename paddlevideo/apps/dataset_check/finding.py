@@ -1,5 +1,6 @@
 """`find`: what the scans of a listing's files say about its samples."""
 
+import contextlib
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 
@@ -53,10 +54,10 @@ def _unusable(index: int, scan: FileScan) -> Finding:
         return Finding(Kind.NO_PICTURES, index, scan.reason)
     if scan.frames_read:
         return Finding(Kind.TOO_DAMAGED, index, scan.reason, share=share_lost(scan))
-    try:
-        size = scan.path.stat().st_size if scan.path.exists() else None
-    except (OSError, ValueError):
-        size = None
+    size = scan.num_bytes
+    if size is None:  # a folder of frames, or the process that had the file died
+        with contextlib.suppress(OSError, ValueError):
+            size = scan.path.stat().st_size
     kind = {None: Kind.MISSING, 0: Kind.EMPTY}.get(size, Kind.UNREADABLE)
     return Finding(kind, index, scan.reason)
 

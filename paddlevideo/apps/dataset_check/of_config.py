@@ -10,7 +10,7 @@ import numpy as np
 from paddlevideo.apps.dataset_check.check import scan_videos
 from paddlevideo.apps.dataset_check.findings import Finding, Kind
 from paddlevideo.apps.dataset_check.listing import Entry, Listing
-from paddlevideo.apps.own_videos.file_scan import MOST_THUMBNAILS, FileScan
+from paddlevideo.apps.own_videos.file_scan import MOST_THUMBNAILS, FileScan, scan_media
 from paddlevideo.apps.own_videos.scanning import scan_files
 from paddlevideo.loader.dataset.base import ClipDataset
 from paddlevideo.utils.errors import DataError
@@ -61,7 +61,7 @@ class ConfigCheck:
         folders: dict[str, _FolderReader] = {}
         of_frames: dict[Path, str] = {}
         for split, dataset in self._datasets.items():
-            if dataset.kind == "frames":
+            if dataset.kind == "frames" or dataset.media_of(0) is not None:
                 folders[split] = _FolderReader(dataset)
                 of_frames.update((Path(record.path), split) for record in dataset.records)
         scanned = [scan_videos([path for path in paths if path not in of_frames], workers)]
@@ -141,7 +141,8 @@ def _view_of(sampler: FrameSampler) -> int:
 
 
 class _FolderReader:
-    """Reads folders of frames by the pipeline of their split, in a worker process."""
+    """Reads folders of frames by the pipeline of their split, and videos that are in no file of
+    their own, in a worker process."""
 
     def __init__(self, dataset: ClipDataset) -> None:
         self._dataset = dataset
@@ -150,6 +151,9 @@ class _FolderReader:
     def read(self, path: Path) -> FileScan:
         """Read one of them."""
         index = self._index_of[path]
+        media = self._dataset.media_of(index)
+        if media is not None:
+            return scan_media(path, media)
         try:
             if not self._dataset.is_there(self._dataset.records[index]):
                 raise DataError("no such folder")

@@ -254,7 +254,4 @@ def _videos(count: int) -> str:
 
 
 def _megabytes(scan: FileScan) -> float:
-    try:
-        return scan.path.stat().st_size / 1e6
-    except OSError:  # it went away meanwhile
-        return 0.0
+    return (scan.num_bytes or 0) / 1e6

@@ -72,9 +72,9 @@ def measure_throughput(recipe: Recipe, left_out: Collection[int] = ()) -> Throug
         return None
     device = setup_device(recipe.device, recipe.num_threads)
     dataset = build_split(recipe, "train", training=True)
-    usable = [r for index, r in enumerate(dataset.records) if index not in left_out]
+    usable = [index for index in range(len(dataset)) if index not in left_out]
     step_size = max(1, len(usable) // _MOST_SAMPLES)
-    dataset.records = usable[::step_size][:_MOST_SAMPLES]
+    dataset.keep(usable[::step_size][:_MOST_SAMPLES])
     if len(dataset.records) < 2:
         return None
     loader = ClipLoader(

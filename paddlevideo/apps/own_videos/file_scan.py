@@ -1,8 +1,9 @@
 """One pass over one video file: what it holds, what is damaged, and how its pictures look."""
 
+import contextlib
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import av
@@ -11,7 +12,6 @@ from av.video.reformatter import VideoReformatter
 
 from paddlevideo.apps.own_videos.oddities import Oddity, Watch
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video.decoders.base import check_is_file
 from paddlevideo.video.decoders.containers import (
     decoding_errors,
     first_video_stream,
@@ -20,6 +20,7 @@ from paddlevideo.video.decoders.containers import (
 from paddlevideo.video.decoders.packets import ReadingTime, VideoFrames
 from paddlevideo.video.decoders.times import FrameTimes
 from paddlevideo.video.frame_choice import duration_seconds
+from paddlevideo.video.media import FileMedia, Media
 
 # Grey thumbnails of SIDE x SIDE pixels are the perceptual fingerprint of frames.
 SIDE = 16
@@ -66,6 +67,7 @@ class FileScan:
         frames_read, frames_lost: decoded, and in the file but damaged.
         damage: in words, empty where nothing is lost.
         digest: SHA-256 of the file's bytes, hexadecimal; empty where it cannot be read.
+        num_bytes: its size; None where it is not there.
         has_video: False where it was opened, and has no pictures (sound only).
         container, codec, pixel_format: by FFmpeg's names; empty where it cannot be read.
         oddities: what is unusual about it.
@@ -82,6 +84,7 @@ class FileScan:
     frames_lost: int = 0
     damage: str = ""
     digest: str = ""
+    num_bytes: int | None = None
     has_video: bool = True
     container: str = ""
     codec: str = ""
@@ -96,19 +99,33 @@ class FileScan:
 
 
 def scan_file(path: Path) -> FileScan:
-    """Decode a file once, all of it: only that tells how many frames are lost.
+    """Decode a file once; see `scan_media`."""
+    return scan_media(path, FileMedia(str(path)))
 
-    Never raises for the file's sake: what is wrong is in ``reason``.
+
+def scan_media(path: Path, media: Media) -> FileScan:
+    """Decode a video once, all of it: only that tells how many frames are lost.
+
+    Never raises for the video's sake: what is wrong is in ``reason``.
+
+    Args:
+        path: under which it is listed.
+        media: its bytes.
     """
     digest = ""
+    num_bytes = None
     try:
-        check_is_file(str(path))
+        with contextlib.suppress(OSError, ValueError):
+            num_bytes = media.num_bytes
+        media.check()
         with decoding_errors(str(path), "cannot be read"):
-            digest = _digest_of(path)
-        with decoding_errors(str(path)), open_file(str(path)) as container:
-            return _scan_frames(path, container, digest)
+            digest = _digest_of(media)
+        with decoding_errors(str(path)), open_file(media) as container:
+            scan = _scan_frames(path, container, digest, media)
+            return replace(scan, num_bytes=num_bytes)
     except DataError as error:
-        return FileScan(path, reason=_without_name(str(error), path), digest=digest)
+        reason = _without_name(str(error), path)
+        return FileScan(path, reason=reason, digest=digest, num_bytes=num_bytes)
     except (OSError, ValueError) as error:  # a name or a link that the file system refuses
         return FileScan(path, reason=f"cannot be read: {str(error)[:200]}")
 
@@ -117,21 +134,23 @@ def _without_name(message: str, path: Path) -> str:
     return message.removeprefix(f"{path}: ")
 
 
-def _digest_of(path: Path) -> str:
+def _digest_of(media: Media) -> str:
     digest = hashlib.sha256()
-    with path.open("rb") as file:
+    with media.open() as file:
         while chunk := file.read(_DIGEST_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
 
 
-def _scan_frames(path: Path, container: av.container.InputContainer, digest: str) -> FileScan:
+def _scan_frames(
+    path: Path, container: av.container.InputContainer, digest: str, media: Media
+) -> FileScan:
     name = str(path)
     stream = first_video_stream(container)
     if stream is None:
         reason = "there is no video stream in it"
         return FileScan(path, reason, digest=digest, has_video=False)
-    frames = VideoFrames(container, name, FrameTimes(name, None), ReadingTime(name))
+    frames = VideoFrames(container, name, FrameTimes(name, None), ReadingTime(media))
     thumbnails, watch = _Thumbnails(), Watch(container, stream, path)
     size = 0, 0
     times_seconds: list[float] = []

@@ -9,6 +9,7 @@ from paddlevideo.loader.dataset.class_folders import class_names_of
 from paddlevideo.loader.dataset.folder import FolderDataset
 from paddlevideo.loader.dataset.frame import FrameDataset
 from paddlevideo.loader.dataset.list_files import read_list
+from paddlevideo.loader.dataset.shard import ShardDataset
 from paddlevideo.loader.dataset.video import VideoDataset
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "FolderDataset",
     "FrameDataset",
     "ReadingContext",
+    "ShardDataset",
     "VideoDataset",
     "build_dataset",
     "check_dataset",

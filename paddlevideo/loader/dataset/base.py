@@ -14,12 +14,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
+
 from paddlevideo.loader.dataset.bad_samples import BadSampleLog
 from paddlevideo.utils.errors import ArgumentError, ConfigError, DataError
 from paddlevideo.utils.nodes import ReadNode
 from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.base import Kind
+from paddlevideo.video.media import Media
 from paddlevideo.video.pipeline import Pipeline
 from paddlevideo.video.sample import Record, Sample
 
@@ -112,6 +115,17 @@ class ClipDataset:
         self._bad_samples = BadSampleLog(context.bad_samples_path)
 
     @classmethod
+    def recorded_names(cls, node: ReadNode) -> tuple[list[str], Path] | None:
+        """Names that the data of a checked node itself gives its labels, and the file with them.
+
+        Not of class folders, whose numbers follow from the names. None: it gives none.
+
+        Raises:
+            DataError: the file cannot be read.
+        """
+        return None
+
+    @classmethod
     def class_folders(cls, node: ReadNode) -> Path | None:
         """The folder of class folders that a checked node names; None: labels are listed."""
         return None
@@ -135,6 +149,26 @@ class ClipDataset:
         if self.context.pipeline.training:
             return self._replace(epoch, index, failure)
         raise DataError(f"{failure} (listed in {self.records[index].where})")
+
+    def order(self, rng: np.random.Generator, drawn: np.ndarray | None = None) -> np.ndarray:
+        """Return the numbers of the samples in the order of a shuffled epoch, int64.
+
+        A function of the generator alone, and so the same on every rank and after a resume. A data
+        set that is best read in another order than any gives that one.
+
+        Args:
+            rng: of the epoch.
+            drawn: which are in it, some several times, in any order; by default each once.
+        """
+        return rng.permutation(len(self)) if drawn is None else drawn
+
+    def keep(self, indices: Sequence[int]) -> None:
+        """Leave these samples alone in it, numbered anew in ascending order."""
+        self.records = [self.records[index] for index in sorted(indices)]
+
+    def media_of(self, index: int) -> Media | None:
+        """Where the bytes of a sample are; None: in the file or folder ``path`` of its record."""
+        return None
 
     def unreadable(self, epoch: int, index: int) -> Sample:
         """Return the sample without a clip, marked as not readable."""
@@ -178,6 +212,7 @@ class ClipDataset:
             num_frames=record.num_frames,
             frame_suffix=self.frame_suffix,
             frame_start_index=self.frame_start_index,
+            media=self.media_of(index),
         )
 
     def _read(self, epoch: int, index: int, attempt: int) -> Sample:

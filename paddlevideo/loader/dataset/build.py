@@ -64,6 +64,19 @@ def class_folders_root(node: ReadNode | None) -> Path | None:
     return root
 
 
+def recorded_names(node: ReadNode | None) -> tuple[list[str], Path] | None:
+    """Names that the data of a checked node gives its labels, and their file; None: it gives none.
+
+    Raises:
+        DataError: the file cannot be read.
+    """
+    if node is None:
+        return None
+    data_set: Any = DATASETS.get(node["format"])  # as above
+    names: tuple[list[str], Path] | None = data_set.recorded_names(node)
+    return names
+
+
 def _registry_node(node: ReadNode, where: str) -> Node:
     """Rename ``format`` to the registry's ``name``."""
     if not isinstance(node, Mapping) or not isinstance(node.get("format"), str):

@@ -67,16 +67,27 @@ class FolderDataset(ClipDataset):
                 check_same_numbers(stated[0], str(stated[1]), self.class_names, source)
         wanted = VIDEO_EXTENSIONS if extensions is None else extensions
         dotted = {f".{extension.lower().lstrip('.')}" for extension in wanted}
-        records = _find_records(folder, folders, self.class_names, dotted)
+        records = find_records(folder, folders, self.class_names, dotted)
         super().__init__(records, root, context, num_retries)
 
 
-def _find_records(
+def find_records(
     root: Path,
     folders: Mapping[str, Sequence[Path]],
     class_names: Sequence[str],
     extensions: set[str],
 ) -> list[Record]:
+    """Return the videos in class folders; what is left out is warned of.
+
+    Args:
+        root: the folder of class folders.
+        folders: class folders by the names of the classes.
+        class_names: in label order.
+        extensions: of videos, each with its dot.
+
+    Raises:
+        DataError: a folder cannot be read, or there are no videos.
+    """
     records = []
     left_out: Counter[str] = Counter()
     for label, name in enumerate(class_names):

@@ -20,18 +20,21 @@ from paddlevideo.video.decoders.containers import (
 from paddlevideo.video.decoders.packets import ReadingTime, check_count, warn_once
 from paddlevideo.video.decoders.pyav import DecodedSource, PyAVSource
 from paddlevideo.video.decoders.sizes import check_frame_size
+from paddlevideo.video.media import Media, as_media
 
 # A gap between wanted frames that is decoded through rather than sought across.
 _SHORT_GAP_SECONDS = 1.0
 
 
-def open_approximate(path: str) -> FrameSource:
-    """Open a file by its header; whole (`PyAVSource`) where that tells no rate or duration.
+def open_approximate(video: str | Media) -> FrameSource:
+    """Open a video by its header; whole (`PyAVSource`) where that tells no rate or duration.
 
     Raises:
         DataError: as `PyAVSource`.
     """
-    with decoding_errors(path), open_file(path) as container:
+    media = as_media(video)
+    path = media.name
+    with decoding_errors(path), open_file(media) as container:
         stream = decodable_stream(container, path, "in it")
         rate = float(stream.average_rate) if stream.average_rate else 0.0
         if stream.duration:
@@ -41,9 +44,9 @@ def open_approximate(path: str) -> FrameSource:
         begin = float((stream.start_time or 0) * stream.time_base)
         count = seconds * rate
     if not (0 < rate < 1e4 and 1 <= count < math.inf):
-        return PyAVSource(path)
+        return PyAVSource(media)
     check_count(path, round(count))
-    return ApproximateSource(path, round(count), rate, begin)
+    return ApproximateSource(media, round(count), rate, begin)
 
 
 class ApproximateSource(DecodedSource):
@@ -53,25 +56,26 @@ class ApproximateSource(DecodedSource):
     an average: frames repeat or are left out, and times are off by as much. Damage is passed over.
 
     Args:
-        path: the file.
+        media: the video.
         num_frames, rate: by the header.
         begin_seconds: timestamp of the first frame.
     """
 
-    def __init__(self, path: str, num_frames: int, rate: float, begin_seconds: float) -> None:
-        self.path = path
+    def __init__(self, media: Media, num_frames: int, rate: float, begin_seconds: float) -> None:
+        self._media = media
+        self.path = media.name
         self.num_frames = num_frames
         self.fps = rate
         self._rate = rate
         self.times_seconds = np.arange(num_frames) / rate
         self._begin_seconds = begin_seconds
-        self._reading_time = ReadingTime(path)
+        self._reading_time = ReadingTime(media)
 
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         seconds = (wanted / self._rate + self._begin_seconds).tolist()
         gap = max(_SHORT_GAP_SECONDS, 2 / self._rate)
         begin = 0
-        with open_file(self.path) as container:
+        with open_file(self._media) as container:
             stream = decodable_stream(container, self.path, "in it")
             for end in range(1, len(seconds) + 1):
                 if end < len(seconds) and seconds[end] - seconds[end - 1] <= gap:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, ClassVar, Literal
 
@@ -14,6 +13,7 @@ from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.registry import Registry
 from paddlevideo.video.decoders.containers import decoding_errors
 from paddlevideo.video.decoders.sizes import check_clip_size
+from paddlevideo.video.media import FileMedia
 from paddlevideo.video.pictures import Picture, PictureStack, RgbPicture
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ class FrameSource(ABC):
     """An open video or folder of images.
 
     Attributes:
-        path: what was opened.
+        path: what was opened, or its name, for messages.
         num_frames: exact number of frames that can be read, at least 1.
         fps: average frames per second; None where unknown.
         kind: ``video`` or ``frames`` (a folder).
@@ -188,7 +188,7 @@ class Decoder(ABC):
 
     @abstractmethod
     def open(self, sample: Sample) -> FrameSource:
-        """Open ``sample.path``.
+        """Open ``sample.media``, or what is at ``sample.path``.
 
         Raises:
             DataError: it is missing, empty, unreadable, or holds no frames.
@@ -200,12 +200,4 @@ DECODERS: Registry[Decoder] = Registry("decoder", Decoder)
 
 def check_is_file(path: str) -> None:
     """Raise `DataError` in plain words for what a video library reports in codes."""
-    file = Path(path)
-    if not file.exists():
-        raise DataError(f"{path}: no such file")
-    if file.is_dir():
-        raise DataError(f"{path}: is a folder, not a video file; FrameDecoder reads frame folders")
-    if not file.is_file():
-        raise DataError(f"{path}: is a pipe or device, not a video file")
-    if file.stat().st_size == 0:
-        raise DataError(f"{path}: the file is empty (0 bytes)")
+    FileMedia(path).check()

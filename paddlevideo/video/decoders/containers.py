@@ -1,8 +1,9 @@
-"""Opening files with FFmpeg: as files, as video formats, within limits."""
+"""Opening videos with FFmpeg: files and bytes, as video formats, within limits."""
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import IO
 
 import av
 from av.stream import Disposition
@@ -11,6 +12,7 @@ from paddlevideo.utils.errors import DataError, PaddleVideoError
 from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.utils.source_names import without_secrets
 from paddlevideo.video.decoders.sizes import check_frame_size
+from paddlevideo.video.media import Media, as_media
 
 # What a file may be. Playlists (hls, dash, concat, sdp) would open other files and addresses, and
 # a single image (image2, png_pipe and the like) is no video.
@@ -21,6 +23,7 @@ FILE_FORMATS = (
     "mjpeg,mjpeg_2000,mov,mp4,mpeg,mpegts,mpegvideo,mpjpeg,mtv,mv,mxf,nsv,nut,nuv,obu,ogg,pva,rm,"
     "roq,smjpeg,smk,swf,thp,tmv,ty,vc1,vc1test,vivo,vvc,webm,wtv,xmv,yuv4mpegpipe"
 )
+_NO_PROTOCOL = "none"  # of a list of one name that is none: what is no file opens no file
 
 
 def absolute(path: str) -> str:
@@ -47,21 +50,41 @@ def decoding_errors(name: str, what: str = "not a readable video") -> Iterator[N
         raise DataError(f"{name}: {what}: {without_secrets(reason(error), name)[:300]}") from None
 
 
-def open_file(path: str) -> av.container.InputContainer:
-    """Open a local video file; it can open no other file or address.
+def open_file(video: str | Media) -> av.container.InputContainer:
+    """Open a local video file, or bytes from elsewhere; it can open no other file or address.
+
+    Args:
+        video: path of a file, or `Media`.
 
     Raises:
         DataError: it is no video, or opening it takes too long.
     """
+    media = as_media(video)
     seconds = limit("open_seconds") / 2  # the header, then the search for streams
     try:
-        return _open(absolute(path), "file", (seconds, None))
+        if media.path is not None:
+            return _open(absolute(media.path), "file", (seconds, None))
+        return _open(_Named(media.open(), media.name), _NO_PROTOCOL, (seconds, None))
+    except PaddleVideoError:
+        raise
     except av.error.ExitError:
         raise DataError(
-            f"{path}: opening it takes too long; {how_to_raise('open_seconds')}"
+            f"{media.name}: opening it takes too long; {how_to_raise('open_seconds')}"
         ) from None
     except Exception as error:  # noqa: BLE001 - broken files make FFmpeg's wrappers raise anything
-        raise DataError(f"{path}: not a readable video: {_why(error, path)}") from None
+        why = _why(error, media.name)
+        raise DataError(f"{media.name}: not a readable video: {why}") from None
+
+
+class _Named:
+    """What FFmpeg asks a file object for.
+
+    The name's last part alone: its ending says something about the format, and it leads nowhere.
+    """
+
+    def __init__(self, file: IO[bytes], name: str) -> None:
+        self.name = PurePosixPath(name).name
+        self.read, self.seek, self.tell = file.read, file.seek, file.tell
 
 
 def open_pipe() -> av.container.InputContainer:
@@ -70,7 +93,7 @@ def open_pipe() -> av.container.InputContainer:
 
 
 def _open(
-    address: str, protocol: str, timeout: tuple[float, float | None] | None
+    address: str | _Named, protocol: str, timeout: tuple[float, float | None] | None
 ) -> av.container.InputContainer:
     return av.open(
         address,

@@ -7,7 +7,7 @@ from types import ModuleType
 import numpy as np
 
 from paddlevideo.utils.errors import ConfigError, DataError
-from paddlevideo.video.decoders.base import FrameSource, check_is_file
+from paddlevideo.video.decoders.base import FrameSource
 from paddlevideo.video.decoders.containers import (
     absolute,
     decodable_stream,
@@ -16,6 +16,7 @@ from paddlevideo.video.decoders.containers import (
 )
 from paddlevideo.video.decoders.packets import ReadingTime, check_count
 from paddlevideo.video.decoders.times import FrameTimes
+from paddlevideo.video.media import Media, as_media
 
 
 def _import_decord() -> ModuleType:
@@ -39,8 +40,15 @@ class DecordSource(FrameSource):
         DataError: no such file, decord cannot open or decode it, or a limit is passed.
     """
 
-    def __init__(self, path: str) -> None:
-        check_is_file(path)
+    def __init__(self, video: str | Media) -> None:
+        media = as_media(video)
+        media.check()
+        path = media.path
+        if path is None:
+            raise DataError(
+                f"{media.name}: backend decord reads files alone, and this is none; use backend: "
+                "pyav"
+            )
         decord = _import_decord()
         self.path = path
         self._reading_time = ReadingTime(path)

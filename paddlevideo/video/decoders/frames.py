@@ -157,6 +157,8 @@ class FrameDecoder(Decoder):
 
     def open(self, sample: Sample) -> FrameSource:
         """Open the folder ``sample.path``; raise `DataError` when there is none."""
+        if sample.media is not None:
+            raise DataError(f"{sample.path}: FrameDecoder reads folders of images, not videos")
         return FrameFolder(
             sample.path,
             sample.frame_suffix or DEFAULT_SUFFIX,

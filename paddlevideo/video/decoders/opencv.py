@@ -8,7 +8,7 @@ import numpy as np
 
 from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.limits import limit
-from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource, check_is_file
+from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource
 from paddlevideo.video.decoders.containers import (
     absolute,
     decodable_stream,
@@ -18,6 +18,7 @@ from paddlevideo.video.decoders.containers import (
 from paddlevideo.video.decoders.packets import ReadingTime, check_count, check_share, warn_once
 from paddlevideo.video.decoders.sizes import check_frame_size
 from paddlevideo.video.decoders.times import FrameTimes
+from paddlevideo.video.media import Media, as_media
 
 
 class OpenCVSource(FrameSource):
@@ -31,17 +32,27 @@ class OpenCVSource(FrameSource):
     OpenCV skips damaged packets without a word; ``frames_lost`` counts the packets that the file
     lists and that gave no frame, where its index lists them (MP4, AVI).
 
+    Args:
+        video: path of a file, or the `Media` of one: OpenCV reads no others here.
+        keep_bytes: frames are kept between counting and reading up to this size.
+
     Raises:
         DataError: no such file, OpenCV cannot open it, not one read succeeds, most frames are
             lost, or a limit is passed.
     """
 
-    def __init__(self, path: str, keep_bytes: int = KEEP_BYTES) -> None:
-        check_is_file(path)
-        self.path = path
-        self._reading_time = ReadingTime(path)
+    def __init__(self, video: str | Media, keep_bytes: int = KEEP_BYTES) -> None:
+        self._media = as_media(video)
+        self.path = path = self._media.name
+        with decoding_errors(path):
+            self._media.check()
+        if self._media.path is None:  # OpenCV 5.0 crashes on a stream of MP4 (seen)
+            raise DataError(
+                f"{path}: backend cv2 reads files alone, and this is none; use backend: pyav"
+            )
+        self._reading_time = ReadingTime(self._media)
         self._kept: dict[int, np.ndarray] | None = {}
-        listed_frames = _listed_frames(path)
+        listed_frames = _listed_frames(self._media)
         with decoding_errors(path):
             capture = self._open()
             try:
@@ -127,13 +138,14 @@ class OpenCVSource(FrameSource):
         self._kept = {}
 
 
-def _listed_frames(path: str) -> int:
+def _listed_frames(media: Media) -> int:
     """How many frames the container lists, 0 where it does not; checks format and sizes too.
 
     OpenCV opens playlists and whatever else FFmpeg can, so PyAV looks at the file first. What an
     edit list leaves out is not listed.
     """
-    with decoding_errors(path), open_file(path) as container:
+    path = media.name
+    with decoding_errors(path), open_file(media) as container:
         stream = decodable_stream(container, path)
         if not stream.frames:  # a complete index, as MP4 and AVI have it
             return 0

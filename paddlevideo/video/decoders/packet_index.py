@@ -22,6 +22,7 @@ import numpy as np
 from paddlevideo.utils.files import atomic_write
 from paddlevideo.video.decoders.packets import check_count
 from paddlevideo.video.decoders.times import FrameTimes
+from paddlevideo.video.media import Media, MediaKey, as_media
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +149,10 @@ def _parts_fill_it(packet: av.Packet) -> bool:
 
 
 class IndexCache:
-    """Indexes of the files that were opened last, in memory and, if asked for, in a folder.
+    """Indexes of the videos that were opened last, in memory and, if asked for, in a folder.
 
-    An index is of one path, size and time of change; of a file that changed it is made anew.
+    An index is of one key (`Media.key`): of a file that changed it is made anew. Of a video without
+    a key none is kept.
 
     Args:
         folder: where they are kept for other processes and runs; None: nowhere.
@@ -160,12 +162,14 @@ class IndexCache:
     def __init__(self, folder: str | None = None, most_frames: int = 4_000_000) -> None:
         self._folder = folder
         self._most_frames = most_frames
-        self._kept: OrderedDict[tuple[str, int, int], PacketIndex | None] = OrderedDict()
+        self._kept: OrderedDict[MediaKey, PacketIndex | None] = OrderedDict()
         self._frames = 0
 
-    def get(self, path: str) -> tuple[bool, PacketIndex | None]:
-        """Return whether the file is known, and its index: None if it has to be decoded whole."""
-        key = _key(path)
+    def get(self, video: str | Media) -> tuple[bool, PacketIndex | None]:
+        """Return whether the video is known, and its index: None if it has to be decoded whole."""
+        key = as_media(video).key
+        if key is None:
+            return False, None
         if key in self._kept:
             self._kept.move_to_end(key)
             return True, self._kept[key]
@@ -176,9 +180,11 @@ class IndexCache:
         self._keep(key, index)
         return True, index
 
-    def put(self, path: str, index: PacketIndex | None) -> None:
-        """Keep what was found out about a file."""
-        key = _key(path)
+    def put(self, video: str | Media, index: PacketIndex | None) -> None:
+        """Keep what was found out about a video."""
+        key = as_media(video).key
+        if key is None:
+            return
         self._keep(key, index)
         file = self._file(key)
         if file is None:
@@ -188,18 +194,18 @@ class IndexCache:
         else:
             _save(file, index)
 
-    def _keep(self, key: tuple[str, int, int], index: PacketIndex | None) -> None:
+    def _keep(self, key: MediaKey, index: PacketIndex | None) -> None:
         self._forget(key)
         self._kept[key] = index
         self._frames += _cost(index)
         while self._frames > self._most_frames and len(self._kept) > 1:
             self._forget(next(iter(self._kept)))
 
-    def _forget(self, key: tuple[str, int, int]) -> None:
+    def _forget(self, key: MediaKey) -> None:
         if key in self._kept:
             self._frames -= _cost(self._kept.pop(key))
 
-    def _file(self, key: tuple[str, int, int]) -> Path | None:
+    def _file(self, key: MediaKey) -> Path | None:
         if self._folder is None:
             return None
         name = hashlib.sha256("\0".join(map(str, key)).encode("utf-8", "surrogateescape"))
@@ -209,11 +215,6 @@ class IndexCache:
 def _cost(index: PacketIndex | None) -> int:
     """Frames, and some for the entry itself."""
     return 32 + (0 if index is None else index.num_frames)
-
-
-def _key(path: str) -> tuple[str, int, int]:
-    status = Path(path).stat()
-    return str(Path(path).absolute()), status.st_size, status.st_mtime_ns
 
 
 def _save(file: Path, index: PacketIndex) -> None:

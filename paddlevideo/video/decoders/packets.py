@@ -4,7 +4,6 @@ import functools
 import logging
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import av
 
@@ -13,6 +12,7 @@ from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.video.decoders.containers import decodable_stream, reason
 from paddlevideo.video.decoders.sizes import check_frame_size
 from paddlevideo.video.decoders.times import DEFAULT_FRAME_RATE, FrameTimes
+from paddlevideo.video.media import Media, as_media
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +52,9 @@ class ReadingTime:
 
     Only decoding counts, over all passes; what is done with frames in between does not.
 
+    Args:
+        video: path of a file, or `Media`.
+
     Attributes:
         num_bytes: size of the file.
 
@@ -59,9 +62,10 @@ class ReadingTime:
         DataError: naming the limit.
     """
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self.num_bytes = Path(path).stat().st_size
+    def __init__(self, video: str | Media) -> None:
+        media = as_media(video)
+        self._path = media.name
+        self.num_bytes = media.num_bytes
         megabytes = self.num_bytes / 1e6
         self._left = limit("read_seconds") + megabytes * limit("read_seconds_per_megabyte")
 

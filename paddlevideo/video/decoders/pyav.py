@@ -13,11 +13,12 @@ import av
 import numpy as np
 
 from paddlevideo.utils.errors import DataError
-from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource, check_is_file
+from paddlevideo.video.decoders.base import KEEP_BYTES, FrameSource
 from paddlevideo.video.decoders.containers import decoding_errors, open_file
 from paddlevideo.video.decoders.packets import ReadingTime, VideoFrames, warn_once
 from paddlevideo.video.decoders.times import FrameTimes
 from paddlevideo.video.decoders.yuv_pictures import FrameShaper, RgbConverter, quarter_turns
+from paddlevideo.video.media import Media, as_media
 from paddlevideo.video.pictures import Picture
 
 
@@ -42,7 +43,7 @@ class PyAVSource(DecodedSource):
     matrix) is applied in quarter turns. The pixels equal those of OpenCV for 8-bit video.
 
     Args:
-        path: any video file that FFmpeg reads.
+        video: path of any video file that FFmpeg reads, or `Media`.
         keep_bytes: frames are kept between counting and reading up to this size.
 
     Raises:
@@ -50,12 +51,14 @@ class PyAVSource(DecodedSource):
             is passed.
     """
 
-    def __init__(self, path: str, keep_bytes: int = KEEP_BYTES) -> None:
-        check_is_file(path)
-        self.path = path
-        self._reading_time = ReadingTime(path)
+    def __init__(self, video: str | Media, keep_bytes: int = KEEP_BYTES) -> None:
+        self._media = as_media(video)
+        self.path = path = self._media.name
+        with decoding_errors(path):
+            self._media.check()
+        self._reading_time = ReadingTime(self._media)
         self._kept: list[av.VideoFrame] | None = []
-        with decoding_errors(path), open_file(path) as container:
+        with decoding_errors(path), open_file(self._media) as container:
             frames = self._frames(container)
             self.times_seconds = self._count(frames, keep_bytes)
             frames.check_losses()
@@ -88,7 +91,7 @@ class PyAVSource(DecodedSource):
                 raise DataError(f"{self.path}: reading from a closed source")
             yield from (self._kept[i] for i in wanted)
             return
-        with open_file(self.path) as container:
+        with open_file(self._media) as container:
             frames = (frame for frame, _ in self._frames(container))
             yield from _pick(frames, wanted)
 

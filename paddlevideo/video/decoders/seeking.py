@@ -21,6 +21,7 @@ from paddlevideo.video.decoders.packet_index import (
 from paddlevideo.video.decoders.packets import ReadingTime
 from paddlevideo.video.decoders.pyav import DecodedSource, PyAVSource
 from paddlevideo.video.decoders.sizes import check_frame_size
+from paddlevideo.video.media import Media, as_media
 
 # Packets of a first reading are kept up to this size, so that it need not be done again.
 _KEEP_BYTES = 16 * 2**20
@@ -28,31 +29,33 @@ _KEEP_BYTES = 16 * 2**20
 _SKIPPING = ("h264", "hevc", "mpeg4")
 
 
-def open_exact(path: str, cache: IndexCache) -> FrameSource:
-    """Open a file by its index; whole (`PyAVSource`) where it has none.
+def open_exact(video: str | Media, cache: IndexCache) -> FrameSource:
+    """Open a video by its index; whole (`PyAVSource`) where it has none.
 
     Raises:
         DataError: as `PyAVSource`.
     """
+    media = as_media(video)
+    path = media.name
     with decoding_errors(path):
-        known, index = cache.get(path)
+        known, index = cache.get(media)
     if known and index is None:
-        return PyAVSource(path)
+        return PyAVSource(media)
     if index is not None:
-        return IndexedSource(path, index, cache)
-    container = open_file(path)
+        return IndexedSource(media, index, cache)
+    container = open_file(media)
     try:
         stream = decodable_stream(container, path, "in it")
         packets = _packets(container, stream, path)
         index = None if packets is None else index_of(packets, stream, path)
-        cache.put(path, index)
+        cache.put(media, index)
         if index is None or packets is None:
             container.close()
-            return PyAVSource(path)
+            return PyAVSource(media)
         if sum(packet.size for packet in packets) > _KEEP_BYTES:
             container.close()
-            return IndexedSource(path, index, cache)
-        return IndexedSource(path, index, cache, (container, stream, packets))
+            return IndexedSource(media, index, cache)
+        return IndexedSource(media, index, cache, (container, stream, packets))
     except BaseException:
         container.close()
         raise
@@ -83,16 +86,17 @@ class IndexedSource(DecodedSource):
     `IndexRefutedError` raised; damage in what is not decoded is not noticed.
 
     Args:
-        path: the file.
+        media: the video.
         index: of its packets.
         cache: that the index came from.
         opened: the open container, its stream and all its packets, if they are at hand.
     """
 
     def __init__(
-        self, path: str, index: PacketIndex, cache: IndexCache, opened: _Opened | None = None
+        self, media: Media, index: PacketIndex, cache: IndexCache, opened: _Opened | None = None
     ) -> None:
-        self.path = path
+        self._media = media
+        self.path = media.name
         self.times_seconds = index.times_seconds
         self.num_frames = index.num_frames
         self.fps = index.rate
@@ -100,14 +104,14 @@ class IndexedSource(DecodedSource):
         self._cache = cache
         self._opened = opened
         self._place_of: dict[int, int] = {}
-        self._reading_time = ReadingTime(path)
+        self._reading_time = ReadingTime(media)
 
     def _wanted_frames(self, wanted: np.ndarray) -> Iterator[av.VideoFrame]:
         if self._opened is not None:
             container, stream, packets = self._opened
             yield from self._run(container, stream, wanted, packets)
             return
-        with open_file(self.path) as container:
+        with open_file(self._media) as container:
             stream = decodable_stream(container, self.path, "in it")
             yield from self._run(container, stream, wanted, None)
 
@@ -219,7 +223,7 @@ class IndexedSource(DecodedSource):
         yield None
 
     def _refuted(self, why: str) -> IndexRefutedError:
-        self._cache.put(self.path, None)
+        self._cache.put(self._media, None)
         return IndexRefutedError(f"{self.path}: damaged: {why}")
 
     def close(self) -> None:

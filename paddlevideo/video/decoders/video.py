@@ -7,17 +7,19 @@ from typing import TYPE_CHECKING, Literal
 
 from paddlevideo.utils.errors import ArgumentError
 from paddlevideo.video.decoders.approximate import open_approximate
-from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource, check_is_file
+from paddlevideo.video.decoders.base import DECODERS, Decoder, FrameSource
+from paddlevideo.video.decoders.containers import decoding_errors
 from paddlevideo.video.decoders.decord import DecordSource
 from paddlevideo.video.decoders.opencv import OpenCVSource
 from paddlevideo.video.decoders.packet_index import IndexCache
 from paddlevideo.video.decoders.pyav import PyAVSource
 from paddlevideo.video.decoders.seeking import open_exact
+from paddlevideo.video.media import FileMedia, Media
 
 if TYPE_CHECKING:
     from paddlevideo.video.sample import Sample
 
-_SOURCES: dict[str, Callable[[str], FrameSource]] = {
+_SOURCES: dict[str, Callable[[Media], FrameSource]] = {
     "pyav": PyAVSource,
     "cv2": OpenCVSource,
     "opencv": OpenCVSource,
@@ -30,7 +32,7 @@ Seek = Literal["none", "exact", "approximate"]
 
 @DECODERS.register
 class VideoDecoder(Decoder):
-    """Opens the video file of a sample.
+    """Opens the video of a sample: a file, or bytes from a shard or from memory.
 
     Args:
         backend: ``pyav`` (exact frame counts), ``cv2`` or ``opencv`` (PaddleVideo's reading rule,
@@ -64,10 +66,12 @@ class VideoDecoder(Decoder):
         self._indexes = IndexCache(index_folder)
 
     def open(self, sample: Sample) -> FrameSource:
-        """Open the video ``sample.path``; raise `DataError` when it cannot be read."""
+        """Open the sample's video; raise `DataError` when it cannot be read."""
+        media = sample.media or FileMedia(sample.path)
         if self.seek == "none":
-            return _SOURCES[self.backend](sample.path)
-        check_is_file(sample.path)
+            return _SOURCES[self.backend](media)
+        with decoding_errors(media.name):
+            media.check()
         if self.seek == "approximate":
-            return open_approximate(sample.path)
-        return open_exact(sample.path, self._indexes)
+            return open_approximate(media)
+        return open_exact(media, self._indexes)

@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from paddlevideo.utils.cache_home import HOME_VARIABLE, home
 from paddlevideo.utils.damage import read_bounded
 from paddlevideo.utils.errors import DownloadError, PaddleVideoError
 from paddlevideo.utils.limits import limit
@@ -16,18 +17,7 @@ from paddlevideo.weights.published.entry import PretrainedEntry
 
 logger = logging.getLogger(__name__)
 
-HOME_VARIABLE = "PADDLEVIDEO_HOME"
 RECORD_FORMAT = 1  # a cache of another one is converted anew
-
-
-def home() -> Path:
-    """The folder of the cache: ``PADDLEVIDEO_HOME``, else one in the user's cache folder."""
-    stated = os.environ.get(HOME_VARIABLE)
-    if stated:
-        return Path(stated).expanduser()
-    import pooch
-
-    return Path(pooch.os_cache("paddlevideo"))
 
 
 def downloads_folder() -> Path:
