@@ -11,6 +11,7 @@ import asyncio
 import dataclasses
 import ipaddress
 import logging
+from typing import Literal
 
 from paddlevideo.cli.prediction_options import ENGINE_NAMES, positive, positive_number, to_bool
 from paddlevideo.utils.errors import ConfigError
@@ -19,6 +20,11 @@ logger = logging.getLogger(__name__)
 
 PACKAGES = ("fastapi", "uvicorn", "websockets", "prometheus_client")
 _HIGHEST_PORT = 65535
+_DEVICES: dict[bool | None, Literal["auto", "cpu", "gpu"]] = {
+    None: "auto",
+    True: "gpu",
+    False: "cpu",
+}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -60,9 +66,8 @@ def run(arguments: argparse.Namespace) -> None:
         BundleError: the bundle cannot be used.
     """
     from paddlevideo.apps.serve.limits import ServeLimits
-    from paddlevideo.apps.serve.server import create_server, listen
+    from paddlevideo.apps.serve.server import listen, serve
     from paddlevideo.apps.serve.service import Service
-    from paddlevideo.cli.predict_files import device_name
     from paddlevideo.runtime import read_bundle
     from paddlevideo.runtime.engines import EngineOptions
     from paddlevideo.runtime.streams.session_options import StreamOptions
@@ -76,20 +81,14 @@ def run(arguments: argparse.Namespace) -> None:
         reset_on_cut=arguments.reset_on_cut, smooth_seconds=arguments.smooth,
     )  # fmt: skip
     engine = EngineOptions(
-        device=device_name(arguments.use_gpu), cpu_threads=arguments.cpu_threads,
+        device=_DEVICES[arguments.use_gpu], cpu_threads=arguments.cpu_threads,
         engine=arguments.engine,
     )  # fmt: skip
     service = Service(
         read_bundle(arguments.bundle), engine, limits, streams, arguments.video_workers
     )
     with listen(arguments.host, arguments.port) as bound:
-        host, port = bound.getsockname()[:2]
+        host = bound.getsockname()[0]
         if not ipaddress.ip_address(host).is_loopback:
             logger.warning("%s: whoever reaches this address may use it: no authentication", host)
-        server = create_server(service, tuple(arguments.allow_origin))
-        where = f"[{host}]" if ":" in host else host
-        service.on_ready = lambda: logger.info("serving http://%s:%d/ (Ctrl-C ends it)", where, port)
-        asyncio.run(server.serve(sockets=[bound]))
-    if service.failure is not None:
-        raise service.failure
-    logger.info("served %d streams; all is closed", service.streams_served)
+        asyncio.run(serve(service, bound, tuple(arguments.allow_origin)))

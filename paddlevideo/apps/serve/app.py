@@ -29,22 +29,14 @@ _CLIENT_CLOSED = 499  # nobody reads it; of nginx
 
 
 def create_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
-    """The application, for a server of ASGI, which runs `Service.running` as its lifespan.
+    """The application, for a server of ASGI, while `Service.running`.
 
     Args:
         origins: of web pages, beside the service's own, that may use it.
     """
 
-    @contextlib.asynccontextmanager
-    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
-        async with service.running():
-            yield
-
     # The pages of FastAPI's own documentation fetch their scripts from elsewhere.
-    app = FastAPI(
-        title="paddlevideo serve", version=__version__, docs_url=None, redoc_url=None,
-        lifespan=lifespan,
-    )  # fmt: skip
+    app = FastAPI(title="paddlevideo serve", version=__version__, docs_url=None, redoc_url=None)
 
     @app.exception_handler(RefusedError)
     async def refused(_request: Request, error: RefusedError) -> JSONResponse:

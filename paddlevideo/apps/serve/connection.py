@@ -178,8 +178,8 @@ class StreamConnection:
             if event["type"] != "websocket.receive":
                 await self._messages.put(_Gone())
                 return
-            text, data = event.get("text"), event.get("bytes")
-            await self._messages.put(text if data is None else data)
+            data = event.get("bytes")
+            await self._messages.put(event["text"] if data is None else data)
 
     async def _answer_all(self, stream: PoolStream) -> None:
         stated: float | None = None

@@ -20,11 +20,11 @@ _BACKLOG = 128  # connections that are accepted in one go; the others' answers w
 _LONGEST_HEAD_BYTES = 16 * 1024
 _CLOSING_SECONDS = 5.0  # that a client has to answer the closing of its socket
 
+_FULL_BODY = b'{"error": "full", "message": "all connections are taken; try again soon"}'
 _FULL = (
     b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
-    b"connection: close\r\nretry-after: 1\r\ncontent-length: 72\r\n\r\n"
-    b'{"error": "full", "message": "all connections are taken; try again soon"}'
-).replace(b"content-length: 72", b"content-length: 73")
+    b"connection: close\r\nretry-after: 1\r\ncontent-length: %d\r\n\r\n%s"
+) % (len(_FULL_BODY), _FULL_BODY)
 
 
 def http_protocol(service: Service) -> type[H11Protocol]:
@@ -127,13 +127,27 @@ def create_server(service: Service, origins: tuple[str, ...] = ()) -> Server:
         timeout_graceful_shutdown=1,
         h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
         backlog=_BACKLOG,
-        lifespan="on",
+        lifespan="off",
         access_log=False,
         log_config=None,
         log_level="error",
         server_header=False,
     )
     return Server(config, service)
+
+
+async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...] = ()) -> None:
+    """Open the model, serve on a socket of `listen` until a signal, and close everything.
+
+    Raises:
+        PaddleVideoError: the model cannot be opened.
+    """
+    async with service.running():
+        host, port = bound.getsockname()[:2]
+        where = f"[{host}]" if ":" in host else host
+        logger.info("serving http://%s:%d/ (Ctrl-C ends it)", where, port)
+        await create_server(service, origins).serve(sockets=[bound])
+    logger.info("all streams and videos have ended")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -111,7 +111,7 @@ class Stepper:
 
     def _run(self) -> None:
         while self._wait_for_frames():
-            error = None
+            error: Exception | None = None
             begun = time.perf_counter()
             try:
                 self._pool.step()

@@ -49,7 +49,7 @@ class VideoRefused:
 def start_work(
     bundle: Bundle, options: EngineOptions, limits: ServeLimits, factory: PredictorFactory
 ) -> Work[VideoResult | VideoRefused]:
-    """In the worker process: open the bundle; return what classifies files, all classes in order."""
+    """In the worker process: open the bundle; return what gives all classes of files in order."""
     if os.name == "posix":
         os.nice(_NICENESS)
     own = {"video_frames": limits.max_video_frames, "frame_pixels": limits.max_frame_pixels}
@@ -207,8 +207,8 @@ def _ask(worker: FileWorker, path: Path, deadline: float) -> VideoResult:
         ) from None
     if isinstance(message, BaseException):
         raise message
-    (result,) = message  # type: ignore[misc]
     worker.is_ready = True
+    result = message[0] if isinstance(message, list) else message
     if isinstance(result, VideoRefused):
         raise RefusedError(result.refusal, result.message)
     if not isinstance(result, VideoResult):
@@ -220,8 +220,6 @@ def _received(worker: FileWorker, deadline: float) -> object:
     """What the process sends; it is killed where that takes too long."""
     if not worker.pipe.poll(max(0.0, deadline - time.monotonic())):
         worker.process.kill()
-        raise RefusedError(
-            TOOK_TOO_LONG, "the video takes too long to read (--request_seconds)"
-        )
+        raise RefusedError(TOOK_TOO_LONG, "the video takes too long to read (--request_seconds)")
     message: object = worker.pipe.recv()
     return message
