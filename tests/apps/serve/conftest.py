@@ -92,6 +92,11 @@ class Served:
     def get(self, path, **options):
         return httpx.get(f"http://127.0.0.1:{self.port}{path}", timeout=30, **options)
 
+    def get_ok(self):
+        with contextlib.suppress(httpx.HTTPError):
+            return self.get("/health").status_code == 200
+        return False
+
     def predict(self, content, query="", **options):
         url = f"http://127.0.0.1:{self.port}/predict{query}"
         return httpx.post(url, content=content, timeout=60, **options)
