@@ -5,6 +5,7 @@ client anything.
 """
 
 import asyncio
+import logging
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -30,6 +31,8 @@ from paddlevideo.utils.errors import DataError
 from paddlevideo.utils.limits import LIMITS_VARIABLE, limit
 from paddlevideo.utils.processes import end_process
 from paddlevideo.video.decoders.containers import first_video_stream, open_file
+
+logger = logging.getLogger(__name__)
 
 PredictorFactory = Callable[[Bundle, EngineOptions], VideoPredictor]
 
@@ -122,15 +125,8 @@ class VideoWorkers:
         """
         loop = asyncio.get_running_loop()
         for worker in self._workers:
-            if not await loop.run_in_executor(self._threads, worker.pipe.poll, _START_SECONDS):
-                raise DataError("a worker process took too long to open the model")
-            try:
-                message = worker.pipe.recv()
-            except (EOFError, OSError):
-                raise DataError("a worker process ended while it opened the model") from None
-            if isinstance(message, BaseException):
-                raise message
-            worker.is_ready = True
+            if not await loop.run_in_executor(self._threads, _has_opened, worker):
+                raise DataError("a process for videos ended, or took too long, opening the model")
             self._idle.put_nowait(worker)
 
     async def classify(self, path: Path, seconds: float) -> VideoResult:
@@ -171,13 +167,26 @@ class VideoWorkers:
         """Make the worker idle, or put another in the place of one that has ended."""
         if worker not in self._workers:
             return  # closed meanwhile
-        if not worker.is_ready or not worker.process.is_alive():
-            self._workers.discard(worker)
-            end_process(worker.process, 1.0)
-            worker.pipe.close()
-            worker = self._new_worker()
-            self._workers.add(worker)
-        self._idle.put_nowait(worker)
+        if worker.is_ready and worker.process.is_alive():
+            self._idle.put_nowait(worker)
+            return
+        self._workers.discard(worker)
+        worker.process.kill()
+        end_process(worker.process, 1.0)
+        worker.pipe.close()
+        another = self._new_worker()
+        self._workers.add(another)
+        opened = asyncio.get_running_loop().run_in_executor(self._threads, _has_opened, another)
+        opened.add_done_callback(lambda done: self._add_opened(another, done))
+
+    def _add_opened(self, worker: FileWorker, opened: "asyncio.Future[bool]") -> None:
+        """Let a worker that took another's place have work; without it the others go on."""
+        if opened.cancelled() or worker not in self._workers:
+            return
+        if opened.result():
+            self._idle.put_nowait(worker)
+        else:
+            logger.error("a process for videos could not open the model again")
 
     def close(self) -> None:
         """End all processes."""
@@ -190,14 +199,21 @@ class VideoWorkers:
         self._threads.shutdown()
 
 
+def _has_opened(worker: FileWorker) -> bool:
+    """In a thread: whether a new process has opened the bundle; its error is raised."""
+    try:
+        message = worker.pipe.recv() if worker.pipe.poll(_START_SECONDS) else None
+    except (EOFError, OSError):
+        return False
+    if isinstance(message, BaseException):
+        raise message
+    worker.is_ready = message == READY
+    return worker.is_ready
+
+
 def _ask(worker: FileWorker, path: Path, deadline: float) -> VideoResult:
     """In a thread: give the worker the file and wait; a worker that failed is not ready."""
     try:
-        if not worker.is_ready:  # it was started in the place of another
-            message = _received(worker, time.monotonic() + _START_SECONDS)
-            if message != READY:
-                raise RefusedError(FAILED, "the model cannot be opened again; see the log")
-            deadline = max(deadline, time.monotonic() + 1)
         worker.is_ready = False
         worker.pipe.send([path])
         message = _received(worker, deadline)
@@ -206,7 +222,8 @@ def _ask(worker: FileWorker, path: Path, deadline: float) -> VideoResult:
             UNREADABLE, "the process that read the video ended: it may take too much memory"
         ) from None
     if isinstance(message, BaseException):
-        raise message
+        logger.error("a process for videos failed: %s", message)
+        raise RefusedError(FAILED, "the video could not be classified; see the log")
     worker.is_ready = True
     result = message[0] if isinstance(message, list) else message
     if isinstance(result, VideoRefused):

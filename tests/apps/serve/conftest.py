@@ -67,7 +67,7 @@ class Served:
     def _run(self):
         try:
             asyncio.run(self._serve())
-        except BaseException as error:
+        except Exception as error:  # noqa: BLE001 - raised by who waits
             self._error = error
         finally:
             self._ready.set()

@@ -18,6 +18,7 @@ from video.conftest import write_video
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from apps.serve.conftest import pictures, png, read_rest, serving
+from paddlevideo.apps.serve.connection import StreamConnection
 from paddlevideo.apps.serve.limits import ServeLimits
 from paddlevideo.apps.serve.shown_frames import ShownFrames
 from paddlevideo.utils.errors import ConfigError
@@ -30,7 +31,7 @@ GOOD = png(pictures(1)[0])
 def strict(stream_bundle):
     """A server of small limits."""
     limits = {
-        "max_upload_mb": 0.2, "max_video_seconds": 5, "max_video_frames": 100,
+        "max_upload_mb": 0.2, "max_video_seconds": 1.5, "max_video_frames": 20,
         "max_frame_pixels": 10_000, "max_videos": 1, "max_streams": 2, "max_connections": 8,
         "max_message_mb": 0.05, "queue_frames": 1, "request_seconds": 6, "idle_seconds": 1.5,
     }  # fmt: skip
@@ -81,9 +82,9 @@ def test_a_video_is_refused_with_a_status_and_a_message(strict, tmp_path):
     refused(bytes(300_000), 413, "--max_upload_mb")
     refused((bytes(1000) for _ in range(300)), 413, "--max_upload_mb")  # of unknown length
     refused(b"x", 415, "--data-binary", headers={"content-type": "multipart/form-data; b=1"})
-    long = write_video(tmp_path / "long.mp4", 160, height=16, width=16)
+    long = write_video(tmp_path / "long.mp4", 40, height=16, width=16)
     refused(long.read_bytes(), 413, "--max_video_seconds")
-    many = write_video(tmp_path / "many.mp4", 120, height=16, width=16)
+    many = write_video(tmp_path / "many.mp4", 30, height=16, width=16)
     refused(many.read_bytes(), 422, "video_frames")
     large = write_video(tmp_path / "large.mp4", 3, height=112, width=112)
     refused(large.read_bytes(), 422, "frame_pixels")
@@ -160,7 +161,7 @@ def test_a_connection_too_many_is_told_so_and_closed(strict):
                 socket.settimeout(0.5)
                 told.append(socket.recv(1000))
         assert sum(text.startswith(b"HTTP/1.1 503") for text in told) >= 22
-    until(lambda: strict.get_ok())
+    until(strict.get_ok)
 
 
 def test_a_video_that_takes_too_long_costs_its_process_alone(stream_bundle, tmp_path):
@@ -170,11 +171,11 @@ def test_a_video_that_takes_too_long_costs_its_process_alone(stream_bundle, tmp_
         os.kill(worker.process.pid, signal.SIGSTOP)
         answer = server.predict(video)
         assert answer.status_code == 504 and "too long" in answer.text
-        assert server.predict(video).status_code == 200  # by another process
+        until(lambda: server.predict(video).status_code == 200, 100)  # by another process
         (worker,) = server.service.videos._workers
         os.kill(worker.process.pid, signal.SIGKILL)
-        assert server.predict(video).status_code in (200, 422)
-        assert server.predict(video).status_code == 200
+        assert server.predict(video).status_code == 422  # it may have died of it
+        until(lambda: server.predict(video).status_code == 200, 100)
 
 
 def test_a_client_that_sends_faster_than_it_is_served_waits(served, monkeypatch):
@@ -206,7 +207,8 @@ def test_a_client_that_sends_faster_than_it_is_served_waits(served, monkeypatch)
     assert max(most) < 25  # 600 kB each: the rest waits in its sender
 
 
-def test_a_client_that_does_not_read_is_ended(stream_bundle):
+def test_a_client_that_does_not_read_is_ended(stream_bundle, monkeypatch):
+    monkeypatch.setattr(StreamConnection, "_line", lambda *_: {"long": "x" * 200_000})
     with serving(stream_bundle, idle_seconds=1.5, top_k=5) as server:
         with raw_socket(server.port) as socket:
             socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
@@ -217,7 +219,7 @@ def test_a_client_that_does_not_read_is_ended(stream_bundle):
             )
             frame = b"\x82\x83\0\0\0\0abc"
             with contextlib.suppress(OSError):
-                for _ in range(20_000):
+                for _ in range(200):
                     socket.sendall(frame)
             until(lambda: server.service.num_streams == 0)
         assert server.get("/health").status_code == 200
@@ -225,8 +227,8 @@ def test_a_client_that_does_not_read_is_ended(stream_bundle):
 
 def test_hostile_clients_change_nobodys_answers(served):
     """Bit for bit: beside cut, malformed, huge and silent clients, and many connects."""
-    messages = [*map(png, pictures(12, seed=5)), "end"]
-    alone = served.stream(messages).scores
+    frames = list(map(png, pictures(12, seed=5)))
+    alone = served.stream([*frames, "end"]).scores
     stop = threading.Event()
 
     def misbehave(kind):
@@ -249,13 +251,14 @@ def test_hostile_clients_change_nobodys_answers(served):
 
     with ThreadPoolExecutor(6) as threads:
         others = [threads.submit(misbehave, kind) for kind in range(5)]
-        for _ in range(5):
-            answers = served.stream(messages)
-            assert answers.code == 1000 and answers.scores == alone
-        stop.set()
+        try:
+            answers = served.stream([*frames, *["reset", *frames] * 4, "end"])
+        finally:
+            stop.set()
         for other in others:
             other.result()
-    assert served.get("/health").json()["status"] == "ok"
+    assert answers.code == 1000 and answers.scores == alone * 5
+    until(served.get_ok)
 
 
 def test_limits_have_ranges():
