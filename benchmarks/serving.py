@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import urllib.request
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -40,6 +41,20 @@ def parse_arguments() -> argparse.Namespace:
 def resident_megabytes(pid: int) -> float:
     text = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
     return int(re.search(r"VmRSS:\s+(\d+)", text)[1]) / 1e3
+
+
+def step_figures(port: int) -> str:
+    """Of the server's own counters: how full its steps are, and how long they take."""
+    text = urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=30).read().decode()
+    values = {
+        name: float(re.search(rf"^paddlevideo_step_{name} (\S+)$", text, re.M)[1])
+        for name in ("seconds_sum", "seconds_count", "streams_sum")
+    }
+    count = values["seconds_count"]
+    return (
+        f"{values['streams_sum'] / count:.1f} streams a step, "
+        f"{1e3 * values['seconds_sum'] / count:.0f} ms"
+    )
 
 
 async def client(address: str, side: int, end: float, seed: int) -> tuple[int, str | None]:
@@ -96,6 +111,7 @@ async def load(port: int, side: int, pid: int, arguments: argparse.Namespace) ->
     early = resident_megabytes(pid)
     await asyncio.sleep(max(0.0, end - time.perf_counter() - 1))
     late = resident_megabytes(pid)
+    steps = await asyncio.to_thread(step_figures, port)
     results = await asyncio.gather(*clients)
     await asyncio.gather(*others)
     counts = [count for count, _ in results]
@@ -105,7 +121,7 @@ async def load(port: int, side: int, pid: int, arguments: argparse.Namespace) ->
         f"{arguments.clients} clients, {seconds:.0f} s: {sum(counts)} frames, "
         f"{sum(counts) / seconds:.0f} frames/s; slowest {min(counts)} of mean {mean:.1f} frames "
         f"({min(counts) / mean:.3f}); errors {len(errors)}; resident {early:.0f} MB after a "
-        f"quarter, {late:.0f} MB at the end"
+        f"quarter, {late:.0f} MB at the end; {steps}"
     )
     for error in errors[:5]:
         print(error)
