@@ -103,7 +103,7 @@ class Service:
         predictor = self._predictor or open_predictor(self.bundle, self._engine_options)
         pool = predictor.open_pool(self.limits.max_streams, **vars(self.stream_options))
         pool.open().close()  # the engine, and the first runner, before the first client
-        self._stepper = Stepper(pool, 0.5 / self.frame_rate, self._note_step)
+        self._stepper = Stepper(pool, 1 / self.frame_rate, self._note_step)
         self._pool = pool
 
     def _note_step(self, seconds: float, num_streams: int) -> None:

@@ -38,7 +38,7 @@ class Stepper:
 
     A step costs nearly as much for a few rows of a batch as for all of them, so streams that had
     a frame in both of the last two steps are waited for: no longer than the last step took, nor
-    than half the time between two frames of the model. A slow stream is not among them, and holds
+    than ``longest_wait``. A slow stream is not among them, and holds
     nobody up.
 
     Args:

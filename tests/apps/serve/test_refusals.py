@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from test_imports import COMMAND, WITHOUT_PADDLE
 from video.conftest import write_video
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
@@ -164,6 +165,7 @@ def test_a_connection_too_many_is_told_so_and_closed(strict):
     until(strict.get_ok)
 
 
+@pytest.mark.slow  # three processes open the bundle, one after the other
 def test_a_video_that_takes_too_long_costs_its_process_alone(stream_bundle, tmp_path):
     video = write_video(tmp_path / "video.mp4", 12).read_bytes()
     with serving(stream_bundle, request_seconds=5) as server:
@@ -277,8 +279,9 @@ def test_a_recording_that_jumps_is_filled_within_limits():
 
 
 def test_the_command(stream_bundle, tmp_path):
-    """It listens, warns of open doors, answers, and ends in order at SIGTERM."""
-    command = [sys.executable, "-m", "paddlevideo", "serve", str(stream_bundle.folder)]
+    """It listens, answers, and ends in order at SIGTERM; Paddle cannot be imported there."""
+    program = WITHOUT_PADDLE + COMMAND
+    command = [sys.executable, "-c", program, "serve", str(stream_bundle.folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     options = {"env": environment, "stderr": subprocess.PIPE, "text": True}
     with subprocess.Popen([*command, "--port", "0"], **options) as server:
