@@ -45,7 +45,8 @@ install() {
 }
 
 run_tests() {
-  install requirements.txt requirements-dev.txt requirements-onnx.txt requirements-writers.txt
+  install requirements.txt requirements-dev.txt requirements-onnx.txt requirements-writers.txt \
+    requirements-serve.txt
   say "Lint, format, types"
   "$VENV/bin/ruff" check .
   "$VENV/bin/ruff" format --check .

@@ -22,7 +22,7 @@ Work = Callable[[Sequence[Path]], Sequence[Result]]
 """Gives a result for each of the files."""
 
 _LOOK_SECONDS = 1.0
-_READY = "ready"
+READY = "ready"
 
 
 @dataclass(frozen=True)
@@ -105,8 +105,16 @@ class _Task:
     deaths: int = 0
 
 
-class _Worker:
-    """One process, the pipe to it, and the files that it has."""
+class FileWorker:
+    """One process, the pipe to it, and the files that it has.
+
+    The process calls ``start`` and sends `READY`; then it answers each list of paths that comes
+    through the pipe with the results, or with the error that was raised, with which it ends.
+
+    Args:
+        start: gives what works on the files.
+        start_seconds: that it may take until it is ready.
+    """
 
     def __init__(self, start: Callable[[], Work], start_seconds: float) -> None:
         context = multiprocessing.get_context("spawn")  # Paddle's threads do not survive a fork
@@ -134,8 +142,8 @@ class _Crew(Generic[Result]):
         number = max(1, min(options.num_workers, len(tasks)))
         self._workers = [self._new_worker() for _ in range(number)]
 
-    def _new_worker(self) -> _Worker:
-        return _Worker(self._start, self._options.start_seconds)
+    def _new_worker(self) -> FileWorker:
+        return FileWorker(self._start, self._options.start_seconds)
 
     def wait(self) -> Iterator[tuple[int, Result | Died]]:
         """Wait for a while; what has been finished meanwhile."""
@@ -146,7 +154,7 @@ class _Crew(Generic[Result]):
         for worker in [worker for worker in self._workers if worker.pipe in heard]:
             yield from self._hear(worker)
 
-    def _hear(self, worker: _Worker) -> Iterator[tuple[int, Result | Died]]:
+    def _hear(self, worker: FileWorker) -> Iterator[tuple[int, Result | Died]]:
         try:
             message = worker.pipe.recv()
         except (EOFError, OSError):
@@ -161,7 +169,7 @@ class _Crew(Generic[Result]):
             for number, (_, result) in enumerate(zip(task.paths, message, strict=True)):
                 yield task.first + number, result
 
-    def _give_work(self, worker: _Worker) -> None:
+    def _give_work(self, worker: FileWorker) -> None:
         worker.task, worker.deadline = None, math.inf
         if not self._waiting:
             return
@@ -175,7 +183,7 @@ class _Crew(Generic[Result]):
         seconds = sum(map(_most_seconds, task.paths)) + self._options.grace_seconds
         worker.deadline = time.monotonic() + seconds
 
-    def _replace(self, worker: _Worker) -> Iterator[tuple[int, Died]]:
+    def _replace(self, worker: FileWorker) -> Iterator[tuple[int, Died]]:
         """Put another process in the place of one that died."""
         was_late = worker.is_late()
         end_process(worker.process)
@@ -235,7 +243,7 @@ def _serve(pipe: Connection, start: Callable[[], Work]) -> None:
     with contextlib.suppress(EOFError, OSError):  # the first process is gone, which is no defect
         try:
             work = start()
-            pipe.send(_READY)
+            pipe.send(READY)
             while True:
                 pipe.send(list(work(pipe.recv())))
         except (EOFError, BrokenPipeError, ConnectionResetError):

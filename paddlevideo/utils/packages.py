@@ -19,6 +19,7 @@ _EXTRAS = {
     "compiled": {"numba", "onnx"},
     "train": {*TRAINING, "numba"},
     "report": {"jinja2", "matplotlib"},
+    "serve": {"fastapi", "uvicorn", "websockets", "prometheus_client"},
     "decord": {"decord"},
     "writers": {"tensorboardX", "visualdl"},
 }

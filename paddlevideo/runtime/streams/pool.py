@@ -46,7 +46,7 @@ class PoolStream:
         self.pending: _Pending | None = None
         self.result: StreamResult | None = None
         self.is_open = True
-        self.owes_new_start = False  # a step that was to start it anew has failed
+        self.owes_new_start = False  # its next frame is a first one: a step failed, or a reset
         self.pushing = threading.Lock()  # one thread at a time
 
     @property
@@ -71,6 +71,14 @@ class PoolStream:
                 pushing to it.
         """
         return self._pool.push(self, frame, timestamp)
+
+    def reset(self) -> None:
+        """Start anew: the next frame is the first of another stream. The counts stay.
+
+        Raises:
+            DataError: the stream is closed, or a thread is pushing to it.
+        """
+        self._pool.reset_stream(self)
 
     def close(self) -> None:
         """Give the row back; frames that wait are dropped."""
@@ -292,6 +300,22 @@ class StreamPool:
                     stream.pending.starts_anew = True
                 elif lost.starts_anew:
                     stream.owes_new_start = True
+
+    def reset_stream(self, stream: PoolStream) -> None:
+        """`PoolStream.reset`."""
+        if not stream.pushing.acquire(blocking=False):
+            raise DataError("a thread is pushing to the stream; start it anew behind that")
+        try:
+            with self._lock:
+                if not stream.is_open:
+                    raise DataError(_CLOSED)
+                if stream.pending is not None:
+                    stream.counts.dropped += 1
+                    stream.pending = None
+                stream.owes_new_start = True
+            stream.timeline.reset()
+        finally:
+            stream.pushing.release()
 
     def close_stream(self, stream: PoolStream) -> None:
         """`PoolStream.close`."""

@@ -1,0 +1,176 @@
+"""`serve`: the service behind uvicorn, from the socket to the last answer."""
+
+import asyncio
+import logging
+import socket
+from asyncio.transports import BaseTransport
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+from paddlevideo.apps.serve.app import create_app
+from paddlevideo.apps.serve.service import Service
+from paddlevideo.utils.errors import ConfigError
+
+logger = logging.getLogger(__name__)
+
+_BACKLOG = 128  # connections that are accepted in one go; the others' answers wait for that
+_LONGEST_HEAD_BYTES = 16 * 1024
+_CLOSING_SECONDS = 5.0  # that a client has to answer the closing of its socket
+
+_FULL_BODY = b'{"error": "full", "message": "all connections are taken; try again soon"}'
+_FULL = (
+    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
+    b"connection: close\r\nretry-after: 1\r\ncontent-length: %d\r\n\r\n%s"
+) % (len(_FULL_BODY), _FULL_BODY)
+
+
+def http_protocol(service: Service) -> type[H11Protocol]:
+    """uvicorn's HTTP, within the service's limits on connections and on waiting for a request."""
+
+    class LimitedHttp(H11Protocol):
+        _head_timer: asyncio.TimerHandle | None = None
+        _is_refused = False
+
+        def connection_made(self, transport: BaseTransport) -> None:
+            super().connection_made(transport)  # type: ignore[arg-type]
+            if len(self.connections) > service.limits.max_connections:
+                self._is_refused = True
+                service.metrics.connections_refused.inc()
+                self.transport.write(_FULL)
+                self.transport.close()
+                return
+            self._expect_head()
+
+        def data_received(self, data: bytes) -> None:
+            if self._is_refused:
+                return
+            waits = self.cycle is None or self.cycle.response_complete
+            if waits and self._head_timer is None:
+                self._expect_head()
+            before = self.cycle
+            super().data_received(data)
+            is_upgraded = self.transport.get_protocol() is not self
+            if self.cycle is not before or is_upgraded:
+                self._forget_timer()
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            self._forget_timer()
+            super().connection_lost(exc)
+
+        def _expect_head(self) -> None:
+            seconds = service.limits.idle_seconds
+            self._head_timer = self.loop.call_later(seconds, self.transport.abort)
+
+        def _forget_timer(self) -> None:
+            if self._head_timer is not None:
+                self._head_timer.cancel()
+                self._head_timer = None
+
+    return LimitedHttp
+
+
+class EndedWebSockets(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket, whose connection ends when the service is done with it.
+
+    Without this a client that never reads keeps its closed socket for as long as it likes.
+    """
+
+    async def run_asgi(self) -> None:
+        """Run the application; then give the client a while to close."""
+        await super().run_asgi()
+        self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server, which lets running answers finish before it closes their sockets.
+
+    SIGTERM and SIGINT end it in order; a second one at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+        super().__init__(config)
+        self._service = service
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """End in order, and at the second signal at once."""
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take nothing new, wait for running answers, then close."""
+        for server in self.servers:
+            server.close()
+        if not self.force_exit:
+            seconds = self._service.limits.shutdown_seconds
+            if not await self._service.drain(seconds):
+                logger.warning(
+                    "%d streams and %d videos did not end within %g s (--shutdown_seconds)",
+                    self._service.num_streams, self._service.num_videos, seconds,
+                )  # fmt: skip
+        await super().shutdown(sockets)
+
+
+def create_server(service: Service, origins: tuple[str, ...] = ()) -> Server:
+    """A server for `listen`'s socket: ``await server.serve(sockets=[...])``."""
+    config = uvicorn.Config(
+        create_app(service, origins),
+        http=http_protocol(service),
+        ws=EndedWebSockets,
+        ws_max_size=service.limits.message_bytes,
+        ws_per_message_deflate=False,  # frames are packed already
+        # A pong waits behind the frames of a client that is faster than it is served; who is
+        # silent is ended by the idle limit.
+        ws_ping_interval=None,
+        timeout_graceful_shutdown=1,
+        h11_max_incomplete_event_size=_LONGEST_HEAD_BYTES,
+        backlog=_BACKLOG,
+        lifespan="off",
+        access_log=False,
+        log_config=None,
+        log_level="error",
+        server_header=False,
+    )
+    return Server(config, service)
+
+
+async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...] = ()) -> None:
+    """Open the model, serve on a socket of `listen` until a signal, and close everything.
+
+    Raises:
+        PaddleVideoError: the model cannot be opened.
+    """
+    async with service.running():
+        host, port = bound.getsockname()[:2]
+        where = f"[{host}]" if ":" in host else host
+        logger.info("serving http://%s:%d/ (Ctrl-C ends it)", where, port)
+        await create_server(service, origins).serve(sockets=[bound])
+    logger.info("all streams and videos have ended")
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket.
+
+    Raises:
+        ConfigError: there is no such address here, or it is taken.
+    """
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        bound = socket.socket(family, kind, protocol)
+        try:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            bound.bind(address)
+            bound.listen(_BACKLOG)
+        except OSError:
+            bound.close()
+            raise
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(
+            f"--host {host} --port {port} cannot be listened on: {reason}; name another port"
+        ) from None
+    return bound
