@@ -27,6 +27,7 @@ COMMANDS: Mapping[str, str] = {
     "export": "write a trained model as a bundle, for prediction and streams",
     "predict": "classify videos with a model",
     "stream": "follow a camera, a file or a URL with a model",
+    "web": "write a page that runs a bundle in a browser, with a camera or a file",
     "quantize": "write a bundle with weights, and where it pays arithmetic, on 8 bits",
     "compare": "compare bundles of a model: size, time, accuracy, other answers",
     "report": "write the page about a run, or about several side by side",
