@@ -137,9 +137,14 @@ def export_model(
         manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
         if options.verify:
             verify_bundle(model, Bundle(work, manifest))
-        folders = [each.finish(Bundle(work, manifest)) for each in exporters.values()]
-        replace_bundle(folder, work, manifest, [name for name in folders if name is not None])
-    logger.info("exported %s to %s", name, folder)
+        made = [each.finish(Bundle(work, manifest)) for each in exporters.values()]
+        folders = [name for name in made if name is not None]
+        replace_bundle(folder, work, manifest, folders)
+    logger.info(
+        "exported %s to %s",
+        name,
+        ", ".join([str(folder), *(str(folder / each) for each in folders)]),
+    )
     return read_bundle(folder)
 
 

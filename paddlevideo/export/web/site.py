@@ -1,7 +1,6 @@
 """Write the page of a bundle: a static folder that any web server can serve."""
 
 import json
-import logging
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -21,8 +20,6 @@ from paddlevideo.utils.errors import BundleError
 from paddlevideo.utils.files import made_folder
 from paddlevideo.utils.packages import require_packages
 from paddlevideo.video import Pipeline
-
-logger = logging.getLogger(__name__)
 
 _DESCRIPTION = "model/model.json"
 _REFERENCE = "reference.bin"
@@ -73,7 +70,6 @@ def write_site(bundle: Bundle, folder: Path, title: str | None = None) -> None:
             made.rename(folder)
     except OSError as error:
         raise BundleError(f"cannot write to {folder}: {error.strerror or error}") from None
-    logger.info("wrote the page of %s to %s", bundle.manifest.model_name, folder)
 
 
 def _check_folder(folder: Path) -> None:

@@ -4,7 +4,7 @@ import { bestClasses, percent } from "./scores.js";
 
 const COUNT = 5;
 const DASHES = [[], [8, 4], [2, 3], [12, 3, 2, 3], [5, 2]]; // for eyes that tell no colours apart
-const MARGIN = { left: 40, right: 8, top: 8, bottom: 20 };
+const MARGIN = { left: 46, right: 8, top: 8, bottom: 20 };
 const SPOKEN_MILLISECONDS = 2000;
 
 export class Curve {

@@ -41,7 +41,7 @@ function prepare(model) {
   page.curve = new Curve(at.curve, at.legend, nameOf);
   page.curveSeconds = Math.min(CURVE_SECONDS, KEPT_STEPS / model.frame_rate);
   const windows = [...new Set([5, Number(model.window_seconds.toPrecision(2)), 30])];
-  const choices = windows.sort((a, b) => a - b).map((seconds) => [seconds, `the last ${seconds} s`]);
+  const choices = windows.sort((a, b) => a - b).map((seconds) => [seconds, `begins anew every ${seconds} s`]);
   fillSelect(at.memory, [[0, "all since the start"], ...choices]);
   requestDrawing();
 }
@@ -71,7 +71,7 @@ async function openNetwork() {
     setText(
       at.proof,
       `Checked on this device: within ${proof.difference.toExponential(1)} of the model's own ` +
-        `answers, ${proof.milliseconds.toFixed(1)} ms a step. ${page.model.runtime}.`,
+        `answers. ${page.model.runtime}.`,
     );
     setText(at.status, "Ready.");
     allow(true);
@@ -118,6 +118,10 @@ async function run(kind, openSource) {
   page.feed.windowSeconds = Number(at.memory.value);
   at.stage.classList.add("running");
   at.stop.hidden = false;
+  at.camera.hidden = true;
+  if (document.activeElement === document.body) {
+    at.stop.focus(); // it is where the hidden button was
+  }
   at.anew.disabled = false;
   setText(at.status, isLive ? "Watching the camera." : "Watching the video.");
 }
@@ -157,6 +161,7 @@ function stop() {
   at.hint.hidden = false;
   at.stage.classList.remove("running");
   at.stop.hidden = true;
+  at.camera.hidden = false;
   at.anew.disabled = true;
   if (page.isReady) {
     setText(at.status, "Ready.");

@@ -30,8 +30,8 @@ function linear(picture, height, width) {
   if (picture.height === 2 * height && picture.width === 2 * width) {
     return halved(picture, height, width); // as OpenCV does for this one ratio
   }
-  const x = linearTaps(picture.width, width);
-  const y = linearTaps(picture.height, height);
+  const x = linearTaps(picture.width, width, true);
+  const y = linearTaps(picture.height, height, false);
   const source = picture.data;
   const data = new Uint8ClampedArray(width * height * PIXEL);
   const row = picture.width * PIXEL;
@@ -54,8 +54,13 @@ function linear(picture, height, width) {
   return { width, height, data };
 }
 
-/** For each pixel of the result: the two pixels between which it lies, and their weights. */
-function linearTaps(size, newSize) {
+/**
+ * For each pixel of the result: the two pixels between which it lies, and their weights.
+ *
+ * atEdge: a pixel beyond an edge has the weights 1 and 0, as OpenCV has it along rows; from row to
+ * row it takes the same pixel twice, which is rounded twice.
+ */
+function linearTaps(size, newSize, atEdge) {
   const taps = {
     first: new Int32Array(newSize),
     second: new Int32Array(newSize),
@@ -65,16 +70,11 @@ function linearTaps(size, newSize) {
   const scale = size / newSize;
   const one = 1 << LINEAR_BITS;
   for (let i = 0; i < newSize; i++) {
-    let place = Math.fround((i + 0.5) * scale - 0.5);
-    let first = Math.floor(place);
-    let share = Math.fround(place - first);
-    if (first < 0) {
-      [first, share] = [0, 0];
-    }
-    if (first >= size - 1) {
-      [first, share] = [size - 1, 0];
-    }
-    taps.first[i] = first;
+    const place = Math.fround((i + 0.5) * scale - 0.5);
+    const first = Math.floor(place);
+    const beyond = first < 0 || first >= size - 1;
+    const share = atEdge && beyond ? 0 : Math.fround(place - first);
+    taps.first[i] = Math.max(first, 0);
     taps.second[i] = Math.min(first + 1, size - 1);
     taps.firstWeight[i] = roundHalfEven(Math.fround(Math.fround(1 - share) * one));
     taps.secondWeight[i] = roundHalfEven(Math.fround(share * one));

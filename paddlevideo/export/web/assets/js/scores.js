@@ -24,7 +24,8 @@ export function bestClasses(probabilities, count) {
   return best;
 }
 
-/** A probability as per cent, in words that do not jump about. */
+/** A probability as per cent, whole ones. */
 export function percent(probability) {
-  return `${Math.round(100 * probability)} %`;
+  const rounded = Math.round(100 * probability);
+  return rounded === 0 && probability > 0 ? "< 1 %" : `${rounded} %`;
 }
