@@ -29,7 +29,7 @@ def page_steps(clip_input: ClipInput, where: str) -> list[PageStep]:
     """
     if clip_input.output_layout != "TCHW":
         raise BundleError(f"{where}: the page makes TCHW frames, not {clip_input.output_layout}")
-    steps = []
+    steps: list[PageStep] = []
     for step in clip_input.transforms:
         if isinstance(step, Image2Array):
             continue  # the page's frames are in planes at last, whatever the steps are

@@ -60,9 +60,13 @@ export class Network {
   }
 }
 
-/** Threads that may share memory here; one where the page is not isolated (docs: COOP, COEP). */
+/**
+ * Threads for the network: half the cores, for camera and drawing need some too. One where the page
+ * is not isolated (the headers COOP and COEP) and threads cannot share memory.
+ */
 export function usableThreads() {
-  return globalThis.crossOriginIsolated ? Math.min(4, navigator.hardwareConcurrency || 1) : 1;
+  const half = Math.ceil((navigator.hardwareConcurrency || 1) / 2);
+  return globalThis.crossOriginIsolated ? Math.min(4, half) : 1;
 }
 
 /** Whether a graphics processor can be used. */

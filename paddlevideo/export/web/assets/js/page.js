@@ -22,7 +22,8 @@ async function start() {
   if (typeof OffscreenCanvas === "undefined" || typeof createImageBitmap === "undefined") {
     throw new Error("This browser is too old for this page; use one of 2023 or later.");
   }
-  const response = await fetch(new URL("../model/model.json", import.meta.url));
+  const address = new URL("../model/model.json", import.meta.url);
+  const response = await fetch(address, { cache: "no-cache" });
   if (!response.ok) {
     throw new Error("model/model.json is missing from this page's folder; write the page again.");
   }

@@ -41,7 +41,7 @@ async function open({ engine, threads }) {
 }
 
 async function fetched(name) {
-  const response = await fetch(new URL(name, MODEL));
+  const response = await fetch(new URL(name, MODEL), { cache: "no-cache" }); // none of an older page
   if (!response.ok) {
     throw new Error(`model/${name} is missing from this page's folder (${response.status})`);
   }
