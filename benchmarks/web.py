@@ -58,6 +58,7 @@ async (count) => {
   return times;
 }
 """
+CORES = "Object.defineProperty(navigator, 'hardwareConcurrency', {{ value: {} }});"
 COUNT = """
 globalThis.answers = [];
 const Plain = globalThis.Worker;
@@ -151,11 +152,11 @@ def time_steps(browser: object, address: str, page_graph: str, rounds: int) -> N
         pages[name, threads].close()
 
 
-def time_page(browser: object, address: str, seconds: int) -> None:
-    """Frames a second that are answered, and those that are dropped."""
+def time_page(browser: object, address: str, seconds: int, cores: int) -> None:
+    """Frames a second that are answered, and those that are dropped; on half of ``cores``."""
     context = browser.new_context(permissions=["camera"])
     page = context.new_page()
-    page.add_init_script(COUNT)
+    page.add_init_script(COUNT + CORES.format(cores))
     page.goto(address)
     page.wait_for_selector("#camera:enabled", timeout=120_000)
     page.click("#camera")
@@ -200,7 +201,8 @@ def main() -> None:
         browser = driver.chromium.launch(executable_path=chromium, args=[*OPTIONS, camera])
         with served(work / "site") as address:
             time_steps(browser, address, graph, arguments.rounds)
-            time_page(browser, address, arguments.seconds)
+            for cores in (2, 4):
+                time_page(browser, address, arguments.seconds, cores)
         browser.close()
 
 

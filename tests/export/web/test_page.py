@@ -5,13 +5,17 @@ import json
 import re
 import time
 
+import av
 import numpy as np
 import pytest
 
-from export.web.conftest import LABELS, RATE, moving_square, write_mp4
-from export.web.serving import served, until, visit
+from export.web.conftest import LABELS, RATE, moving_square, write_mp4, write_y4m
+from export.web.serving import FAKE_CAMERA, chromium, served, until, visit
+from paddlevideo.cli.main import main
+from paddlevideo.export.web import require_runtime
 from paddlevideo.runtime import load_predictor
 from paddlevideo.runtime.reference import read_reference
+from paddlevideo.weights.published.cache import HOME_VARIABLE
 
 NUM_FRAMES = 300
 MOST_GROWTH = 5e6  # bytes
@@ -271,3 +275,56 @@ def test_model_json_is_what_the_bundle_says(site, bundle):
     assert described["window_seconds"] == pytest.approx(8 / RATE)
     names = [name for queue in described["queues"] for name in queue["inputs"]]
     assert names == [name for queue in step.queues for name in queue.inputs]
+
+
+@pytest.mark.slow
+def test_a_graphics_processor(site, tmp_path):
+    """WebGPU, computed in software here: the same answers, and the states never leave it."""
+    software = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
+                "--enable-features=Vulkan,WebGPU", "--use-vulkan=swiftshader")  # fmt: skip
+    video = write_mp4(tmp_path / "square.mp4", [moving_square(number) for number in range(30)])
+    with chromium(*software) as browser, served(site) as address, visit(browser, address) as seen:
+        page = seen.open()
+        if page.locator("#engine option").count() < 2:
+            pytest.skip("this Chromium has no WebGPU in software")
+        page.select_option("#engine", "webgpu")
+        until(page, "document.querySelector('#camera').disabled")
+        page.wait_for_selector("#camera:enabled", timeout=60_000)
+        assert "Checked on this device" in page.inner_text("#proof")
+        page.set_input_files("#file", video)
+        until(page, "document.querySelector('video').ended")
+        assert page.locator("#top li .name").first.inner_text() in LABELS
+        assert not page.is_visible("#error")
+
+
+@pytest.mark.slow
+def test_a_released_network_names_what_it_sees(shared_dir, runtime_archive, tmp_path, monkeypatch):
+    """The int8 MoViNet-A0 that was released, and its clip of carving ice before the camera."""
+    released = shared_dir / "pretrained" / "movinet-a0-stream-int8.tflite"
+    clip = shared_dir / "pretrained" / "carving_ice.mp4"
+    if not released.is_file() or not clip.is_file():
+        pytest.skip("needs ../shared/pretrained, which is absent")
+    monkeypatch.setenv(HOME_VARIABLE, str(tmp_path / "home"))
+    require_runtime(runtime_archive)
+    name = "movinet_a0_stream_k600_int8"
+    main(["download", name, "--from", str(released)])
+    folder = tmp_path / "bundle"
+    export = ["export", "-c", "movinet_a0_stream_mobile", "-p", name, "-o", str(folder)]
+    main([*export, "--save_name", "a0", "--format", "web"])
+    with av.open(str(clip)) as container:
+        frames = [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+    camera = write_y4m(tmp_path / "ice.y4m", frames)
+    fed = f"--use-file-for-fake-video-capture={camera}"
+    with (
+        chromium(*FAKE_CAMERA, fed) as browser,
+        served(folder / "a0_web") as address,
+        visit(browser, address, permissions=["camera"]) as seen,
+    ):
+        page = seen.open()
+        proof = re.search(r"within (\S+) of the model's own answers", page.inner_text("#proof"))
+        assert float(proof[1]) < 1e-5
+        page.click("#camera")
+        until(page, "document.querySelector('#top .name').textContent === 'carving ice'")
+        page.wait_for_timeout(3000)
+        assert page.locator("#top li .name").first.inner_text() == "carving ice"
+        seen.check_quiet()

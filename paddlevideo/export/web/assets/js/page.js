@@ -14,7 +14,7 @@ const SMALL_STEP = 0.9; // of the new time of a step, the rest being of those be
 
 const at = Object.fromEntries([...document.querySelectorAll("[id]")].map((item) => [item.id, item]));
 const network = new Network({ progress: showProgress, result: showResult, failed: fail });
-const page = { model: null, feed: null, source: null, speed: null, drawing: false };
+const page = { model: null, feed: null, source: null, speed: null, drawing: false, turn: 0 };
 
 start().catch((error) => fail(error.message));
 
@@ -40,11 +40,17 @@ function prepare(model) {
   page.top = new TopList(at.top, at.spoken, nameOf, model.num_classes);
   page.history = new History(model.num_classes, KEPT_STEPS);
   page.curve = new Curve(at.curve, at.legend, nameOf);
-  page.curveSeconds = Math.min(CURVE_SECONDS, KEPT_STEPS / model.frame_rate);
+  page.curveSeconds = curveSeconds(CURVE_SECONDS);
   const windows = [...new Set([5, Number(model.window_seconds.toPrecision(2)), 30])];
   const choices = windows.sort((a, b) => a - b).map((seconds) => [seconds, `begins anew every ${seconds} s`]);
   fillSelect(at.memory, [[0, "all since the start"], ...choices]);
   requestDrawing();
+}
+
+/** How much of a video is drawn: the whole of a short one, the newest part of a long one. */
+function curveSeconds(duration) {
+  const most = Math.min(CURVE_SECONDS, KEPT_STEPS / page.model.frame_rate);
+  return Number.isFinite(duration) ? Math.min(most, Math.max(Math.ceil(duration), 1)) : most;
 }
 
 function fillSelect(select, choices) {
@@ -99,20 +105,26 @@ function showProgress(share) {
 async function run(kind, openSource) {
   stop();
   clearError();
+  page.turn += 1;
+  const { turn } = page;
+  const isWanted = () => turn === page.turn;
   try {
     at.video.hidden = false;
     at.hint.hidden = true;
     at.video.controls = kind === "file";
-    await openSource();
+    await openSource(isWanted);
   } catch (error) {
-    stop();
-    fail(error.message);
+    if (isWanted()) {
+      stop();
+      fail(error.message);
+    }
     return;
   }
   const isLive = kind === "camera";
   at.memory.value = isLive ? String(Number(page.model.window_seconds.toPrecision(2))) : "0";
   page.source = kind;
   page.history.clear();
+  page.curveSeconds = curveSeconds(isLive ? CURVE_SECONDS : at.video.duration);
   page.speed = { since: performance.now(), answers: 0, step: 0 };
   const { frame_rate: rate } = page.model;
   page.feed = new FrameFeed(at.video, network, { isLive, rate, onError: (e) => fail(e.message) });
@@ -128,8 +140,8 @@ async function run(kind, openSource) {
 }
 
 async function runCamera(id) {
-  await run("camera", async () => {
-    const stream = await openCamera(at.video, id);
+  await run("camera", async (isWanted) => {
+    const stream = await openCamera(at.video, id, isWanted);
     const [track] = stream.getVideoTracks();
     track.onended = () => {
       stop();
@@ -213,6 +225,10 @@ function showSpeed() {
   const passed = speed === null ? 0 : performance.now() - speed.since;
   if (feed === null || passed < SPEED_MILLISECONDS) {
     return;
+  }
+  if (at.video.paused && !feed.pausedByUs) {
+    page.speed = { ...speed, since: performance.now(), answers: 0 };
+    return; // what is shown is of before the pause
   }
   setText(at.rate, ((1000 * speed.answers) / passed).toFixed(1));
   setText(at.step, speed.step.toFixed(1));

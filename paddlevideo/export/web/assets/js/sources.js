@@ -12,8 +12,13 @@ const WITHOUT_CAMERAS =
   "Browsers let only secure pages use a camera: open this page by https, or on this device by " +
   "http://localhost.";
 
-/** Show a camera; `id` of one, or "" for any (of a phone the one at its back). */
-export async function openCamera(video, id) {
+/**
+ * Show a camera.
+ *
+ * id: of one, or "" for any (of a phone the one at its back); isWanted: whether it still is when
+ * permission was given, which may take minutes.
+ */
+export async function openCamera(video, id, isWanted) {
   if (!navigator.mediaDevices?.getUserMedia) {
     throw new Error(WITHOUT_CAMERAS);
   }
@@ -24,6 +29,10 @@ export async function openCamera(video, id) {
     stream = await navigator.mediaDevices.getUserMedia({ video: wanted, audio: false });
   } catch (error) {
     throw new Error(CAMERA_ERRORS[error.name] ?? `The camera cannot be used: ${error.message}`);
+  }
+  if (!isWanted()) {
+    stream.getTracks().forEach((track) => track.stop());
+    throw new Error("another video was opened meanwhile");
   }
   video.srcObject = stream;
   await video.play();
