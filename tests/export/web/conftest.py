@@ -9,7 +9,7 @@ import paddle
 import pytest
 from modeling.conftest import randomise
 
-from export.web.serving import FAKE_CAMERA, chromium, served
+from export.web.serving import CHROMIUM, FAKE_CAMERA, chromium, served
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.export.web import require_runtime, write_site
 from paddlevideo.modeling import build_recognizer, model_section
@@ -110,9 +110,22 @@ def camera_frames() -> list[np.ndarray]:
     return [moving_square(number) for number in range(48)]
 
 
-@pytest.fixture(scope="session")
-def browser(camera_frames, tmp_path_factory):
+@pytest.fixture(scope="package")
+def driver():
+    """What drives the browser; the tests are skipped where there is none.
+
+    Not of the session: its event loop is the running one of this thread until it is closed.
+    """
+    playwright = pytest.importorskip("playwright.sync_api")
+    if CHROMIUM is None:
+        pytest.skip("needs Chromium (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as opened:
+        yield opened
+
+
+@pytest.fixture(scope="package")
+def browser(driver, camera_frames, tmp_path_factory):
     """With a camera that shows a moving square."""
     video = write_y4m(tmp_path_factory.mktemp("camera") / "square.y4m", camera_frames)
-    with chromium(*FAKE_CAMERA, f"--use-file-for-fake-video-capture={video}") as opened:
+    with chromium(driver, *FAKE_CAMERA, f"--use-file-for-fake-video-capture={video}") as opened:
         yield opened

@@ -9,8 +9,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
@@ -52,17 +50,13 @@ def served(folder: Path, isolated: bool = False) -> Iterator[str]:
 
 
 @contextlib.contextmanager
-def chromium(*options: str) -> Iterator[object]:
-    """A headless browser; the test is skipped where there is none."""
-    playwright = pytest.importorskip("playwright.sync_api")
-    if CHROMIUM is None:
-        pytest.skip("needs Chromium (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
-        try:
-            yield browser
-        finally:
-            browser.close()
+def chromium(driver, *options: str) -> Iterator[object]:
+    """A headless browser."""
+    browser = driver.chromium.launch(executable_path=CHROMIUM, args=[*OPTIONS, *options])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 class Visit:

@@ -278,12 +278,16 @@ def test_model_json_is_what_the_bundle_says(site, bundle):
 
 
 @pytest.mark.slow
-def test_a_graphics_processor(site, tmp_path):
+def test_a_graphics_processor(driver, site, tmp_path):
     """WebGPU, computed in software here: the same answers, and the states never leave it."""
     software = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader",
                 "--enable-features=Vulkan,WebGPU", "--use-vulkan=swiftshader")  # fmt: skip
     video = write_mp4(tmp_path / "square.mp4", [moving_square(number) for number in range(30)])
-    with chromium(*software) as browser, served(site) as address, visit(browser, address) as seen:
+    with (
+        chromium(driver, *software) as browser,
+        served(site) as address,
+        visit(browser, address) as seen,
+    ):
         page = seen.open()
         if page.locator("#engine option").count() < 2:
             pytest.skip("this Chromium has no WebGPU in software")
@@ -298,7 +302,7 @@ def test_a_graphics_processor(site, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_released_network_names_what_it_sees(shared_dir, runtime_archive, tmp_path, monkeypatch):
+def test_a_released_network(driver, shared_dir, runtime_archive, tmp_path, monkeypatch):
     """The int8 MoViNet-A0 that was released, and its clip of carving ice before the camera."""
     released = shared_dir / "pretrained" / "movinet-a0-stream-int8.tflite"
     clip = shared_dir / "pretrained" / "carving_ice.mp4"
@@ -316,7 +320,7 @@ def test_a_released_network_names_what_it_sees(shared_dir, runtime_archive, tmp_
     camera = write_y4m(tmp_path / "ice.y4m", frames)
     fed = f"--use-file-for-fake-video-capture={camera}"
     with (
-        chromium(*FAKE_CAMERA, fed) as browser,
+        chromium(driver, *FAKE_CAMERA, fed) as browser,
         served(folder / "a0_web") as address,
         visit(browser, address, permissions=["camera"]) as seen,
     ):
