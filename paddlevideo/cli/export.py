@@ -61,9 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         type=formats,
         default=(),
-        metavar="paddle,onnx",
+        metavar="paddle,onnx,web",
         help="onnx: write the programs as ONNX beside Paddle's (pip install "
-        "paddlevideo-movinet[onnx])",
+        "paddlevideo-movinet[onnx]); web: also a page that runs the model in a browser "
+        "(docs/web.md)",
     )
     parser.add_argument(
         "--precision",

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
     "stream": "follow a camera, a file or a URL with a model",
     "warm-up": "compile the compiled engine for this processor ahead",
     "serve": "answer videos over HTTP and frames over WebSocket",
+    "web": "write a page that runs a bundle in a browser, with a camera or a file",
     "quantize": "write a bundle with weights, and where it pays arithmetic, on 8 bits",
     "compare": "compare bundles of a model: size, time, accuracy, other answers",
     "report": "write the page about a run, or about several side by side",

@@ -9,7 +9,7 @@ from typing import Literal
 import paddle
 from paddle import nn
 
-from paddlevideo.export.exporter import Exporter, exporter
+from paddlevideo.export.exporter import Exporter, with_their_sources
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.export.verify import answered_by, evaluating, reference_file, verify_bundle
 from paddlevideo.modeling.interfaces import Recognizer
@@ -110,7 +110,7 @@ def export_model(
     inputs = _inputs(model, clip_inputs, options.batch_size or _ANY)
     if labels is not None and len(labels) != model.num_classes:
         raise ConfigError(f"{len(labels)} labels for a model of {model.num_classes} classes")
-    exporters = {name: exporter(name) for name in (_FIRST_FORMAT, *options.formats)}
+    exporters = with_their_sources((_FIRST_FORMAT, *options.formats))
     for each in exporters.values():
         each.check()
     network = _step_network(model, inputs, options.mode)
@@ -137,8 +137,14 @@ def export_model(
         manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
         if options.verify:
             verify_bundle(model, Bundle(work, manifest))
-        replace_bundle(folder, work, manifest)
-    logger.info("exported %s to %s", name, folder)
+        made = [each.finish(Bundle(work, manifest)) for each in exporters.values()]
+        folders = [name for name in made if name is not None]
+        replace_bundle(folder, work, manifest, folders)
+    logger.info(
+        "exported %s to %s",
+        name,
+        ", ".join([str(folder), *(str(folder / each) for each in folders)]),
+    )
     return read_bundle(folder)
 
 
@@ -147,7 +153,7 @@ def _written(
 ) -> ClipProgram | StepProgram:
     """Write a program in every format; what the manifest says of it."""
     files = {name: tuple(each.write(program, folder)) for name, each in exporters.items()}
-    return replace(program.spec, files=files)
+    return replace(program.spec, files={name: some for name, some in files.items() if some})
 
 
 def _clip_program(

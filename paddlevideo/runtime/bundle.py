@@ -5,7 +5,8 @@ SHA-256 of every other file. It is written last, so a folder without it is not a
 bundle whose files were altered is refused.
 """
 
-from collections.abc import Iterator, Mapping
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -124,10 +125,15 @@ def work_folder(folder: Path) -> Iterator[Path]:
         raise BundleError(f"cannot write to {folder}: {error.strerror}") from None
 
 
-def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
+def replace_bundle(
+    folder: Path, work: Path, manifest: BundleManifest, folders: Sequence[str] = ()
+) -> None:
     """Move the files in ``work`` into ``folder``, in place of an older bundle's.
 
     The manifest goes first and comes last: without it a folder is no bundle.
+
+    Args:
+        folders: in ``work``, which replace those of the same name; the manifest does not list them.
     """
     try:
         old_names = set(read_bundle(folder).manifest.files)
@@ -136,6 +142,9 @@ def replace_bundle(folder: Path, work: Path, manifest: BundleManifest) -> None:
     (folder / MANIFEST_NAME).unlink(missing_ok=True)
     for name in manifest.files:
         (work / name).replace(folder / name)
+    for name in folders:
+        shutil.rmtree(folder / name, ignore_errors=True)
+        (work / name).rename(folder / name)
     write_manifest(folder, manifest)
     for name in old_names - set(manifest.files):
         (folder / name).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from end_to_end.conftest import ROOT, metrics
 from end_to_end.test_resume import LENGTH, check_identical
 from modeling.conftest import TOLERANCE, relative_error
 
-from paddlevideo.export.exporter import EXPORTERS
+from paddlevideo.export.exporter import EXPORTERS, usable_formats
 from paddlevideo.runtime import read_bundle
 from paddlevideo.runtime.engines import EngineOptions, open_engine
 from paddlevideo.runtime.engines.open_engine import ENGINES
@@ -91,8 +91,10 @@ def test_every_format(bundle):
     """They are verified: each program with the model, and the stream with the clip."""
     manifest = read_bundle(bundle).manifest
     kinds = {program.kind: set(program.files) for program in manifest.programs}
-    assert kinds == {"clip": set(EXPORTERS), "step": set(EXPORTERS)}
-    assert {"paddle", "onnx"} <= set(EXPORTERS) and manifest.labels == ["blue", "green", "red"]
+    of_programs = set(EXPORTERS) - {"web"}  # that one is of the bundle
+    assert kinds == {"clip": of_programs, "step": of_programs}
+    assert (bundle / f"{manifest.model_name}_web").is_dir() == ("web" in usable_formats("web"))
+    assert {"paddle", "onnx"} <= of_programs and manifest.labels == ["blue", "green", "red"]
 
 
 @pytest.mark.parametrize("engine", ["auto", *ENGINES])

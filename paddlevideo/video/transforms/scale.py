@@ -110,10 +110,14 @@ class Resize(Transform):
             clip_THWC, len(clip_THWC), self.height, self.width, interpolation=self.interpolation
         )
 
+    @property
+    def averages(self) -> bool:
+        """Whether a reduction averages the pixels that fall together (``area``)."""
+        return self.interpolation == cv2.INTER_AREA
+
     def scaled_crop(self, before: ScaledCrop, rng: np.random.Generator) -> ScaledCrop:
         """Return ``before`` and then the resize; ``area`` averages, as every antialiased one."""
-        antialias = self.interpolation == cv2.INTER_AREA
-        return before.resized(self.height, self.width, antialias)
+        return before.resized(self.height, self.width, self.averages)
 
     def output_size(self, size: Size) -> Size:
         """Return the size asked for."""
