@@ -52,7 +52,8 @@ run_tests() {
   "$VENV/bin/ruff" format --check .
   "$VENV/bin/mypy"
   say "Tests (long ones apart: $VENV/bin/python -m pytest -m slow)"
-  "$VENV/bin/python" -m pytest -m "not slow" "$@"
+  # Two processes, each with whole files: most of a test's time is one core's.
+  "$VENV/bin/python" -m pytest -m "not slow" -n 2 --dist loadfile "$@"
 }
 
 # train PYTHON: two processes, as Paddle's convolutions use one core each; the bar reads the metrics
