@@ -3,7 +3,7 @@
 All processes are killed, the launcher of two included, at random moments: while
 steps are taken, while a state, the best weights or metrics are written, while validating, while
 starting. The long form: ``pytest -m slow tests/end_to_end/test_kills.py``, eight chains of five
-kills; ``KILL_SEED`` chooses other moments.
+kills, and four on tar shards; ``KILL_SEED`` chooses other moments.
 """
 
 import contextlib
@@ -123,6 +123,18 @@ def chain_of(tiny, folder: Path, workers: int, ranks: int, epochs: int = EPOCHS)
     return Chain(folder, ["--validate", "-c", str(config)], ranks)
 
 
+def on_shards(chain: Chain, tiny) -> Chain:
+    """The same chain, its training videos in shards of three (the last one smaller)."""
+    root, shards = str(tiny.root), str(chain.folder / "shards")
+    command = [sys.executable, "-m", "paddlevideo", "shard", f"{root}/train.list",
+               "--prefix", root, "--samples", "3", "-o", shards]  # fmt: skip
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run(command, check=True, capture_output=True, env=environment)
+    train = "{format: ShardDataset, root: shards, shuffle_buffer: 4}"
+    chain.options += ["-o", f"DATASET.train={train}"]
+    return chain
+
+
 def kill_again_and_again(chain: Chain, kills: int, seed: int) -> None:
     chain.run_to_end("whole")
     whole, killed = chain.folder / "whole", chain.folder / "killed"
@@ -151,3 +163,12 @@ def test_chains(tiny, tmp_path, workers, ranks, seed):
     chain = chain_of(tiny, tmp_path, workers, ranks)
     kill_again_and_again(chain, 5, seed=100 * workers + 10 * ranks + seed)
     print(f"workers {workers}, processes {ranks}, seed {seed}: killed after steps {chain.kills}")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("ranks", [1, 2])
+@pytest.mark.parametrize("workers", [0, 3])
+def test_chains_on_shards(tiny, tmp_path, workers, ranks):
+    chain = on_shards(chain_of(tiny, tmp_path, workers, ranks), tiny)
+    kill_again_and_again(chain, 3, seed=1000 + 10 * workers + ranks)
+    print(f"shards, workers {workers}, processes {ranks}: killed after steps {chain.kills}")
