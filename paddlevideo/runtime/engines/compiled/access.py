@@ -109,5 +109,5 @@ def padded_pixel(channels: int) -> int:
 
 @compiled
 def padded_bytes(channels: int) -> int:
-    """Bytes of a pixel on 8 bits whose channels begin where a vector of them may."""
-    return (channels + LANES - 1) // LANES * LANES
+    """Bytes of a pixel on 8 bits whose channels begin with a cache line each time."""
+    return (channels + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES

@@ -12,6 +12,7 @@ import numpy as np
 
 from paddlevideo.runtime.engines.compiled.access import SLACK, padded_bytes, padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights
 from paddlevideo.runtime.engines.compiled.integer_layout import (
     centred_bias,
     factors_of,
@@ -29,6 +30,7 @@ from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Ope
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES, VECTOR_BYTES
+from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
 from paddlevideo.utils.eight_bits import Range
 
@@ -259,10 +261,23 @@ class _Assembler:
         return self._kept(np.array([*numbers, activation.multiply], np.float32))
 
     def _fill_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        stored, single = operation.stored, operation.shape[1:] == (1, 1)
+        plain = operation.gate is None and operation.shortcut is None
+        if stored is not None and single and plain and _is_read_fast(stored.numbers):
+            self._fill_stored(row, stored)
+            return
         self._matrix(row, operation.own_weights)
         if operation.gate is not None:
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
             self._scratch(row, int(row["count"]))
+
+    def _fill_stored(self, row: np.void, stored: StoredWeights) -> None:
+        row["code"] = Code.STORED_DENSE
+        numbers, panels = stored_panels(stored.numbers)
+        row["weights"], row["factors"] = self._kept(numbers), self._kept(stored.scale_C)
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = len(stored.numbers)
+        row["kind"] = stored.numbers.dtype == np.float16
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -447,6 +462,11 @@ class _Assembler:
 
     def _fill_count(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["size_a"] = operation.options["step"]
+
+
+def _is_read_fast(numbers: np.ndarray) -> bool:
+    """Whether these become floats in registers at no loss."""
+    return numbers.dtype == np.int8 or (numbers.dtype == np.float16 and CAN_LOAD_HALVES)
 
 
 def _bytes(shape: tuple[int, ...]) -> int:

@@ -80,6 +80,4 @@ def finish(
             if y:
                 vstore(y + row * ldy + vector * VECTOR_BYTES, total)
             if y8:
-                vstore_bytes(
-                    y8 + row * ldy8 + vector * LANES, vmul(total, steps), low, high, zero
-                )
+                vstore_bytes(y8 + row * ldy8 + vector * LANES, vmul(total, steps), low, high, zero)

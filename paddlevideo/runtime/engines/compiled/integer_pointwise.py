@@ -107,9 +107,7 @@ def mixed_sum(
             if y:
                 vstore(y + pixel * size + at, total)
             if y8:
-                vstore_bytes(
-                    y8 + pixel * channels + first, vmul(total, steps), low, high, zero
-                )
+                vstore_bytes(y8 + pixel * channels + first, vmul(total, steps), low, high, zero)
 
 
 @compiled
@@ -156,7 +154,7 @@ def average_of_bytes(
         for out_column in range(out_columns):
             start = out_column * stride - left
             first, last = max(start, 0), min(start + kernel, columns)
-            number = vsplat(np.float32((last_row - first_row) * (last - first)))
+            share = vsplat(np.float32(1) / np.float32((last_row - first_row) * (last - first)))
             to = y + (out_row * out_columns + out_column) * channels
             for vector in range(vectors_of(channels)):
                 at = first_channel_of(vector, channels)
@@ -165,7 +163,7 @@ def average_of_bytes(
                     for column in range(first, last):
                         source = x + (row * columns + column) * channels + at
                         total = vadd(total, vload_bytes(source))
-                mean = vsub(vdivide(total, number), moved)
+                mean = vsub(vmul(total, share), moved)
                 vstore_bytes(to + at, vmul(mean, ratio), low, high, zero)
 
 

@@ -219,12 +219,14 @@ def pad_bytes(
     wide, high = left + columns + right, top + rows + bottom
     pixels = bytes_at(x, planes * rows * columns)
     target = bytes_at(y, planes * high * wide)
-    target[:] = zero
+    for index in range(planes * high * wide):
+        target[index] = zero
     for plane in range(planes):
         for row in range(rows):
             at = (plane * high + top + row) * wide + left
-            start = (plane * rows + row) * columns
-            target[at : at + columns] = pixels[start : start + columns]
+            line, start = target[at : at + columns], (plane * rows + row) * columns
+            for column in range(columns):
+                line[column] = pixels[start + column]
 
 
 def fours_of_depth(depth: int) -> int:

@@ -31,6 +31,7 @@ Form = Literal["dot", "pairs", "plain"]
 INT32 = ir.IntType(32)
 INTEGERS = ir.VectorType(INT32, LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), 2 * LANES)
+_HALVES = ir.VectorType(ir.HalfType(), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
 # Added to a number below 2 ** 22, it leaves the nearest integer in the lowest bits, halves to even.
 _ROUNDER = float(3 << 22)
@@ -178,6 +179,17 @@ def vload_signed_bytes(typing_context: object, address: types.Type) -> Typed:
 
 
 @operation
+def vload_halves(typing_context: object, address: types.Type) -> Typed:
+    """The float16 numbers at an address as floats."""
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        pointer = builder.inttoptr(values[0], _HALVES.as_pointer())
+        return builder.fpext(builder.load(pointer, align=2), VECTOR)
+
+    return vector_type(_ADDRESS), generate
+
+
+@operation
 def vload_integers(typing_context: object, address: types.Type) -> Typed:
     """The 32-bit integers at an address as floats."""
 
@@ -237,9 +249,7 @@ def vsub(typing_context: object, a: types.Type, b: types.Type) -> Typed:
     return vector_type(vector_type, vector_type), generate
 
 
-def load_limits(
-    builder: ir.IRBuilder, address: ir.Value
-) -> tuple[ir.Value, ir.Value, ir.Value]:
+def load_limits(builder: ir.IRBuilder, address: ir.Value) -> tuple[ir.Value, ir.Value, ir.Value]:
     """IR: three floats: bounds of a rounding less its zero point, and that, as vectors."""
     low, high, zero = (
         builder.load(

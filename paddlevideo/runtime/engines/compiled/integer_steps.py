@@ -23,6 +23,7 @@ from paddlevideo.runtime.engines.compiled.integer_windows import (
     integer_depthwise_row,
 )
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.stored_products import stored_dense
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code
 
 
@@ -66,6 +67,15 @@ def _dense(
         ahead,
         regions,
     )
+
+
+@njit(nogil=True)
+def _stored(row: Row, lists: Array, a: int, rows: int, c: int) -> None:
+    panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
+    stored_dense(
+        a, rows, panels, row.weights, row.kind, row.depth, row.factors, row.bias, row.activation, c,
+        row.channels,
+    )  # fmt: skip
 
 
 @njit(nogil=True)
@@ -200,6 +210,9 @@ def run_integers(
     code = row.code
     if code == Code.INTEGER_DENSE:
         _dense(row, lists, addresses, strides, streams, ahead, regions)
+        return
+    if code == Code.STORED_DENSE:
+        _stored(row, lists, addresses[row.a], streams, addresses[row.output])
         return
     for stream in range(streams):
         a = _place(addresses, strides, row.a, stream)

@@ -133,9 +133,7 @@ class _Block:
             address = builder.add(a_now[row // _GROUP], multiples[row % _GROUP])
             numbers = splat_four(builder, builder.add(address, shift))
             new += [
-                multiply_four(
-                    builder, self.form, old[row * self.vectors + vector], numbers, column
-                )
+                multiply_four(builder, self.form, old[row * self.vectors + vector], numbers, column)
                 for vector, column in enumerate(columns)
             ]
         next_step = builder.add(step, INT64(1))
@@ -304,9 +302,7 @@ class _Span:
                 last, window = window, self._push(window, builder.add(row, offset))
             for four in (last, window)[2 - self.fours :]:
                 place = number % 2
-                sums[place] = multiply_four(
-                    builder, self.form, sums[place], four, weights[number]
-                )
+                sums[place] = multiply_four(builder, self.form, sums[place], four, weights[number])
                 number += 1
             moved.append(window)
         return builder.add(*sums), moved

@@ -7,7 +7,6 @@ from paddlevideo.runtime.engines.compiled.access import (
     bytes_at,
     compiled,
     first_channel_of,
-    integers_at,
     padded_bytes,
     vectors_of,
 )
@@ -19,8 +18,11 @@ from paddlevideo.runtime.engines.compiled.simd import (
     VECTOR_BYTES,
     Kernel,
     keep_apart,
+    vload,
+    vstore,
 )
 from paddlevideo.runtime.engines.compiled.table import INTEGER_WINDOWS, LARGEST_KERNEL
+
 
 def packed_taps(weights: np.ndarray, kernel: int) -> np.ndarray:
     """Weights [kernel * kernel, channels] as `integer_span` reads them: [products, channels, 4]."""
@@ -139,17 +141,15 @@ def fill_ring(
 @compiled
 def fill_bytes(target: int, count: int, value: int) -> None:
     """Write ``count`` equal bytes."""
-    four = np.int32(value * 0x1010101 - (1 << 32) if value > 127 else value * 0x1010101)
-    whole = integers_at(target, count // 4)
-    whole[:] = four
-    rest = bytes_at(target + count - count % 4, count % 4)
-    rest[:] = value
+    cells = bytes_at(target, count)
+    for index in range(count):
+        cells[index] = value
 
 
 @compiled
 def copy_bytes_row(x: int, columns: int, channels: int, y: int) -> None:
-    """A row of pixels into one whose pixels begin where vectors do."""
+    """A row of pixels into one whose pixels begin with a cache line."""
     pixel = padded_bytes(channels)
     for column in range(columns):
-        target = bytes_at(y + column * pixel, channels)
-        target[:] = bytes_at(x + column * channels, channels)
+        for part in range(0, channels, VECTOR_BYTES):
+            vstore(y + column * pixel + part, vload(x + column * channels + part))

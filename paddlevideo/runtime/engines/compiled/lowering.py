@@ -192,9 +192,13 @@ class _Lowering:
             if stored is not None:
                 stored = replace(stored, weights=stored.weights[:, :, 0, 0].T)
             weight = weight[:, :, 0, 0].T
+            kept = self.graph.stored.get(node.inputs[1])
+            if kept is not None and kept.numbers.dtype in (np.int8, np.float16):
+                kept = replace(kept, numbers=kept.numbers[:, :, 0, 0].T)
             self._emit(
-                Operation("dense", (source,), node.output, shape, weight, bias, integers=stored)
-            )
+                Operation("dense", (source,), node.output, shape, weight, bias, integers=stored,
+                          stored=kept)
+            )  # fmt: skip
         elif groups == 1 and source in self.graph.inputs and not is_depthwise:
             options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
             self._emit(

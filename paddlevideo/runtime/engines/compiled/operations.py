@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.graph import TensorInfo
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights, TensorInfo
 from paddlevideo.utils.eight_bits import LEVELS, Range
 
 READ_BYTES = (
@@ -102,6 +102,7 @@ class Operation:
         expand: a product that makes the input of a depthwise convolution, and nothing else's.
         options: sizes and the like of the kind.
         integers: the weights on 8 bits, where the file has them so.
+        stored: the weights [depth, channels] as int8 or float16 of which floats were made.
         factor_C: value of one step of the sums of integers, by output channel.
         inner: how the sums of integers are rounded before what follows them.
         rounded: name of a map on 8 bits that it makes too, or alone.
@@ -121,6 +122,7 @@ class Operation:
     activation: Activation = IDENTITY
     options: dict[str, Any] = field(default_factory=dict)
     integers: IntegerWeights | None = None
+    stored: StoredWeights | None = None
     factor_C: np.ndarray | None = None
     inner: Rounding | None = None
     rounded: str | None = None

@@ -34,6 +34,7 @@ class Code(IntEnum):
     INTEGER_SCALE = 18
     QUANTIZE = 19
     DEQUANTIZE = 20
+    STORED_DENSE = 21
 
 
 _FIELDS = (

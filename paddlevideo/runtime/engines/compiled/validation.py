@@ -96,9 +96,7 @@ def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
             raise UnsupportedProgramError(f"an output {shown(name)} of shape {list(found.shape)}")
 
 
-def _check_bytes(
-    operation: Operation, program: CompiledProgram, proven: dict[str, Proven]
-) -> None:
+def _check_bytes(operation: Operation, program: CompiledProgram, proven: dict[str, Proven]) -> None:
     """Hold what an operation reads and writes on 8 bits against what its kind does so."""
     made = {operation.rounded} - {None}
     if operation.kind == "quantize":
@@ -111,9 +109,9 @@ def _check_bytes(
         if program.ranges.get(name) != found:
             raise UnsupportedProgramError(f"{shown(name)} with another range")
     rounded = [name in program.ranges for name in operation.inputs]
-    if not all(rounded) if operation.kind in READ_BYTES else any(rounded):
-        if operation.kind != "mixed_sum":
-            raise UnsupportedProgramError(f"{operation.kind} of {shown(operation.inputs[0])}")
+    as_bytes = operation.kind in READ_BYTES
+    if operation.kind != "mixed_sum" and any(each != as_bytes for each in rounded):
+        raise UnsupportedProgramError(f"{operation.kind} of {shown(operation.inputs[0])}")
     if operation.shortcut in program.ranges and operation.kind != "integer_dense":
         raise UnsupportedProgramError(f"{operation.kind} with {shown(operation.shortcut)}")
     if operation.gate in program.ranges:
