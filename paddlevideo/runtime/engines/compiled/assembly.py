@@ -410,14 +410,19 @@ class _Assembler:
             row["expand_weights"] = self._fours(row, expand.own_weights)
             row["expand_bias"] = self._kept(centred_bias(expand))
             row["expand_factors"] = self._kept(factors_of(expand))
-            row["expand_limits"] = self._kept(limits_of(expand))
+            limits = limits_of(expand)
+            if limits is None:
+                raise ValueError("an expansion that is not rounded at once")
+            row["expand_limits"] = self._kept(limits)
         self._finish(row, operation, operation.shape[2] * VECTOR_BYTES)
 
     def _fill_mixed_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         ranges = [self.program.ranges.get(name) for name in operation.inputs]
         weights, bias = sum_weights(operation.own_weights, operation.bias, ranges)
         row["weights"], row["bias"] = self._kept(weights), self._kept(bias)
-        numbers = [n for slot, each in zip(reads, ranges) for n in (slot, each is not None)]
+        numbers = [
+            n for slot, each in zip(reads, ranges, strict=True) for n in (slot, each is not None)
+        ]
         row["list_start"], row["list_size"] = self._listed(numbers), len(reads)
         self._fill_rounding(row, operation, reads)
 

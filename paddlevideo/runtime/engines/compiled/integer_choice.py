@@ -36,7 +36,7 @@ def integers_are_faster(run: Callable[..., None]) -> bool:
 def _seconds(run: Callable[..., None], integers: bool) -> float:
     assembly = assemble(_layer(integers))
     _arena, addresses = assembly.arena_of(1)
-    given = [
+    given: list[np.ndarray] = [
         np.zeros(int(assembly.strides[slot]) // 4 + 64, np.float32)
         for slot in (*assembly.inputs.values(), *assembly.outputs.values())
     ]
@@ -56,7 +56,7 @@ def _layer(integers: bool) -> CompiledProgram:
     """A product of pixels between two roundings."""
     shape = (_CHANNELS, _SIDE, _SIDE)
     weights: np.ndarray = np.eye(_CHANNELS, dtype=np.int8)
-    scale_C = np.full(_CHANNELS, 0.1, np.float32)
+    scale_C: np.ndarray = np.full(_CHANNELS, 0.1, np.float32)
     names = ("x", "rounded", "product", "result", "y")
     rounding = rounding_of(_RANGE)
     first = Operation("quantize", ("x",), "rounded", shape, rounding=rounding)

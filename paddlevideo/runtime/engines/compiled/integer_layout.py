@@ -87,7 +87,7 @@ def limits_of(operation: Operation) -> np.ndarray | None:
 
 def finish_numbers(operation: Operation, shortcut: Range | None) -> np.ndarray:
     """What `integer_finish.finish` reads."""
-    numbers = np.zeros(FINISH_FLOATS, np.float32)
+    numbers: np.ndarray = np.zeros(FINISH_FLOATS, np.float32)
     if operation.inner is not None:
         numbers[:3] = operation.inner.scale, operation.inner.low, operation.inner.high
     if shortcut is not None:

@@ -216,8 +216,7 @@ class _Integers:
 
     def _drop_unread(self) -> None:
         """Roundings that nothing reads any more."""
-        gone = True
-        while gone:
+        while True:
             read = Counter(name for each in self.operations.values() for name in each.read)
             gone = [
                 name
@@ -226,6 +225,8 @@ class _Integers:
                 and not read[name]
                 and name not in self.outputs
             ]
+            if not gone:
+                return
             for name in gone:
                 del self.operations[name]
 

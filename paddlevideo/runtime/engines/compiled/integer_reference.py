@@ -65,7 +65,7 @@ def _sums(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np
     """The exact sums of a product, bias included."""
     if operation.expand is not None and operation.expand.rounded is not None:
         expand = operation.expand
-        x = integer_reference(expand, [x], maps, ranges)[expand.rounded]
+        x = integer_reference(expand, [x], maps, ranges)[expand.rounded or ""]
     steps: np.ndarray = x.astype(np.int64) - operation.options["range"].zero_point
     weights: np.ndarray = operation.own_weights.astype(np.int64)
     if operation.kind == "integer_dense":
@@ -74,9 +74,7 @@ def _sums(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np
         top, left, bottom, right = operation.options["pads"]
         kernel, stride = operation.options["kernel"], operation.options["stride"]
         padded: np.ndarray = np.pad(steps, ((0, 0), (0, 0), (top, bottom), (left, right)))
-        seen: np.ndarray = np.lib.stride_tricks.sliding_window_view(
-            padded, (kernel, kernel), axis=(2, 3)
-        )[:, :, ::stride, ::stride]
+        seen = _windows(padded, kernel, stride)
         if operation.kind == "integer_depthwise":
             by_place = weights.reshape(kernel, kernel, -1)
             total = np.einsum("bchwyx,yxc->bchw", seen, by_place)
@@ -84,6 +82,13 @@ def _sums(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np
             total = np.einsum("bchwyx,dcyx->bdhw", seen, weights)
     bias = np.zeros(1, np.int64) if operation.bias is None else operation.bias
     return np.asarray(total + bias.astype(np.int64)[:, None, None])
+
+
+def _windows(padded: np.ndarray, kernel: int, stride: int) -> np.ndarray:
+    """What a window sees at each place: [B, C, H_out, W_out, kernel, kernel]."""
+    by_rows: np.ndarray = np.lib.stride_tricks.sliding_window_view(padded, kernel, axis=2)
+    seen: np.ndarray = np.lib.stride_tricks.sliding_window_view(by_rows, kernel, axis=3)
+    return seen[:, :, ::stride, ::stride]
 
 
 def _finished(
@@ -124,8 +129,7 @@ def _average(operation: Operation, values: list[np.ndarray]) -> np.ndarray:
         ((0, 0), (0, 0), (top, bottom), (left, right)),
         constant_values=np.nan,
     )
-    seen = np.lib.stride_tricks.sliding_window_view(padded, (kernel, kernel), axis=(2, 3))
-    return np.asarray(np.nanmean(seen[:, :, ::stride, ::stride], axis=(4, 5)))
+    return np.asarray(np.nanmean(_windows(padded, kernel, stride), axis=(4, 5)))
 
 
 _OTHERS: dict[str, Callable[[Operation, list[np.ndarray]], np.ndarray]] = {
