@@ -8,6 +8,7 @@ bytes, and what is left without a reader goes.
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -203,7 +204,7 @@ class _Integers:
             return
         if rounding.kind != "quantize":
             return
-        changes = {"rounded": rounding.output, "rounding": rounding.rounding, "writes": False}
+        changes: dict[str, Any] = {"rounded": rounding.output, "rounding": rounding.rounding, "writes": False}
         if operation.kind == "average" and whole is not None:
             options = {**operation.options, "range": self.ranges[whole]}
             changes |= {"kind": "integer_average", "inputs": (whole,), "options": options}
