@@ -105,8 +105,9 @@ def agree(monkeypatch, path, feeds, step, kinds=()):
     for name, expected in zip(names, session.run(None, feeds), strict=True):
         np.testing.assert_array_equal(ours[name], checked[name])
         difference = np.abs(ours[name] - expected)
-        assert difference.max() <= 1.01 * step, name
-        assert (difference > 0.01 * step).sum() <= 1 + 0.002 * difference.size, name
+        assert difference.max() <= 1.01 * step, (name, difference.max(), step)
+        others = int((difference > 0.01 * step).sum())
+        assert others <= 1 + 0.002 * difference.size, (name, others, difference.size)
 
 
 @pytest.fixture(scope="module")
@@ -213,7 +214,7 @@ def test_frames_sums_means_and_gates(
     pooled = file.node("AveragePool", [f], "pool", kernel_shape=[2, 2], pads=[0, 0, 1, 1],
                        count_include_pad=0)  # fmt: skip
     outputs = {summed: shape, gated: shape, "mean": (channels, 1, 1),
-               file.round(pooled, 2.9, zero): shape}  # fmt: skip
+               file.round(pooled, 2.9173, zero): shape}  # fmt: skip
     path = file.save(tmp_path_factory.mktemp("frames") / "a.onnx", outputs)
     feeds = {
         "frame": file.rng.integers(0, 256, (batch, 3, side, side), np.uint8),
@@ -224,7 +225,7 @@ def test_frames_sums_means_and_gates(
 
 
 @pytest.mark.parametrize("storage", ["int8", "float16"])
-@pytest.mark.parametrize(("inner", "outer"), [(9, 3), (70, 2 * LANES + 5), (64, 9 * LANES)])
+@pytest.mark.parametrize(("inner", "outer"), [(40, 30), (70, 2 * LANES + 5), (64, 9 * LANES)])
 def test_stored_weights_of_one_pixel(tmp_path, patch, storage, inner, outer):
     """Gates and classifier read int8 or float16; the result is that of their floats."""
     file = Rounded(inner)

@@ -39,7 +39,7 @@ _ROUNDER = float(3 << 22)
 
 def _form_of_host() -> Form:
     """The fastest form that the processor has instructions for."""
-    features = host_features(config.CPU_FEATURES)
+    features = host_features(vars(config)["CPU_FEATURES"])
     if "avx512vnni" in features and (LANES == 16 or "avx512vl" in features):
         return "dot"
     if "avxvnni" in features and LANES == 8:
