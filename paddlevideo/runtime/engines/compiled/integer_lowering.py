@@ -204,7 +204,11 @@ class _Integers:
             return
         if rounding.kind != "quantize":
             return
-        changes: dict[str, Any] = {"rounded": rounding.output, "rounding": rounding.rounding, "writes": False}
+        changes: dict[str, Any] = {
+            "rounded": rounding.output,
+            "rounding": rounding.rounding,
+            "writes": False,
+        }
         if operation.kind == "average" and whole is not None:
             options = {**operation.options, "range": self.ranges[whole]}
             changes |= {"kind": "integer_average", "inputs": (whole,), "options": options}
