@@ -47,7 +47,7 @@ def quantised_graph(
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
-    writer = _Writer(copy, ranges)
+    writer = _Writer(copy, {**ranges, **_frame_ranges(model)})
     for layer in layers:
         if layer.name in integer:
             writer.rewrite(layer)
@@ -60,6 +60,22 @@ def quantised_graph(
     store_weights(copy, lambda name, _array: storage.get(name, "float32"))
     onnx.checker.check_model(copy)
     return copy
+
+
+def _frame_ranges(model: "ModelProto") -> dict[str, Range]:
+    """Of frames of bytes: each byte is a step, whatever was seen, so that nothing is rounded."""
+    from onnx import TensorProto
+
+    frames = {
+        item.name
+        for item in model.graph.input
+        if item.type.tensor_type.elem_type == TensorProto.UINT8
+    }
+    return {
+        node.output[0]: Range(1.0, 0)
+        for node in model.graph.node
+        if node.op_type == "Cast" and node.input[0] in frames
+    }
 
 
 @dataclass(frozen=True)

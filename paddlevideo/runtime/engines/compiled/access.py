@@ -105,3 +105,9 @@ def first_channel_of(vector: int, channels: int) -> int:
 def padded_pixel(channels: int) -> int:
     """Bytes of a pixel whose channels begin with a cache line each time."""
     return (channels * FLOAT_BYTES + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES
+
+
+@compiled
+def padded_bytes(channels: int) -> int:
+    """Bytes of a pixel on 8 bits whose channels begin with a cache line each time."""
+    return (channels + LINE_BYTES - 1) // LINE_BYTES * LINE_BYTES

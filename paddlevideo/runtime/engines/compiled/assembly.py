@@ -10,14 +10,29 @@ from typing import Protocol
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.access import SLACK, padded_pixel
+from paddlevideo.runtime.engines.compiled.access import SLACK, padded_bytes, padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights
+from paddlevideo.runtime.engines.compiled.integer_layout import (
+    centred_bias,
+    factors_of,
+    finish_numbers,
+    limits_of,
+    packed_fours,
+    rounding_numbers,
+    sum_weights,
+    window_fours,
+)
+from paddlevideo.runtime.engines.compiled.integer_products import SUMS_BYTES
+from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES, VECTOR_BYTES
+from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
+from paddlevideo.utils.eight_bits import Range
 
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 _FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
@@ -106,6 +121,15 @@ class _Assembler:
             "copy": (Code.CONCAT, self._fill_copy),
             "count": (Code.COUNT_UP, self._fill_count),
             "number": (Code.NUMBER, None),
+            "integer_dense": (Code.INTEGER_DENSE, self._fill_integer_dense),
+            "integer_convolution": (Code.INTEGER_CONVOLUTION, self._fill_integer_convolution),
+            "integer_depthwise": (Code.INTEGER_DEPTHWISE, self._fill_integer_depthwise),
+            "mixed_sum": (Code.MIXED_SUM, self._fill_mixed_sum),
+            "integer_mean": (Code.INTEGER_MEAN, self._fill_integer_mean),
+            "integer_average": (Code.INTEGER_AVERAGE, self._fill_integer_average),
+            "integer_scale": (Code.INTEGER_SCALE, self._fill_rounding),
+            "quantize": (Code.QUANTIZE, self._fill_rounding),
+            "dequantize": (Code.DEQUANTIZE, self._fill_dequantize),
         }
 
     def assembly(self) -> Assembly:
@@ -158,16 +182,21 @@ class _Assembler:
     def _map(self, name: str) -> int:
         """The slot of a map that the operation at hand reads or writes."""
         size = 0 if name in self.program.constants else _bytes(self.shapes[name])
+        if name in self.program.ranges:
+            size //= FLOAT_BYTES
         slot = self._slot(name, size)
         self.lives.setdefault(slot, []).append(self.index)
         return slot
 
     def _kept(self, array: np.ndarray) -> int:
         """The address of a copy of ``array`` that stays, with slack after it."""
-        padded = self.pool.zeros(array.size + _FLOATS_OF_SLACK)
-        padded[: array.size] = array.reshape(-1)
+        if array.dtype == np.float64:
+            array = array.astype(np.float32)
+        bits = np.frombuffer(array.tobytes(), np.uint8)
+        padded = self.pool.zeros(-(-bits.size // FLOAT_BYTES) + _FLOATS_OF_SLACK)
+        padded.view(np.uint8)[: bits.size] = bits
         self.keep.append(padded)
-        self.kept_bytes[padded.ctypes.data] = array.size * FLOAT_BYTES
+        self.kept_bytes[padded.ctypes.data] = bits.size
         return padded.ctypes.data
 
     def _listed(self, numbers: list[int]) -> int:
@@ -190,8 +219,11 @@ class _Assembler:
                     size = min(self.kept_bytes[int(row[weights])], _WINDOW // 2)
                     regions.append((-1, int(row[weights]), size))
             slots = [int(row["a"])]
+            first, count = int(row["list_start"]), int(row["list_size"])
             if row["code"] == Code.WEIGHTED_SUM:
-                slots = self.lists[row["list_start"] : row["list_start"] + row["list_size"]]
+                slots = self.lists[first : first + count]
+            elif row["code"] == Code.MIXED_SUM:
+                slots = self.lists[first : first + 2 * count : 2]
             regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
         starts.append(len(regions))
         for index, row in enumerate(table):
@@ -210,12 +242,14 @@ class _Assembler:
         for name in ("shortcut", "gate"):
             read = vars(operation)[name]
             row[name] = -1 if read is None else self._map(read)
-        row["output"] = self._map(operation.output)
+        row["output"] = self._map(operation.output) if operation.writes else -1
+        row["rounded"] = -1 if operation.rounded is None else self._map(operation.rounded)
+        row["sums"] = -1
         channels, rows, columns = operation.shape
         row["channels"], row["out_rows"] = channels, rows
         row["out_columns"], row["pixels"] = columns, rows * columns
         row["count"] = channels * rows * columns
-        if operation.bias is not None:
+        if operation.bias is not None and operation.bias.dtype == np.float32:
             row["bias"] = self._kept(operation.bias)
         row["code"], fill = self.fills[operation.kind]
         if fill is not None:
@@ -227,10 +261,23 @@ class _Assembler:
         return self._kept(np.array([*numbers, activation.multiply], np.float32))
 
     def _fill_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        stored, single = operation.stored, operation.shape[1:] == (1, 1)
+        plain = operation.gate is None and operation.shortcut is None
+        if stored is not None and single and plain and _is_read_fast(stored.numbers):
+            self._fill_stored(row, stored)
+            return
         self._matrix(row, operation.own_weights)
         if operation.gate is not None:
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
             self._scratch(row, int(row["count"]))
+
+    def _fill_stored(self, row: np.void, stored: StoredWeights) -> None:
+        row["code"] = Code.STORED_DENSE
+        numbers, panels = stored_panels(stored.numbers)
+        row["weights"], row["factors"] = self._kept(numbers), self._kept(stored.scale_C)
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = len(stored.numbers)
+        row["kind"] = stored.numbers.dtype == np.float16
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -266,9 +313,13 @@ class _Assembler:
         return channels, top + rows + bottom, left + columns + right
 
     def _scratch(self, row: np.void, floats: int) -> None:
-        slot = self._slot(f"scratch:{self.index}", floats * FLOAT_BYTES)
+        row["scratch"] = self._own(f"scratch:{self.index}", floats * FLOAT_BYTES)
+
+    def _own(self, name: str, size: int) -> int:
+        """The slot of memory that the operation at hand alone uses."""
+        slot = self._slot(name, size)
         self.lives[slot] = [self.index]
-        row["scratch"] = slot
+        return slot
 
     def _fill_convolution(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         planes, high, wide = self._window(row, operation)
@@ -314,6 +365,86 @@ class _Assembler:
         row["kind"] = operation.options["is_product"]
         row["size_a"], row["size_b"] = (self._size_of(name) for name in operation.inputs)
 
+    def _finish(self, row: np.void, operation: Operation, sums_bytes: int) -> None:
+        """What becomes of sums of integers."""
+        row["bias"] = self._kept(centred_bias(operation))
+        row["factors"] = self._kept(factors_of(operation))
+        row["zero"] = operation.options["range"].zero_point
+        limits = limits_of(operation)
+        if limits is not None:
+            row["limits"] = self._kept(limits)
+            return
+        shortcut = self.program.ranges.get(operation.shortcut or "")
+        row["numbers"] = self._kept(finish_numbers(operation, shortcut))
+        row["shortcut_is_bytes"] = shortcut is not None
+        row["sums"] = self._own(f"sums:{self.index}", sums_bytes)
+
+    def _fours(self, row: np.void, weights: np.ndarray, widest: int = 3) -> int:
+        packed, panels = packed_fours(weights, widest)
+        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+        row["depth"] = -(-len(weights) // 4)
+        return self._kept(packed)
+
+    def _fill_integer_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        row["in_channels"] = self.shapes[operation.inputs[0]][0]
+        row["weights"] = self._fours(row, operation.own_weights)
+        self._finish(row, operation, SUMS_BYTES)
+
+    def _fill_integer_convolution(
+        self, row: np.void, operation: Operation, reads: list[int]
+    ) -> None:
+        planes, high, wide = self._window(row, operation)
+        self._scratch(row, -(-planes * high * wide // FLOAT_BYTES))
+        matrix, offsets = window_fours(operation.own_weights, high, wide)
+        row["weights"] = self._fours(row, matrix, widest=1)
+        row["input_offsets"] = self._listed(offsets)
+        self._finish(row, operation, SUMS_BYTES)
+
+    def _fill_integer_depthwise(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        _, _, wide = self._window(row, operation)
+        kernel, expand = operation.options["kernel"], operation.expand
+        ring = (kernel + 1) * wide * padded_bytes(operation.shape[0])  # and a row of zeros
+        self._scratch(row, ring // FLOAT_BYTES)
+        row["weights"] = self._kept(packed_taps(operation.own_weights, kernel))
+        if expand is not None:
+            row["expand_weights"] = self._fours(row, expand.own_weights)
+            row["expand_bias"] = self._kept(centred_bias(expand))
+            row["expand_factors"] = self._kept(factors_of(expand))
+            limits = limits_of(expand)
+            if limits is None:
+                raise ValueError("an expansion that is not rounded at once")
+            row["expand_limits"] = self._kept(limits)
+        self._finish(row, operation, operation.shape[2] * VECTOR_BYTES)
+
+    def _fill_mixed_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        ranges = [self.program.ranges.get(name) for name in operation.inputs]
+        weights, bias = sum_weights(operation.own_weights, operation.bias, ranges)
+        row["weights"], row["bias"] = self._kept(weights), self._kept(bias)
+        numbers = [
+            n for slot, each in zip(reads, ranges, strict=True) for n in (slot, each is not None)
+        ]
+        row["list_start"], row["list_size"] = self._listed(numbers), len(reads)
+        self._fill_rounding(row, operation, reads)
+
+    def _fill_rounding(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        row["numbers"] = self._kept(np.array(rounding_numbers(operation.rounding), np.float32))
+
+    def _fill_dequantize(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._fill_values(row, self.program.ranges[operation.inputs[0]])
+
+    def _fill_values(self, row: np.void, range_: Range) -> None:
+        row["numbers"] = self._kept(np.array([range_.scale, range_.zero_point], np.float32))
+
+    def _fill_integer_mean(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        row["pixels"] = operation.options["pixels"]
+        self._fill_values(row, operation.options["range"])
+
+    def _fill_integer_average(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._window(row, operation)
+        range_ = operation.options["range"]
+        numbers = [range_.scale, range_.zero_point, *rounding_numbers(operation.rounding)]
+        row["numbers"] = self._kept(np.array(numbers, np.float32))
+
     def _size_of(self, name: str) -> int:
         constant = self.program.constants.get(name)
         return int(np.prod(self.shapes[name])) if constant is None else constant.size
@@ -336,6 +467,11 @@ class _Assembler:
 
     def _fill_count(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["size_a"] = operation.options["step"]
+
+
+def _is_read_fast(numbers: np.ndarray) -> bool:
+    """Whether these become floats in registers at no loss."""
+    return numbers.dtype == np.int8 or (numbers.dtype == np.float16 and CAN_LOAD_HALVES)
 
 
 def _bytes(shape: tuple[int, ...]) -> int:

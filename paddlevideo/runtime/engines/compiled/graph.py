@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -45,6 +45,19 @@ class TensorInfo:
 
 
 @dataclass(frozen=True)
+class StoredWeights:
+    """A constant as the file stores it: ``numbers`` times a scale for each output channel.
+
+    Attributes:
+        numbers: int8, int32 or float16, [C, ...].
+        scale_C: float32.
+    """
+
+    numbers: np.ndarray
+    scale_C: np.ndarray
+
+
+@dataclass(frozen=True)
 class Graph:
     """What the file computes.
 
@@ -54,6 +67,7 @@ class Graph:
         inputs: in the file's order.
         outputs: names, in the file's order.
         declared: sizes with the batch axis (0: not said) and dtype of what the file declares.
+        stored: of constants that are folded from fewer bytes than float32 takes, what they are.
     """
 
     nodes: tuple[Node, ...]
@@ -61,6 +75,7 @@ class Graph:
     inputs: dict[str, TensorInfo]
     outputs: tuple[str, ...]
     declared: dict[str, tuple[tuple[int, ...], np.dtype]]
+    stored: dict[str, StoredWeights] = field(default_factory=dict)
 
 
 def read_graph(path: Path) -> Graph:
@@ -80,6 +95,7 @@ def _graph_of(model: ModelProto, path: Path) -> Graph:
     graph = model.graph
     constants = {item.name: onnx.numpy_helper.to_array(item) for item in graph.initializer}
     nodes = []
+    stored: dict[str, StoredWeights] = {}
     for proto in graph.node:
         if proto.domain not in ("", "ai.onnx"):
             raise UnsupportedProgramError(f"the domain {shown(proto.domain)}")
@@ -97,6 +113,9 @@ def _graph_of(model: ModelProto, path: Path) -> Graph:
             nodes.append(node)
         else:
             constants[node.output] = value
+            found = _stored(node, constants, stored)
+            if found is not None:
+                stored[node.output] = found
     inputs = {
         item.name: _info_of(item, path, onnx) for item in graph.input if item.name not in constants
     }
@@ -106,7 +125,7 @@ def _graph_of(model: ModelProto, path: Path) -> Graph:
         if item.type.tensor_type.HasField("shape")
     }
     outputs = tuple(item.name for item in graph.output)
-    return Graph(tuple(nodes), constants, inputs, outputs, declared)
+    return Graph(tuple(nodes), constants, inputs, outputs, declared, stored)
 
 
 def _declared(item: ValueInfoProto, onnx: ModuleType) -> tuple[tuple[int, ...], np.dtype]:
@@ -168,6 +187,33 @@ def _product(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarr
     if 4.0 * math.prod(sizes) > limit("map_bytes"):
         raise DamagedProgramError(f"a product of constants; {how_to_raise('map_bytes')}")
     return np.asarray(values[0] * values[1])
+
+
+def _stored(
+    node: Node, constants: Constants, stored: dict[str, StoredWeights]
+) -> StoredWeights | None:
+    """What a folded node makes floats of, if it is one of the forms in which weights are stored."""
+    values = [constants[name] for name in node.inputs if name]
+    numbers = values[0]
+    if numbers.ndim < 1 or numbers.size == 0:
+        return None
+    channels = len(numbers)
+    if node.kind == "DequantizeLinear":
+        scale: np.ndarray = values[1].astype(np.float32).reshape(-1)
+        by_channel = scale.size == 1 or node.attributes.get("axis", 1) == 0
+        centred = len(values) < 3 or not values[2].any()
+        if numbers.dtype in (np.int8, np.int32) and by_channel and centred:
+            return StoredWeights(numbers, np.broadcast_to(scale, channels))
+    elif node.kind == "Cast" and numbers.dtype in (np.int8, np.float16):
+        if constants[node.output].dtype == np.float32:
+            return StoredWeights(numbers, np.ones(channels, np.float32))
+    elif node.kind == "Mul" and node.inputs[0] in stored:
+        # Of `export/onnx_weights.py`: a cast, then a product with [C, 1, ...].
+        cast, scale = stored[node.inputs[0]], values[1]
+        by_channel = scale.shape == (channels, *(1,) * (numbers.ndim - 1))
+        if by_channel and scale.dtype == np.float32 and (cast.scale_C == 1).all():
+            return StoredWeights(cast.numbers, scale.reshape(-1))
+    return None
 
 
 def _same(node: Node, values: list[np.ndarray], onnx: ModuleType) -> np.ndarray:

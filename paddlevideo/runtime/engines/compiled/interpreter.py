@@ -12,6 +12,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     integers_at,
     padded_pixel,
 )
+from paddlevideo.runtime.engines.compiled.integer_steps import run_integers
 from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
     apply,
@@ -253,6 +254,9 @@ def _make(version: str) -> Callable[..., None]:
             code = row.code
             if code == Code.DENSE:
                 _dense(row, lists, addresses, strides, streams, ahead, regions)
+                continue
+            if code >= Code.INTEGER_DENSE:
+                run_integers(row, lists, addresses, strides, streams, ahead, regions)
                 continue
             for stream in range(streams):
                 a = addresses[row.a] + stream * strides[row.a]

@@ -39,7 +39,7 @@ _ONE_AT_A_TIME = threading.RLock()
 def compiled_loop() -> Loop:
     """The loop, compiled for this processor; once a process.
 
-    Where the disk has none it is compiled, which takes some ten seconds of a core and is said.
+    Where the disk has none it is compiled, which takes about half a minute of a core and is said.
     """
     with _ONE_AT_A_TIME:
         return _loop_of_process()
@@ -69,7 +69,7 @@ def compile_and_keep(folder: Path) -> Loop:
         folder: that will hold it, for the log.
     """
     logger.info(
-        "the compiled engine is being compiled for this processor: about 10 s of a free core, "
+        "the compiled engine is being compiled for this processor: about half a minute of a free core, "
         "once; `paddlevideo warm-up` does it ahead; kept in %s", folder,
     )  # fmt: skip
     begun = time.perf_counter()

@@ -13,17 +13,22 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
+from paddlevideo.runtime.engines.compiled.integer_lowering import use_integers
 from paddlevideo.runtime.engines.compiled.operations import (
     IDENTITY,
     Activation,
     CompiledProgram,
+    IntegerWeights,
     Operation,
     Shape,
+    rounding_of,
 )
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS
+from paddlevideo.utils.eight_bits import Range
 
 # Pixels of a row from which on a product is made row by row at no loss.
 _WIDE_ROW = 16
+_BYTES = Range(1.0, 0)  # a frame's own steps
 _PRODUCTS = ("dense", "convolution", "depthwise", "weighted_sum")
 _WITH_SHORTCUT = ("dense", "depthwise")
 _FUNCTIONS = {
@@ -35,13 +40,16 @@ _FUNCTIONS = {
 }
 
 
-def lower(graph: Graph) -> CompiledProgram:
+def lower(graph: Graph, integers: bool = True) -> CompiledProgram:
     """The operations of a graph that `validate` has proven.
+
+    Args:
+        integers: compute on 8 bits what the file says so of; else in float32, rounded alike.
 
     Raises:
         UnsupportedProgramError: it has a node that no operation stands for.
     """
-    return _Lowering(graph).program()
+    return _Lowering(graph).program(integers)
 
 
 class _Lowering:
@@ -52,6 +60,7 @@ class _Lowering:
         self.shapes: dict[str, Shape] = {}
         self.alias: dict[str, str] = {}
         self.offsets: dict[str, tuple[str, np.ndarray]] = {}  # of frames not yet convolved
+        self.ranges: dict[str, Range] = {}  # of maps on 8 bits
         self.uses = Counter(name for node in graph.nodes for name in node.inputs)
         self.uses.update(graph.outputs)
         for name, info in graph.inputs.items():
@@ -59,7 +68,7 @@ class _Lowering:
                 raise UnsupportedProgramError(f"input {name} of {len(info.shape) + 1} axes")
             self.shapes[name] = (info.shape[0], info.shape[1], info.shape[2])
 
-    def program(self) -> CompiledProgram:
+    def program(self, integers: bool) -> CompiledProgram:
         """Handle every node in order."""
         rules: dict[str, Callable[[Node], None]] = {
             "Conv": self._convolution,
@@ -74,12 +83,17 @@ class _Lowering:
             "Concat": self._concat,
             "Cast": self._cast,
             "Reshape": self._reshape,
+            "QuantizeLinear": self._quantize,
+            "DequantizeLinear": self._dequantize,
             **dict.fromkeys(_FUNCTIONS, self._function),
         }
         for node in self.graph.nodes:
             rules[node.kind](node)
         self._join_expansions()
         self._join_gates()
+        if integers and self.ranges:
+            kept = set(map(self._name, self.graph.outputs))
+            self.operations = use_integers(self.operations, self.ranges, kept, self.graph.inputs)
         read = {name for operation in self.operations.values() for name in operation.read}
         outputs = {name: self._name(name) for name in self.graph.outputs}
         for operation in self.operations.values():
@@ -101,11 +115,12 @@ class _Lowering:
             pictures=frozenset(
                 name
                 for operation in self.operations.values()
-                if operation.kind == "convolution"
+                if operation.kind in ("convolution", "integer_convolution")
                 for name in operation.inputs
             ),
             rows=frozenset(self.alias),
             counters=frozenset(name for name in self.shapes if self._is_integer(name)),
+            ranges=self.ranges,
         )
 
     def _join_expansions(self) -> None:
@@ -172,24 +187,47 @@ class _Lowering:
         options = {"kernel": kernel, "stride": stride, "pads": pads}
         groups = node.attributes.get("group", 1)
         is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
+        stored = self._integers(node)
         if groups == 1 and kernel == 1 and stride == 1 and not any(pads) and offset is None:
+            if stored is not None:
+                stored = replace(stored, weights=stored.weights[:, :, 0, 0].T)
+            weight = weight[:, :, 0, 0].T
+            kept = self.graph.stored.get(node.inputs[1])
+            if kept is not None and kept.numbers.dtype in (np.int8, np.float16):
+                kept = replace(kept, numbers=kept.numbers[:, :, 0, 0].T)
             self._emit(
-                Operation("dense", (source,), node.output, shape, weight[:, :, 0, 0].T, bias)
-            )
+                Operation("dense", (source,), node.output, shape, weight, bias, integers=stored,
+                          stored=kept)
+            )  # fmt: skip
         elif groups == 1 and source in self.graph.inputs and not is_depthwise:
             options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
             self._emit(
                 Operation("convolution", (source,), node.output, shape, weight, bias,
-                          options=options)
+                          options=options, integers=stored)
             )  # fmt: skip
         elif is_depthwise:
-            weight = weight[:, 0].transpose(1, 2, 0).reshape(kernel * kernel, channels)
+            weight = _by_place(weight)
+            if stored is not None:
+                stored = replace(stored, weights=_by_place(stored.weights))
             kind = "weighted_sum" if kernel == 1 and stride == 1 else "depthwise"
             self._emit(
-                Operation(kind, (source,), node.output, shape, weight, bias, options=options)
-            )
+                Operation(kind, (source,), node.output, shape, weight, bias, options=options,
+                          integers=stored)
+            )  # fmt: skip
         else:
             raise UnsupportedProgramError(f"a convolution of {groups} groups, kernel {kernel}")
+
+    def _integers(self, node: Node) -> IntegerWeights | None:
+        """The weights of a convolution on 8 bits, where the file has them so."""
+        weight = self.graph.stored.get(node.inputs[1])
+        if weight is None or weight.numbers.dtype != np.int8:
+            return None
+        if len(node.inputs) < 3 or not node.inputs[2]:
+            return IntegerWeights(weight.numbers, weight.scale_C, None, None)
+        bias = self.graph.stored.get(node.inputs[2])
+        if bias is None or bias.numbers.dtype != np.int32:
+            return None
+        return IntegerWeights(weight.numbers, weight.scale_C, bias.numbers, bias.scale_C)
 
     def _activate(self, node: Node, activation: Activation) -> None:
         self._activate_tensor(self._name(node.inputs[0]), node.output, activation, uses=1)
@@ -360,6 +398,29 @@ class _Lowering:
         else:
             raise UnsupportedProgramError("a cast of what is no frame and no counter")
 
+    def _quantize(self, node: Node) -> None:
+        scale, zero = (self.constants[name] for name in node.inputs[1:])
+        range_ = Range(float(scale), int(zero))
+        if node.inputs[0] in self.offsets:
+            source, offset = self.offsets[node.inputs[0]]
+            info = self.graph.inputs[source]
+            if range_ != _BYTES or offset.any() or info.dtype != np.uint8:
+                raise UnsupportedProgramError("a frame rounded to other steps than its own")
+            self.offsets[node.output] = (source, offset)
+            return
+        x = self._name(node.inputs[0])
+        self.ranges[node.output] = range_
+        self._emit(Operation("quantize", (x,), node.output, self._shape(x),
+                             rounding=rounding_of(range_)))  # fmt: skip
+
+    def _dequantize(self, node: Node) -> None:
+        if node.inputs[0] in self.offsets:
+            self.offsets[node.output] = self.offsets[node.inputs[0]]
+            return
+        x = node.inputs[0]
+        self._emit(Operation("dequantize", (x,), node.output, self._shape(x),
+                             rounding=rounding_of(self.ranges[x])))  # fmt: skip
+
     def _reshape(self, node: Node) -> None:
         x = self._name(node.inputs[0])
         self.alias[node.output] = x
@@ -369,6 +430,11 @@ class _Lowering:
         x = self._name(node.inputs[0])
         options = {"function": _FUNCTIONS[node.kind]}
         self._emit(Operation("function", (x,), node.output, self._shape(x), options=options))
+
+
+def _by_place(weights: np.ndarray) -> np.ndarray:
+    """Depthwise weights [channels, 1, kernel, kernel] as [kernel * kernel, channels]."""
+    return weights[:, 0].transpose(1, 2, 0).reshape(-1, len(weights))
 
 
 def _stride_and_pads(node: Node, kernel: int) -> tuple[int, tuple[int, int, int, int]]:

@@ -6,7 +6,17 @@ from typing import Any
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.graph import TensorInfo
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights, TensorInfo
+from paddlevideo.utils.eight_bits import LEVELS, Range
+
+READ_BYTES = (
+    "integer_dense",
+    "integer_depthwise",
+    "integer_mean",
+    "integer_average",
+    "dequantize",
+)
+"""Kinds whose inputs are maps on 8 bits; those of a ``mixed_sum`` may be."""
 
 Shape = tuple[int, int, int]
 """Channels, rows, columns of one stream's map."""
@@ -30,12 +40,59 @@ IDENTITY = Activation()
 
 
 @dataclass(frozen=True)
+class Rounding:
+    """How numbers become steps of 8 bits: ``clip(rint(x / scale), low, high)``, halves to even.
+
+    Attributes:
+        scale: of one step.
+        low, high: bounds of the steps from zero.
+        zero: what is stored for zero.
+    """
+
+    scale: float
+    low: float
+    high: float
+    zero: int
+
+
+def rounding_of(range_: Range, activation: Activation = IDENTITY) -> Rounding | None:
+    """The rounding to a range of what is bounded before; None where bounds cannot say it."""
+    if activation.multiply or (activation.alpha, activation.beta) != (1.0, 0.0):
+        return None
+    scale = np.float32(range_.scale)
+    low, high = float(-range_.zero_point), float(LEVELS - range_.zero_point)
+    with np.errstate(over="ignore"):
+        least, most = np.rint(np.float32([activation.low, activation.high]) / scale)
+    least, most = np.clip([least, most], low, high)
+    return Rounding(float(scale), float(least), float(most), range_.zero_point)
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """Weights on 8 bits, as the file has them.
+
+    Attributes:
+        weights: int8, laid out as the operation's floats.
+        scale_C: of each output channel.
+        bias_C: 32-bit integers, and the scale of each; None is no bias.
+    """
+
+    weights: np.ndarray
+    scale_C: np.ndarray
+    bias_C: np.ndarray | None
+    bias_scale_C: np.ndarray | None
+
+
+@dataclass(frozen=True)
 class Operation:
     """One operation on maps.
 
     Attributes:
         kind: ``dense``, ``convolution``, ``depthwise``, ``weighted_sum``, ``mean``, ``scale``,
-            ``average``, ``combine``, ``function``, ``concat``, ``copy``, ``count`` or ``number``.
+            ``average``, ``combine``, ``function``, ``concat``, ``copy``, ``count`` or ``number``;
+            ``quantize`` or ``dequantize``; on maps of 8 bits ``integer_dense``,
+            ``integer_convolution``, ``integer_depthwise``, ``mixed_sum``, ``integer_mean``,
+            ``integer_average`` or ``integer_scale``.
         inputs: names of maps or constants.
         output: name of the map.
         shape: of the output.
@@ -44,6 +101,13 @@ class Operation:
         gate: one factor for each channel of the input of a product.
         expand: a product that makes the input of a depthwise convolution, and nothing else's.
         options: sizes and the like of the kind.
+        integers: the weights on 8 bits, where the file has them so.
+        stored: the weights [depth, channels] as int8 or float16 of which floats were made.
+        factor_C: value of one step of the sums of integers, by output channel.
+        inner: how the sums of integers are rounded before what follows them.
+        rounded: name of a map on 8 bits that it makes too, or alone.
+        rounding: of that map.
+        writes: whether ``output`` is made.
     """
 
     kind: str
@@ -57,6 +121,13 @@ class Operation:
     expand: "Operation | None" = None
     activation: Activation = IDENTITY
     options: dict[str, Any] = field(default_factory=dict)
+    integers: IntegerWeights | None = None
+    stored: StoredWeights | None = None
+    factor_C: np.ndarray | None = None
+    inner: Rounding | None = None
+    rounded: str | None = None
+    rounding: Rounding | None = None
+    writes: bool = True
 
     @property
     def own_weights(self) -> np.ndarray:
@@ -64,6 +135,12 @@ class Operation:
         if self.weights is None:
             raise ValueError(f"{self.kind} without weights")
         return self.weights
+
+    @property
+    def made(self) -> tuple[str, ...]:
+        """All maps it makes."""
+        output = (self.output,) if self.writes else ()
+        return output if self.rounded is None else (*output, self.rounded)
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -102,6 +179,7 @@ class CompiledProgram:
         pictures: inputs that are read as they are, [B, C, H, W], by a convolution.
         rows: outputs [B, N].
         counters: maps that hold one integer.
+        ranges: of the maps on 8 bits.
     """
 
     operations: tuple[Operation, ...]
@@ -112,3 +190,4 @@ class CompiledProgram:
     pictures: frozenset[str]
     rows: frozenset[str]
     counters: frozenset[str]
+    ranges: dict[str, Range] = field(default_factory=dict)

@@ -53,7 +53,7 @@ def panels_of(channels: int, widest: int = 3) -> list[tuple[int, int]]:
 
 
 @compiled
-def _ahead_of(ahead: Array, regions: Array, size: int, otherwise: int) -> int:
+def ahead_of(ahead: Array, regions: Array, size: int, otherwise: int) -> int:
     """Where the next ``size`` bytes lie that a later operation needs; see `Ahead` in `table`."""
     if ahead[0] >= ahead[1]:
         if ahead[2] >= ahead[3]:
@@ -98,7 +98,7 @@ def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
             if left >= big_rows or (left > 2 * _FEW and rows >= big_rows):
                 at = min(row, rows - big_rows)
                 added = shortcut + at * ldc if shortcut else 0
-                next_bytes = _ahead_of(ahead, regions, depth * line, b)
+                next_bytes = ahead_of(ahead, regions, depth * line, b)
                 x, y = a + at * lda, c + at * ldc
                 big(x, lda, b, depth, y, ldc, bias, added, input_offsets, activation, next_bytes)
                 row = at + big_rows
@@ -106,7 +106,7 @@ def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
                 at = min(row, rows - _FEW)
                 added = shortcut + at * ldc if shortcut else 0
                 if rows >= big_rows:
-                    later = _ahead_of(ahead, regions, depth * lines, b)
+                    later = ahead_of(ahead, regions, depth * lines, b)
                 x, y = a + at * lda, c + at * ldc
                 few(x, lda, b, depth, y, ldc, bias, added, input_offsets, activation, later)
                 row = at + _FEW

@@ -4,30 +4,34 @@ Maps are [streams, C, H, W]. Products are in float64; sums and products of two m
 as the compiled ones are, since a compensated sum depends on how they round.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.operations import Activation, Operation
+from paddlevideo.runtime.engines.compiled.integer_reference import (
+    INTEGER_KINDS,
+    Maps,
+    Ranges,
+    activate,
+    integer_reference,
+)
+from paddlevideo.runtime.engines.compiled.operations import Operation
 
-Maps = Mapping[str, np.ndarray]
 
-
-def reference(operation: Operation, maps: Maps, constants: Maps) -> np.ndarray:
-    """What ``operation`` makes of ``maps``, [streams, C, H, W].
+def reference(
+    operation: Operation, maps: Maps, constants: Maps, ranges: Ranges
+) -> dict[str, np.ndarray]:
+    """What ``operation`` makes of ``maps``, [streams, C, H, W], by name.
 
     Args:
-        maps: by name; pictures as they are.
+        maps: by name; pictures, and maps on 8 bits, as they are.
         constants: of the program, by name.
+        ranges: of the maps on 8 bits.
     """
     inputs = [maps[name] if name in maps else _as_map(constants[name]) for name in operation.inputs]
-    return _KINDS[operation.kind](operation, inputs, maps)
-
-
-def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
-    """``clip(alpha x + beta, low, high)``, times x where ``multiply``."""
-    bounded = np.clip(activation.alpha * x + activation.beta, activation.low, activation.high)
-    return bounded * x if activation.multiply else bounded
+    if operation.kind in INTEGER_KINDS:
+        return integer_reference(operation, inputs, maps, ranges)
+    return {operation.output: _KINDS[operation.kind](operation, inputs, maps)}
 
 
 def _as_map(constant: np.ndarray) -> np.ndarray:

@@ -17,11 +17,22 @@ from numba.core.typing import Signature
 from numba.extending import intrinsic
 
 
+def host_features(chosen: str | None = None) -> frozenset[str]:
+    """Names of what the processor can do.
+
+    Args:
+        chosen: in place of what it says of itself, as numba takes it: ``+name,-name``.
+    """
+    if chosen is not None:
+        return frozenset(part[1:] for part in chosen.split(",") if part.startswith("+"))
+    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
+
+
 def _lanes_of_host() -> int:
-    features = llvm.get_host_cpu_features()
-    if features.get("avx512f"):
+    features = host_features()
+    if "avx512f" in features:
         return 16
-    return 8 if features.get("avx") else 4
+    return 8 if "avx" in features else 4
 
 
 LANES = _lanes_of_host()

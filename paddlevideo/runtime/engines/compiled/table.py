@@ -6,6 +6,8 @@ import numpy as np
 
 # What compiled code has room for; it does not look whether it writes beyond.
 MOST_MAPS, LARGEST_KERNEL = 32, 16
+# Kernels and strides of which there is a depthwise convolution on 8 bits.
+INTEGER_WINDOWS = ((3, 1), (3, 2), (5, 1), (5, 2))
 
 
 class Code(IntEnum):
@@ -23,6 +25,16 @@ class Code(IntEnum):
     CONCAT = 9
     COUNT_UP = 10
     NUMBER = 11
+    INTEGER_DENSE = 12
+    INTEGER_CONVOLUTION = 13
+    INTEGER_DEPTHWISE = 14
+    MIXED_SUM = 15
+    INTEGER_MEAN = 16
+    INTEGER_AVERAGE = 17
+    INTEGER_SCALE = 18
+    QUANTIZE = 19
+    DEQUANTIZE = 20
+    STORED_DENSE = 21
 
 
 _FIELDS = (
@@ -30,9 +42,15 @@ _FIELDS = (
     "kind",
     # Slots of maps; -1 is none.
     *("a", "b", "shortcut", "gate", "output", "scratch"),
+    # The result on 8 bits; memory for the sums of a tile.
+    *("rounded", "sums"),
     # Addresses.
     *("weights", "bias", "activation", "offsets"),
     *("expand_weights", "expand_bias", "expand_activation"),
+    # Of integers: factors of the sums, limits of what is rounded at once, numbers of the rest.
+    *("factors", "limits", "numbers", "expand_factors", "expand_limits"),
+    # Whether a shortcut is on 8 bits; what stands for zero in the input.
+    *("shortcut_is_bytes", "zero"),
     # Place and length of what is in the list of integers.
     *("list_start", "list_size", "input_offsets"),
     # The first of what later operations need, and the end of what may be asked for meanwhile.

@@ -12,9 +12,14 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
-from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
+from paddlevideo.runtime.engines.compiled.operations import (
+    READ_BYTES,
+    CompiledProgram,
+    Operation,
+)
 from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL
 from paddlevideo.runtime.engines.onnx_file import DamagedProgramError, shown
+from paddlevideo.utils.eight_bits import Range
 from paddlevideo.utils.limits import how_to_raise, limit
 
 _FLOAT: np.dtype = np.dtype(np.float32)
@@ -29,18 +34,22 @@ _ATTRIBUTES: dict[str, dict[str, type]] = {
     "Concat": {"axis": int},
     "Cast": {"to": int, "saturate": int},
     "Reshape": {"allowzero": int},
+    "QuantizeLinear": {"axis": int, "saturate": int},
+    "DequantizeLinear": {"axis": int},
 }
 _FUNCTIONS = ("Sin", "Cos", "Floor", "Reciprocal", "Sigmoid")
 _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat": (1, 10_000),
-           "Reshape": (2, 2)}  # fmt: skip
+           "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3)}  # fmt: skip
+_LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 
 
 @dataclass(frozen=True)
 class Proven:
-    """Shape of one stream's tensor, without the batch axis, and its dtype."""
+    """Shape of one stream's tensor, without the batch axis, its dtype, and of 8 bits the range."""
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    range: Range | None = None
 
     @property
     def is_map(self) -> bool:
@@ -66,15 +75,18 @@ def validate(graph: Graph) -> dict[str, Proven]:
 def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
     """Hold the lowered operations against what was proven of the tensors they make and read."""
     for operation in program.operations:
-        found = proven.get(operation.output)
-        if found is None or (*found.shape, 1, 1)[:3] != operation.shape:
-            raise UnsupportedProgramError(f"{operation.kind} that makes {shown(operation.output)}")
+        for name in (operation.output, *operation.made):
+            found = proven.get(name)
+            if found is None or (*found.shape, 1, 1)[:3] != operation.shape:
+                raise UnsupportedProgramError(f"{operation.kind} that makes {shown(name)}")
+        _check_bytes(operation, program, proven)
         read = set(operation.read)
-        as_picture = operation.kind == "convolution"
+        as_picture = operation.kind in ("convolution", "integer_convolution")
         for name in read:
             if (name in program.pictures) != as_picture:
                 raise UnsupportedProgramError("a frame that is not only convolved")
-            if name in proven and proven[name].dtype == _UINT8 and not as_picture:
+            eight_bits = name in proven and proven[name].dtype == _UINT8
+            if eight_bits and proven[name].range is None and not as_picture:
                 raise UnsupportedProgramError("a frame that is not only convolved")
     for name, held in program.outputs.items():
         found, rows = proven[name], name in program.rows
@@ -84,10 +96,33 @@ def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
             raise UnsupportedProgramError(f"an output {shown(name)} of shape {list(found.shape)}")
 
 
+def _check_bytes(operation: Operation, program: CompiledProgram, proven: dict[str, Proven]) -> None:
+    """Hold what an operation reads and writes on 8 bits against what its kind does so."""
+    made = {operation.rounded} - {None}
+    if operation.kind == "quantize":
+        made = {operation.output}
+    for name in operation.made:
+        if (name in made) != (name in program.ranges):
+            raise UnsupportedProgramError(f"{operation.kind} that makes {shown(name)}")
+    for name in (*operation.read, *operation.made):
+        found = proven[name].range if name in proven else None
+        if program.ranges.get(name) != found:
+            raise UnsupportedProgramError(f"{shown(name)} with another range")
+    rounded = [name in program.ranges for name in operation.inputs]
+    as_bytes = operation.kind in READ_BYTES
+    if operation.kind != "mixed_sum" and any(each != as_bytes for each in rounded):
+        raise UnsupportedProgramError(f"{operation.kind} of {shown(operation.inputs[0])}")
+    if operation.shortcut in program.ranges and operation.kind != "integer_dense":
+        raise UnsupportedProgramError(f"{operation.kind} with {shown(operation.shortcut)}")
+    if operation.gate in program.ranges:
+        raise UnsupportedProgramError(f"{operation.kind} with {shown(operation.gate)}")
+
+
 class _Validation:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.known: dict[str, Proven] = {}
+        self.ranges: dict[str, Range] = {}
         self.total = 0
 
     def tensors(self) -> dict[str, Proven]:
@@ -113,6 +148,8 @@ class _Validation:
             "Concat": self._concat,
             "Cast": self._cast,
             "Reshape": self._reshape,
+            "QuantizeLinear": self._quantize,
+            "DequantizeLinear": self._dequantize,
             **dict.fromkeys(("Relu", "HardSigmoid", "HardSwish", *_FUNCTIONS), self._same),
         }
         for node in self.graph.nodes:
@@ -141,7 +178,7 @@ class _Validation:
             raise DamagedProgramError(
                 f"its maps up to {shown(name)} are too large; {how_to_raise('map_bytes')}"
             )
-        self.known[name] = Proven(shape, dtype)
+        self.known[name] = Proven(shape, dtype, self.ranges.get(name))
 
     def _check_declared(self, name: str, sizes: tuple[int, ...], dtype: np.dtype) -> None:
         found = self.known.get(name)
@@ -272,8 +309,28 @@ class _Validation:
 
     def _cast(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
         x = self.known.get(node.inputs[0])
-        if x is None or x.dtype not in (_UINT8, _INT32) or node.attributes.get("to") != 1:
+        plain = x is not None and x.dtype in (_UINT8, _INT32) and x.range is None
+        if x is None or not plain or node.attributes.get("to") != 1:
             raise UnsupportedProgramError("a cast of what is no frame and no counter")
+        return x.shape, _FLOAT
+
+    def _range(self, node: Node) -> Range:
+        scale = self._constant(node.inputs[1], f"{node.kind} with a scale")
+        zero = self._constant(node.inputs[2], f"{node.kind} with a zero point")
+        if scale.ndim or zero.ndim or scale.dtype != _FLOAT or zero.dtype != _UINT8:
+            raise UnsupportedProgramError(f"{node.kind} but to uint8 with one scale")
+        if not _LEAST_SCALE < float(scale) < _LARGEST_SCALE:
+            raise UnsupportedProgramError(f"{node.kind} with a scale of {float(scale)}")
+        return Range(float(scale), int(zero))
+
+    def _quantize(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        self.ranges[node.output] = self._range(node)
+        return self._float(node.inputs[0]).shape, _UINT8
+
+    def _dequantize(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self.known.get(node.inputs[0])
+        if x is None or x.range is None or x.range != self._range(node):
+            raise UnsupportedProgramError("DequantizeLinear but of what was rounded with its range")
         return x.shape, _FLOAT
 
     def _reshape(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:

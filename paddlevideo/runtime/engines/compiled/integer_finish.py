@@ -1,0 +1,83 @@
+"""What follows the exact sums of a product on 8 bits, where it is more than one rounding."""
+
+from paddlevideo.runtime.engines.compiled.access import (
+    Array,
+    activation_at,
+    compiled,
+    floats_at,
+)
+from paddlevideo.runtime.engines.compiled.integer_simd import (
+    vload_bytes,
+    vload_integers,
+    vround,
+    vstore_bytes,
+    vsub,
+)
+from paddlevideo.runtime.engines.compiled.simd import (
+    FLOAT_BYTES,
+    LANES,
+    VECTOR_BYTES,
+    keep_apart,
+    vactivate,
+    vadd,
+    vload,
+    vmul,
+    vsplat,
+    vstore,
+)
+
+FINISH_FLOATS = 9
+"""Numbers that `finish` reads: scale, low and high of a rounding of the sums (scale 0: none), scale
+and zero of a shortcut on 8 bits, and of the result on 8 bits the steps in 1, low, high and zero."""
+
+
+@compiled
+def finish(
+    sums: int,
+    ldsums: int,
+    rows: int,
+    vectors: int,
+    factors: int,
+    numbers: int,
+    activation: int,
+    shortcut: int,
+    ldshortcut: int,
+    shortcut_is_bytes: int,
+    y: int,
+    ldy: int,
+    y8: int,
+    ldy8: int,
+) -> None:
+    """``activation(sums * factors + shortcut)`` as floats at ``y`` and as bytes at ``y8``.
+
+    Args:
+        sums: address of integers, and the bytes between two rows of them.
+        factors: of one rounded step where the sums are rounded, else of the value.
+        numbers: address of `FINISH_FLOATS` floats.
+        shortcut, y, y8: 0 is none. They may be addresses of a part of the channels.
+    """
+    keep_apart()
+    given: Array = floats_at(numbers, FINISH_FLOATS)
+    inner = given[0] != 0
+    scale, inner_low, inner_high = vsplat(given[0]), vsplat(given[1]), vsplat(given[2])
+    added_scale, added_zero = vsplat(given[3]), vsplat(given[4])
+    steps, low, high, zero = vsplat(given[5]), vsplat(given[6]), vsplat(given[7]), int(given[8])
+    alpha, beta, least, most, multiply = activation_at(activation)
+    for vector in range(vectors):
+        factor = vload(factors + vector * VECTOR_BYTES)
+        for row in range(rows):
+            total = vmul(vload_integers(sums + row * ldsums + vector * VECTOR_BYTES), factor)
+            if inner:
+                total = vmul(vround(total, inner_low, inner_high), scale)
+            if shortcut:
+                at = shortcut + row * ldshortcut
+                if shortcut_is_bytes:
+                    more = vsub(vload_bytes(at + vector * LANES), added_zero)
+                    total = vadd(total, vmul(more, added_scale))
+                else:
+                    total = vadd(total, vload(at + vector * LANES * FLOAT_BYTES))
+            total = vactivate(total, alpha, beta, least, most, multiply)
+            if y:
+                vstore(y + row * ldy + vector * VECTOR_BYTES, total)
+            if y8:
+                vstore_bytes(y8 + row * ldy8 + vector * LANES, vmul(total, steps), low, high, zero)

@@ -1,0 +1,234 @@
+"""Products on 8 bits: dense layers of pixels, and the convolution of a frame."""
+
+from numba import njit
+
+from paddlevideo.runtime.engines.compiled.access import Array, bytes_at, compiled
+from paddlevideo.runtime.engines.compiled.integer_finish import finish
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM, Form
+from paddlevideo.runtime.engines.compiled.integer_tiles import integer_tile
+from paddlevideo.runtime.engines.compiled.products import ahead_of
+from paddlevideo.runtime.engines.compiled.simd import (
+    FLOAT_BYTES,
+    LINE_BYTES,
+    REGISTERS,
+    VECTOR_BYTES,
+    Kernel,
+    keep_apart,
+)
+
+INTEGER_ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 8, 2: 4, 3: 3}
+SUMS_BYTES = max(rows * vectors * VECTOR_BYTES for vectors, rows in INTEGER_ROWS.items())
+"""Memory for the sums of one tile."""
+
+
+def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
+    """A function of all rows of one panel; where there are few, one by one.
+
+    The last tile begins earlier and computes some rows twice.
+
+    Its arguments: those of `integer_tile`; then, for what `finish` makes of sums (limits 0), its
+    record ``numbers``, activation, shortcut with its row's bytes and whether it is bytes, and the
+    result as floats and as bytes with the bytes of a row; memory for the sums of a tile; and what
+    to prefetch. With limits the result is ``y8`` alone.
+    """
+    big_rows = INTEGER_ROWS[vectors]
+    big = integer_tile(big_rows, vectors, form, gather)
+    one = integer_tile(1, vectors, form, gather)
+    sums_row = vectors * VECTOR_BYTES
+
+    @njit(nogil=True)
+    def run(
+        a: int,
+        lda: int,
+        rows: int,
+        b: int,
+        steps: int,
+        bias: int,
+        factors: int,
+        limits: int,
+        input_offsets: int,
+        numbers: int,
+        activation: int,
+        shortcut: int,
+        ldshortcut: int,
+        shortcut_is_bytes: int,
+        y: int,
+        ldy: int,
+        y8: int,
+        ldy8: int,
+        sums: int,
+        ahead: Array,
+        regions: Array,
+    ) -> None:
+        """Multiply rows; see above."""
+        keep_apart()
+        row = 0
+        while row < rows:
+            many = rows >= big_rows
+            at = min(row, rows - big_rows) if many else row
+            x = a + at * lda
+            to, ldto = sums, sums_row
+            if limits:
+                to, ldto = y8 + at * ldy8, ldy8
+            if many:
+                later = ahead_of(ahead, regions, steps * LINE_BYTES, b)
+                big(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, later)
+                done = big_rows
+            else:
+                one(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, b)
+                done = 1
+            if not limits:
+                finish(
+                    sums,
+                    sums_row,
+                    done,
+                    vectors,
+                    factors,
+                    numbers,
+                    activation,
+                    shortcut + at * ldshortcut if shortcut else 0,
+                    ldshortcut,
+                    shortcut_is_bytes,
+                    y + at * ldy if y else 0,
+                    ldy,
+                    y8 + at * ldy8 if y8 else 0,
+                    ldy8,
+                )
+            row = at + done
+
+    return run
+
+
+def dense_of(form: Form) -> Kernel:
+    """A function of a dense layer on 8 bits, in one form of products.
+
+    Its arguments are those of `rows_of` but for ``b`` and the panels: ``panels`` [n, 3] says which
+    channels lie together in b, as for `products.dense`.
+    """
+    panel_1, panel_2, panel_3 = (rows_of(vectors, form) for vectors in (1, 2, 3))
+
+    @compiled
+    def dense(
+        a: int,
+        lda: int,
+        rows: int,
+        panels: Array,
+        b: int,
+        steps: int,
+        bias: int,
+        factors: int,
+        limits: int,
+        numbers: int,
+        activation: int,
+        shortcut: int,
+        ldshortcut: int,
+        shortcut_is_bytes: int,
+        y: int,
+        ldy: int,
+        y8: int,
+        ldy8: int,
+        sums: int,
+        ahead: Array,
+        regions: Array,
+    ) -> None:
+        """The layer; see above."""
+        for index in range(panels.shape[0]):
+            first, vectors, at = panels[index, 0], panels[index, 1], b + panels[index, 2]
+            wide = first * FLOAT_BYTES
+            added = 0
+            if shortcut:
+                added = shortcut + (first if shortcut_is_bytes else wide)
+            to, to8 = y + wide if y else 0, y8 + first if y8 else 0
+            offset, factor = bias + wide, factors + wide
+            if vectors == 3:
+                panel_3(
+                    a, lda, rows, at, steps, offset, factor, limits, 0, numbers, activation, added,
+                    ldshortcut, shortcut_is_bytes, to, ldy, to8, ldy8, sums, ahead, regions,
+                )  # fmt: skip
+            elif vectors == 2:
+                panel_2(
+                    a, lda, rows, at, steps, offset, factor, limits, 0, numbers, activation, added,
+                    ldshortcut, shortcut_is_bytes, to, ldy, to8, ldy8, sums, ahead, regions,
+                )  # fmt: skip
+            else:
+                panel_1(
+                    a, lda, rows, at, steps, offset, factor, limits, 0, numbers, activation, added,
+                    ldshortcut, shortcut_is_bytes, to, ldy, to8, ldy8, sums, ahead, regions,
+                )  # fmt: skip
+
+    return dense
+
+
+integer_dense = dense_of(FORM)
+_gather_panel = rows_of(1, FORM, gather=True)
+
+
+@compiled
+def integer_convolve(
+    x: int,
+    row_bytes: int,
+    step: int,
+    b: int,
+    steps: int,
+    input_offsets: int,
+    panels: Array,
+    out_rows: int,
+    out_columns: int,
+    stride: int,
+    bias: int,
+    factors: int,
+    limits: int,
+    numbers: int,
+    activation: int,
+    y: int,
+    ldy: int,
+    y8: int,
+    ldy8: int,
+    sums: int,
+    ahead: Array,
+    regions: Array,
+) -> None:
+    """A full convolution of padded planes of bytes; see `products.convolve`."""
+    for row in range(out_rows):
+        source, place = x + row * stride * row_bytes, row * out_columns
+        for panel in range(panels.shape[0]):
+            first, at = panels[panel, 0], b + panels[panel, 2]
+            wide = first * FLOAT_BYTES
+            _gather_panel(
+                source, step, out_columns, at, steps, bias + wide, factors + wide, limits,
+                input_offsets, numbers, activation, 0, 0, 0,
+                y + place * ldy + wide if y else 0, ldy,
+                y8 + place * ldy8 + first if y8 else 0, ldy8, sums, ahead, regions,
+            )  # fmt: skip
+
+
+@compiled
+def pad_bytes(
+    x: int,
+    planes: int,
+    rows: int,
+    columns: int,
+    top: int,
+    left: int,
+    bottom: int,
+    right: int,
+    zero: int,
+    y: int,
+) -> None:
+    """Copy a frame of bytes into padded planes; the padding is ``zero``."""
+    wide, high = left + columns + right, top + rows + bottom
+    pixels = bytes_at(x, planes * rows * columns)
+    target = bytes_at(y, planes * high * wide)
+    for index in range(planes * high * wide):
+        target[index] = zero
+    for plane in range(planes):
+        for row in range(rows):
+            at = (plane * high + top + row) * wide + left
+            line, start = target[at : at + columns], (plane * rows + row) * columns
+            for column in range(columns):
+                line[column] = pixels[start + column]
+
+
+def fours_of_depth(depth: int) -> int:
+    """Steps of four that cover a depth."""
+    return -(-depth // 4)

@@ -1,0 +1,155 @@
+"""Depthwise convolutions on 8 bits."""
+
+import numpy as np
+
+from paddlevideo.runtime.engines.compiled.access import (
+    Array,
+    bytes_at,
+    compiled,
+    first_channel_of,
+    padded_bytes,
+    vectors_of,
+)
+from paddlevideo.runtime.engines.compiled.integer_finish import finish
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM, Form
+from paddlevideo.runtime.engines.compiled.integer_tiles import fours_of, integer_span
+from paddlevideo.runtime.engines.compiled.simd import (
+    FLOAT_BYTES,
+    VECTOR_BYTES,
+    Kernel,
+    keep_apart,
+    vload,
+    vstore,
+)
+from paddlevideo.runtime.engines.compiled.table import INTEGER_WINDOWS, LARGEST_KERNEL
+
+
+def packed_taps(weights: np.ndarray, kernel: int) -> np.ndarray:
+    """Weights [kernel * kernel, channels] as `integer_span` reads them: [products, channels, 4]."""
+    channels = weights.shape[1]
+    fours = fours_of(kernel)
+    packed = np.zeros((kernel, len(fours), channels, 4), np.int8)
+    by_place = weights.reshape(kernel, kernel, channels)
+    for number, places in enumerate(fours):
+        for position, place in enumerate(places):
+            if place >= 0:
+                packed[:, number, :, position] = by_place[:, place]
+    return packed.reshape(-1, channels, 4)
+
+
+def row_of(form: Form) -> Kernel:
+    """A function of one row of a depthwise convolution on 8 bits, in one form of products.
+
+    Its arguments: address of the ring, see `windows.depthwise_row`, whose pixels are bytes; bytes
+    of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
+    stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
+    and the arguments of `finish` from ``numbers`` on; memory for the sums of one vector of channels
+    of the row.
+    """
+    span_31, span_32, span_51, span_52 = (
+        integer_span(kernel, stride, form) for kernel, stride in INTEGER_WINDOWS
+    )
+
+    @compiled
+    def run_span(
+        kernel: int,
+        stride: int,
+        rows: int,
+        at: int,
+        pixel: int,
+        w: int,
+        ldw: int,
+        y: int,
+        ldy: int,
+        count: int,
+        bias: int,
+        factors: int,
+        limits: int,
+    ) -> None:
+        keep_apart()
+        if kernel == 3 and stride == 1:
+            span_31(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
+        elif kernel == 3:
+            span_32(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
+        elif stride == 1:
+            span_51(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
+        else:
+            span_52(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
+
+    @compiled
+    def depthwise_row(
+        ring: int,
+        row_bytes: int,
+        first: int,
+        rows: int,
+        channels: int,
+        kernel: int,
+        stride: int,
+        w: int,
+        count: int,
+        bias: int,
+        factors: int,
+        limits: int,
+        numbers: int,
+        activation: int,
+        y: int,
+        y8: int,
+        sums: int,
+    ) -> None:
+        """One row; see above."""
+        pixel = padded_bytes(channels)
+        under: Array = np.empty(LARGEST_KERNEL, np.int64)
+        for ky in range(kernel):
+            row = first + ky
+            inside = 0 <= row < rows
+            under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
+        table, ldw = under.ctypes.data, channels * 4
+        for vector in range(vectors_of(channels)):
+            at = first_channel_of(vector, channels)
+            wide = at * FLOAT_BYTES
+            to, ldto = sums, VECTOR_BYTES
+            if limits:
+                to, ldto = y8 + at, channels
+            run_span(
+                kernel, stride, table, at, pixel, w + wide, ldw, to, ldto, count, bias + wide,
+                factors + wide, limits,
+            )  # fmt: skip
+            if not limits:
+                finish(
+                    sums, VECTOR_BYTES, count, 1, factors + wide, numbers, activation, 0, 0, 0,
+                    y + wide if y else 0, channels * FLOAT_BYTES, y8 + at if y8 else 0, channels,
+                )  # fmt: skip
+
+    return depthwise_row
+
+
+integer_depthwise_row = row_of(FORM)
+
+
+@compiled
+def fill_ring(
+    ring: int, kernel: int, left: int, columns: int, right: int, pixel: int, zero: int
+) -> None:
+    """What stands for zero left and right of the rows of a ring, and in the row after them."""
+    row_bytes = (left + columns + right) * pixel
+    for row in range(kernel):
+        fill_bytes(ring + row * row_bytes, left * pixel, zero)
+        fill_bytes(ring + row * row_bytes + (left + columns) * pixel, right * pixel, zero)
+    fill_bytes(ring + kernel * row_bytes, row_bytes, zero)
+
+
+@compiled
+def fill_bytes(target: int, count: int, value: int) -> None:
+    """Write ``count`` equal bytes."""
+    cells = bytes_at(target, count)
+    for index in range(count):
+        cells[index] = value
+
+
+@compiled
+def copy_bytes_row(x: int, columns: int, channels: int, y: int) -> None:
+    """A row of pixels into one whose pixels begin with a cache line."""
+    pixel = padded_bytes(channels)
+    for column in range(columns):
+        for part in range(0, channels, VECTOR_BYTES):
+            vstore(y + column * pixel + part, vload(x + column * channels + part))
