@@ -69,8 +69,8 @@ def compile_and_keep(folder: Path) -> Loop:
         folder: that will hold it, for the log.
     """
     logger.info(
-        "the compiled engine is being compiled for this processor: about half a minute of a free core, "
-        "once; `paddlevideo warm-up` does it ahead; kept in %s", folder,
+        "the compiled engine is being compiled for this processor: about half a minute of a free "
+        "core, once; `paddlevideo warm-up` does it ahead; kept in %s", folder,
     )  # fmt: skip
     begun = time.perf_counter()
     loop, files, _ = _made({})
