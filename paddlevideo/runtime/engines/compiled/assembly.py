@@ -6,36 +6,23 @@ rest in an arena in which maps that are not needed at the same time share their 
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.access import SLACK, padded_bytes, padded_pixel
+from paddlevideo.runtime.engines.compiled.access import padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.runtime.engines.compiled.graph import StoredWeights
-from paddlevideo.runtime.engines.compiled.integer_layout import (
-    centred_bias,
-    factors_of,
-    finish_numbers,
-    limits_of,
-    packed_fours,
-    rounding_numbers,
-    sum_weights,
-    window_fours,
-)
-from paddlevideo.runtime.engines.compiled.integer_products import SUMS_BYTES
-from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
+from paddlevideo.runtime.engines.compiled.integer_assembly import IntegerFills
+from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES, VECTOR_BYTES
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
 from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
-from paddlevideo.utils.eight_bits import Range
 
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
-_FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
 
 _Fill = Callable[[np.void, Operation, list[int]], None]
 
@@ -80,33 +67,15 @@ class Assembly:
         return arena, addresses
 
 
-class Pool(Protocol):
-    """Memory that begins with a cache line."""
-
-    def zeros(self, count: int) -> np.ndarray:
-        """An array of ``count`` floats."""
-        ...
-
-
 def assemble(program: CompiledProgram, pool: Pool | None = None) -> Assembly:
     """Lay ``program`` out; its operands lie in ``pool``."""
     return _Assembler(program, pool or FloatPool()).assembly()
 
 
-class _Assembler:
+class _Assembler(IntegerFills):
     def __init__(self, program: CompiledProgram, pool: Pool) -> None:
-        self.program = program
-        self.operations, self.shapes = _with_copies(program)
-        self.slots: dict[str, int] = {}
-        self.strides: list[int] = []
-        self.fixed: list[int] = []
-        self.lists: list[int] = []
-        self.keep: list[np.ndarray] = []
-        self.kept_bytes: dict[int, int] = {}
-        self.pool = pool
-        self.lives: dict[int, list[int]] = {}
-        self.sizes: dict[int, int] = {}
-        self.index = 0  # of the operation at hand
+        self.operations, shapes = _with_copies(program)
+        super().__init__(program, shapes, pool)
         self.fills: dict[str, tuple[Code, _Fill | None]] = {
             "dense": (Code.DENSE, self._fill_dense),
             "convolution": (Code.CONVOLUTION, self._fill_convolution),
@@ -139,7 +108,7 @@ class _Assembler:
             for name, info in self.program.inputs.items()
         }
         outputs = {
-            f"output:{name}": self._slot(f"output:{name}", _bytes(self.shapes[f"output:{name}"]))
+            f"output:{name}": self._slot(f"output:{name}", map_bytes(self.shapes[f"output:{name}"]))
             for name in self.program.outputs
         }
         for name, value in self.program.constants.items():
@@ -170,39 +139,6 @@ class _Assembler:
             shapes=self.shapes,
             keep=tuple(self.keep),
         )
-
-    def _slot(self, name: str, size: int) -> int:
-        if name not in self.slots:
-            self.slots[name] = len(self.strides)
-            self.strides.append(size)
-            self.fixed.append(0)
-            self.sizes[self.slots[name]] = size
-        return self.slots[name]
-
-    def _map(self, name: str) -> int:
-        """The slot of a map that the operation at hand reads or writes."""
-        size = 0 if name in self.program.constants else _bytes(self.shapes[name])
-        if name in self.program.ranges:
-            size //= FLOAT_BYTES
-        slot = self._slot(name, size)
-        self.lives.setdefault(slot, []).append(self.index)
-        return slot
-
-    def _kept(self, array: np.ndarray) -> int:
-        """The address of a copy of ``array`` that stays, with slack after it."""
-        if array.dtype == np.float64:
-            array = array.astype(np.float32)
-        bits = np.frombuffer(array.tobytes(), np.uint8)
-        padded = self.pool.zeros(-(-bits.size // FLOAT_BYTES) + _FLOATS_OF_SLACK)
-        padded.view(np.uint8)[: bits.size] = bits
-        self.keep.append(padded)
-        self.kept_bytes[padded.ctypes.data] = bits.size
-        return padded.ctypes.data
-
-    def _listed(self, numbers: list[int]) -> int:
-        start = len(self.lists)
-        self.lists += numbers
-        return start
 
     def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
         """What each operation reads that no operation before it has made, and who may ask for it.
@@ -302,25 +238,6 @@ class _Assembler:
             at += parts[-1].size
         return self._kept(np.concatenate(parts)), panels
 
-    def _window(self, row: np.void, operation: Operation) -> tuple[int, int, int]:
-        """Columns of what moves over a map; channels and padded size of the map."""
-        channels, rows, columns = self.shapes[operation.inputs[0]]
-        top, left, bottom, right = operation.options["pads"]
-        row["in_channels"], row["rows"], row["columns"] = channels, rows, columns
-        row["top"], row["left"], row["bottom"], row["right"] = operation.options["pads"]
-        row["kernel"] = operation.options["kernel"]
-        row["stride"] = operation.options["stride"]
-        return channels, top + rows + bottom, left + columns + right
-
-    def _scratch(self, row: np.void, floats: int) -> None:
-        row["scratch"] = self._own(f"scratch:{self.index}", floats * FLOAT_BYTES)
-
-    def _own(self, name: str, size: int) -> int:
-        """The slot of memory that the operation at hand alone uses."""
-        slot = self._slot(name, size)
-        self.lives[slot] = [self.index]
-        return slot
-
     def _fill_convolution(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         planes, high, wide = self._window(row, operation)
         self._scratch(row, planes * high * wide)
@@ -365,90 +282,6 @@ class _Assembler:
         row["kind"] = operation.options["is_product"]
         row["size_a"], row["size_b"] = (self._size_of(name) for name in operation.inputs)
 
-    def _finish(self, row: np.void, operation: Operation, sums_bytes: int) -> None:
-        """What becomes of sums of integers."""
-        row["bias"] = self._kept(centred_bias(operation))
-        row["factors"] = self._kept(factors_of(operation))
-        row["zero"] = operation.options["range"].zero_point
-        limits = limits_of(operation)
-        if limits is not None:
-            row["limits"] = self._kept(limits)
-            return
-        shortcut = self.program.ranges.get(operation.shortcut or "")
-        row["numbers"] = self._kept(finish_numbers(operation, shortcut))
-        row["shortcut_is_bytes"] = shortcut is not None
-        row["sums"] = self._own(f"sums:{self.index}", sums_bytes)
-
-    def _fours(self, row: np.void, weights: np.ndarray, widest: int = 3) -> int:
-        packed, panels = packed_fours(weights, widest)
-        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
-        row["depth"] = -(-len(weights) // 4)
-        return self._kept(packed)
-
-    def _fill_integer_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        row["in_channels"] = self.shapes[operation.inputs[0]][0]
-        row["weights"] = self._fours(row, operation.own_weights)
-        self._finish(row, operation, SUMS_BYTES)
-
-    def _fill_integer_convolution(
-        self, row: np.void, operation: Operation, reads: list[int]
-    ) -> None:
-        planes, high, wide = self._window(row, operation)
-        self._scratch(row, -(-planes * high * wide // FLOAT_BYTES))
-        matrix, offsets = window_fours(operation.own_weights, high, wide)
-        row["weights"] = self._fours(row, matrix, widest=1)
-        row["input_offsets"] = self._listed(offsets)
-        self._finish(row, operation, SUMS_BYTES)
-
-    def _fill_integer_depthwise(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        _, _, wide = self._window(row, operation)
-        kernel, expand = operation.options["kernel"], operation.expand
-        ring = (kernel + 1) * wide * padded_bytes(operation.shape[0])  # and a row of zeros
-        self._scratch(row, ring // FLOAT_BYTES)
-        row["weights"] = self._kept(packed_taps(operation.own_weights, kernel))
-        if expand is not None:
-            row["expand_weights"] = self._fours(row, expand.own_weights)
-            row["expand_bias"] = self._kept(centred_bias(expand))
-            row["expand_factors"] = self._kept(factors_of(expand))
-            limits = limits_of(expand)
-            if limits is None:
-                raise ValueError("an expansion that is not rounded at once")
-            row["expand_limits"] = self._kept(limits)
-        self._finish(row, operation, operation.shape[2] * VECTOR_BYTES)
-
-    def _fill_mixed_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        ranges = [self.program.ranges.get(name) for name in operation.inputs]
-        weights, bias = sum_weights(operation.own_weights, operation.bias, ranges)
-        row["weights"], row["bias"] = self._kept(weights), self._kept(bias)
-        numbers = [
-            n for slot, each in zip(reads, ranges, strict=True) for n in (slot, each is not None)
-        ]
-        row["list_start"], row["list_size"] = self._listed(numbers), len(reads)
-        self._fill_rounding(row, operation, reads)
-
-    def _fill_rounding(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        row["numbers"] = self._kept(np.array(rounding_numbers(operation.rounding), np.float32))
-
-    def _fill_dequantize(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        self._fill_values(row, self.program.ranges[operation.inputs[0]])
-
-    def _fill_values(self, row: np.void, range_: Range) -> None:
-        row["numbers"] = self._kept(np.array([range_.scale, range_.zero_point], np.float32))
-
-    def _fill_integer_mean(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        row["pixels"] = operation.options["pixels"]
-        self._fill_values(row, operation.options["range"])
-
-    def _fill_integer_average(self, row: np.void, operation: Operation, reads: list[int]) -> None:
-        self._window(row, operation)
-        range_ = operation.options["range"]
-        numbers = [range_.scale, range_.zero_point, *rounding_numbers(operation.rounding)]
-        row["numbers"] = self._kept(np.array(numbers, np.float32))
-
-    def _size_of(self, name: str) -> int:
-        constant = self.program.constants.get(name)
-        return int(np.prod(self.shapes[name])) if constant is None else constant.size
-
     def _fill_function(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["kind"] = FUNCTIONS.index(operation.options["function"])
 
@@ -472,10 +305,6 @@ class _Assembler:
 def _is_read_fast(numbers: np.ndarray) -> bool:
     """Whether these become floats in registers at no loss."""
     return numbers.dtype == np.int8 or (numbers.dtype == np.float16 and CAN_LOAD_HALVES)
-
-
-def _bytes(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape)) * FLOAT_BYTES
 
 
 def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, Shape]]:
