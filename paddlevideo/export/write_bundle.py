@@ -124,11 +124,13 @@ def export_model(
         if network is not None:
             spec = _step_spec(network, inputs[0], frame_rate, options)
             programs.append(TracedProgram(network, spec, f"{name}_step", work / "traced"))
+        specs = tuple(_written(program, exporters, work) for program in programs)
+        _check_written(specs, exporters)
         reference = answered_by(model, inputs, network is not None)
         reference.write(work)
         manifest = BundleManifest(
             model_name=name,
-            programs=tuple(_written(program, exporters, work) for program in programs),
+            programs=specs,
             pipeline=dict(pipeline),
             labels=labels,
             reference=reference_file(options.precision, model),
@@ -147,7 +149,20 @@ def _written(
 ) -> ClipProgram | StepProgram:
     """Write a program in every format; what the manifest says of it."""
     files = {name: tuple(each.write(program, folder)) for name, each in exporters.items()}
-    return replace(program.spec, files=files)
+    return replace(program.spec, files={name: names for name, names in files.items() if names})
+
+
+def _check_written(
+    specs: Sequence[ClipProgram | StepProgram], exporters: Mapping[str, Exporter]
+) -> None:
+    """Refuse a format that has nothing of this bundle."""
+    for name in exporters:
+        if not any(name in spec.files for spec in specs):
+            kinds = " and ".join(spec.kind for spec in specs)
+            raise ConfigError(
+                f"--format {name} holds no {kinds} program, and this bundle has no other; leave it "
+                "out, or export a causal model without --mode clip"
+            )
 
 
 def _clip_program(
