@@ -31,7 +31,7 @@ class EngineOptions:
         precision: of TensorRT.
         tensorrt_max_batch: clips or streams at a time that TensorRT prepares for.
         tensorrt_cache: folder for the engines it builds; None is one beside the program.
-        engine: ``paddle``, ``onnxruntime``, ``compiled``, ``litert`` or ``auto``: see `open_engine`.
+        engine: one of `ENGINE_NAMES`; ``auto``: see `open_engine`.
     """
 
     device: DeviceName = "auto"
