@@ -61,9 +61,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         type=formats,
         default=(),
-        metavar="paddle,onnx",
+        metavar="paddle,onnx,tflite",
         help="onnx: write the programs as ONNX beside Paddle's (pip install "
-        "paddlevideo-movinet[onnx])",
+        "paddlevideo-movinet[onnx]); tflite: the program of one frame for LiteRT (its converter "
+        "has an environment of its own: docs/tflite.md)",
     )
     parser.add_argument(
         "--precision",
