@@ -7,8 +7,9 @@ Bundles hold random weights, which do not change the speed, and the models' nati
 step is the whole of it: pixels in, logits out, states handed on. Engines take turns in blocks of
 steps; figures are the median and the least of all blocks, and the median's share of the fastest
 TFLite. FOLDER holds what `peers/tflite_movinet.py` wrote; without it, or without ai-edge-litert,
-TFLite is left out. With ``--memory_frames`` a session of a small A0 (64x64) is shown so many frames
-of 320x240, and its resident memory is read on the way.
+TFLite is left out. Our own TFLite file is among the engines, as litert, where --format tflite can
+write it (docs/tflite.md). With ``--memory_frames`` a session of a small A0 (64x64) is shown so many
+frames of 320x240, and its resident memory is read on the way.
 """
 
 import argparse
@@ -24,6 +25,7 @@ from turns import Times, in_turns
 
 DROPPED = 10
 TFLITE = "TFLite"
+FORMATS = ("onnx", "tflite")
 KINDS = {"fp32": "float32", "dynamic": "dynamic range"}
 
 
@@ -66,7 +68,7 @@ def tflite_steps(name: str, folder: Path, threads: int) -> dict[str, Callable[[]
 def report_steps(name: str, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = {
-            **steps_of(exported(name, Path(folder)), arguments.threads),
+            **steps_of(exported(name, Path(folder), formats=FORMATS), arguments.threads),
             **tflite_steps(name, arguments.tflite, arguments.threads),
         }
         times = in_turns(runs, arguments.blocks, arguments.steps, DROPPED)
