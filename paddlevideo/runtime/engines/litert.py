@@ -3,7 +3,7 @@
 import math
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -24,13 +24,22 @@ from paddlevideo.utils.limits import how_to_raise, limit
 from paddlevideo.utils.packages import require_packages
 
 if TYPE_CHECKING:
-    from ai_edge_litert.interpreter import Interpreter, SignatureRunner
+    from ai_edge_litert.interpreter import Interpreter
 
 # The signature of our files says so: tensors of four axes [B, C, H, W] are [B, H, W, C] in them.
 SIGNATURE = "channels_last"
 _ANY = -1
 _FEW_CHANNELS = 4  # NumPy turns a frame of 172x172 seven times as fast channel by channel
-_ERRORS = (RuntimeError, ValueError, MemoryError)
+# What its Python raises on a damaged file, beside its own RuntimeError and ValueError.
+_ERRORS = (RuntimeError, ValueError, MemoryError, IndexError, KeyError, TypeError)
+
+
+class _Tensor(NamedTuple):
+    """An input or output of the file, in its own order of axes."""
+
+    index: int
+    shape: tuple[int, ...]
+    dtype: np.dtype
 
 
 class LiteRtEngine(Engine):
@@ -62,17 +71,14 @@ class LiteRtEngine(Engine):
         if path.stat().st_size > limit("tflite_bytes"):
             raise BundleError(f"{path} is too large; {how_to_raise('tflite_bytes')}")
         self._path = path
-        interpreter, runner = _opened(path, options.cpu_threads or available_cores())
-        self._interpreter = interpreter
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self._interpreter, self._inputs, outputs = _opened(
+            path, options.cpu_threads or available_cores()
+        )
         _check_names(path, outputs, output_names)
-        self._shapes = {name: tuple(map(int, each["shape"])) for name, each in inputs.items()}
-        self._dtypes = {name: np.dtype(each["dtype"]) for name, each in inputs.items()}
-        self._inputs = {name: int(each["index"]) for name, each in inputs.items()}
-        self._outputs = {name: int(outputs[name]["index"]) for name in output_names}
+        self._outputs = {name: outputs[name].index for name in output_names}
         self.declared: Mapping[str, DeclaredInput] = {
-            name: DeclaredInput(_any_batch(_channels_second(shape)), str(self._dtypes[name]))
-            for name, shape in self._shapes.items()
+            name: DeclaredInput(_any_batch(_channels_second(each.shape)), str(each.dtype))
+            for name, each in self._inputs.items()
         }
 
     @classmethod
@@ -120,13 +126,13 @@ class LiteRtEngine(Engine):
         """How many streams are run one after the other; None where the file takes all at once."""
         rows = {len(array) for array in inputs.values() if array.ndim}
         fits = len(rows) == 1 and all(
-            array.shape[1:] == self._shapes[name][1:] and array.dtype == self._dtypes[name]
-            for name, array in inputs.items()
+            array.shape[1:] == own.shape[1:] and array.dtype == own.dtype
+            for array, own in ((array, self._inputs[name]) for name, array in inputs.items())
         )
-        sizes = {shape[0] for shape in self._shapes.values()}
+        sizes = {own.shape[0] for own in self._inputs.values()}
         if not fits or not (sizes == rows or sizes == {1}):
             given = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in inputs.items())
-            takes = ", ".join(f"{k} {list(v)} {self._dtypes[k]}" for k, v in self._shapes.items())
+            takes = ", ".join(f"{k} {list(v.shape)} {v.dtype}" for k, v in self._inputs.items())
             raise BundleError(
                 f"{self._path} cannot run on {given[:500]}: with its channels last it takes "
                 f"{takes[:500]}"
@@ -135,8 +141,8 @@ class LiteRtEngine(Engine):
 
     def _run_once(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         try:
-            for name, index in self._inputs.items():
-                self._interpreter.set_tensor(index, inputs[name])
+            for name, own in self._inputs.items():
+                self._interpreter.set_tensor(own.index, inputs[name])
             self._interpreter.invoke()
             return {n: self._interpreter.get_tensor(index) for n, index in self._outputs.items()}
         except _ERRORS as error:
@@ -151,8 +157,10 @@ def _check(options: EngineOptions) -> None:
         raise DeviceError("LiteRT runs on the CPU here; use --use_gpu=False, or another --engine")
 
 
-def _opened(path: Path, threads: int) -> "tuple[Interpreter, SignatureRunner]":
-    """The interpreter, its memory taken, and the names of what goes in and out."""
+def _opened(
+    path: Path, threads: int
+) -> "tuple[Interpreter, dict[str, _Tensor], dict[str, _Tensor]]":
+    """The interpreter, its memory taken, and what goes in and out by the signature's names."""
     from ai_edge_litert.interpreter import Interpreter
 
     try:
@@ -162,7 +170,9 @@ def _opened(path: Path, threads: int) -> "tuple[Interpreter, SignatureRunner]":
         if signatures == [SIGNATURE]:
             _check_sizes(interpreter.get_tensor_details(), path)
             interpreter.allocate_tensors()
-            return interpreter, interpreter.get_signature_runner(SIGNATURE)
+            runner = interpreter.get_signature_runner(SIGNATURE)
+            inputs, outputs = runner.get_input_details(), runner.get_output_details()
+            return interpreter, _tensors(inputs), _tensors(outputs)
     except _ERRORS as error:
         raise BundleError(f"{path}: LiteRT refuses it: {str(error)[:500]}") from None
     found = ", ".join(map(str, signatures))[:200] or "none"
@@ -170,6 +180,17 @@ def _opened(path: Path, threads: int) -> "tuple[Interpreter, SignatureRunner]":
         f"{path} has the signatures: {found}; expected {SIGNATURE} alone, as --format tflite "
         "writes it"
     )
+
+
+def _tensors(details: Mapping[str, Mapping[str, Any]]) -> dict[str, _Tensor]:
+    found = {
+        name: _Tensor(int(each["index"]), tuple(map(int, each["shape"])), np.dtype(each["dtype"]))
+        for name, each in details.items()
+    }
+    without = sorted(name for name, tensor in found.items() if not tensor.shape)
+    if without or not found:
+        raise ValueError(f"tensors without axes: {', '.join(without)[:200] or 'none at all'}")
+    return found
 
 
 def _check_names(path: Path, found: Collection[str], stated: Sequence[str]) -> None:
