@@ -31,13 +31,13 @@ SIGNATURE = "channels_last"
 _ANY = -1
 _FEW_CHANNELS = 4  # NumPy turns a frame of 172x172 seven times as fast channel by channel
 # What its Python raises on a damaged file, beside its own RuntimeError and ValueError.
-_ERRORS = (RuntimeError, ValueError, MemoryError, IndexError, KeyError, TypeError)
+_ERRORS = (RuntimeError, ValueError, MemoryError, IndexError, KeyError, TypeError, SystemError)
 
 
 class _Tensor(NamedTuple):
     """An input or output of the file, in its own order of axes."""
 
-    index: int
+    number: int
     shape: tuple[int, ...]
     dtype: np.dtype
 
@@ -75,7 +75,7 @@ class LiteRtEngine(Engine):
             path, options.cpu_threads or available_cores()
         )
         _check_names(path, outputs, output_names)
-        self._outputs = {name: outputs[name].index for name in output_names}
+        self._outputs = {name: outputs[name].number for name in output_names}
         self.declared: Mapping[str, DeclaredInput] = {
             name: DeclaredInput(_any_batch(_channels_second(each.shape)), str(each.dtype))
             for name, each in self._inputs.items()
@@ -142,7 +142,7 @@ class LiteRtEngine(Engine):
     def _run_once(self, inputs: Mapping[str, EngineTensor]) -> dict[str, EngineTensor]:
         try:
             for name, own in self._inputs.items():
-                self._interpreter.set_tensor(own.index, inputs[name])
+                self._interpreter.set_tensor(own.number, inputs[name])
             self._interpreter.invoke()
             return {n: self._interpreter.get_tensor(index) for n, index in self._outputs.items()}
         except _ERRORS as error:
