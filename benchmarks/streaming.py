@@ -7,9 +7,9 @@ Bundles hold random weights, which do not change the speed, and the models' nati
 step is the whole of it: pixels in, logits out, states handed on. Engines take turns in blocks of
 steps; figures are the median and the least of all blocks, and the median's share of the fastest
 TFLite. FOLDER holds what `peers/tflite_movinet.py` wrote; without it, or without ai-edge-litert,
-TFLite is left out. "the run alone" is LiteRT without the copies of states in and out, which differ
-with the language it is called from. Our own TFLite file is among the engines, as litert, where --format tflite can
-write it (docs/tflite.md). With ``--memory_frames`` a session of a small A0 (64x64) is shown so many
+TFLite is left out. "The run alone" is LiteRT without the copies of states in and out, which are
+the caller's. Our own TFLite file is among the engines, as litert, where --format tflite can write
+it (docs/tflite.md). With ``--memory_frames`` a session of a small A0 (64x64) is shown so many
 frames of 320x240, and its resident memory is read on the way.
 """
 
