@@ -18,7 +18,7 @@ _EXTRAS = {
     "onnx": {"onnx", "paddle2onnx"},
     "compiled": {"numba", "onnx"},
     "train": {*TRAINING, "numba"},
-    "tflite": {"ai_edge_litert"},
+    "litert": {"ai_edge_litert"},
     "report": {"jinja2", "matplotlib"},
     "decord": {"decord"},
     "writers": {"tensorboardX", "visualdl"},

@@ -156,7 +156,7 @@ def test_the_file_is_the_network(tmp_path, precision):
         exporter("tflite").check()
     except DeviceError as error:
         pytest.skip(str(error))
-    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="no extra tflite")
+    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="no extra litert")
     model, pipeline = small_stream(NUM_FRAMES)
     options = ExportOptions(formats=("tflite",), verify=True, precision=precision)
     bundle = export_model(model, pipeline, tmp_path / "b", "small", None, options)

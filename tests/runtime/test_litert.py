@@ -8,7 +8,7 @@ from paddlevideo.runtime.engines import EngineOptions, engines_of, litert, open_
 from paddlevideo.runtime.engines.base import ProgramFiles
 from paddlevideo.utils.errors import BundleError, DeviceError
 
-pytest.importorskip("ai_edge_litert", reason="the extra tflite is not installed")
+pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
 from runtime.tflite_files import OUTPUTS, write_sums
 
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1, engine="litert")
