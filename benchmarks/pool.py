@@ -40,8 +40,14 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
-    """A bundle of the model with random weights; they do not change its speed."""
+def exported(
+    name: str, folder: Path, num_frames: int = 8, formats: tuple[str, ...] = ("onnx",)
+) -> Path:
+    """A bundle of the model with random weights; they do not change its speed.
+
+    Args:
+        formats: beside Paddle's, those of them that can be written here.
+    """
     import paddlevideo
     from paddlevideo.export import ExportOptions, export_model, usable_formats
 
@@ -56,7 +62,7 @@ def exported(name: str, folder: Path, num_frames: int = 8) -> Path:
             "Image2Array",
         ],
     }
-    options = ExportOptions(formats=usable_formats("onnx"))
+    options = ExportOptions(formats=usable_formats(*formats))
     export_model(model, pipeline, folder, "model", None, options)
     return folder
 

@@ -7,8 +7,10 @@ Bundles hold random weights, which do not change the speed, and the models' nati
 step is the whole of it: pixels in, logits out, states handed on. Engines take turns in blocks of
 steps; figures are the median and the least of all blocks, and the median's share of the fastest
 TFLite. FOLDER holds what `peers/tflite_movinet.py` wrote; without it, or without ai-edge-litert,
-TFLite is left out. With ``--memory_frames`` a session of a small A0 (64x64) is shown so many frames
-of 320x240, and its resident memory is read on the way.
+TFLite is left out. "The run alone" is LiteRT without the copies of states in and out, which are
+the caller's. Our own TFLite file is among the engines, as litert, where --format tflite can write
+it (docs/tflite.md). With ``--memory_frames`` a session of a small A0 (64x64) is shown so many
+frames of 320x240, and its resident memory is read on the way.
 """
 
 import argparse
@@ -18,12 +20,20 @@ from pathlib import Path
 from typing import Any
 
 from memory import resident_megabytes
-from peers.tflite_step import frame_shape, has_litert, step_by_signature, step_by_views
+from peers.tflite_step import (
+    frame_shape,
+    has_litert,
+    run_alone,
+    step_by_signature,
+    step_by_views,
+)
 from pool import exported
 from turns import Times, in_turns
 
 DROPPED = 10
 TFLITE = "TFLite"
+ALONE = "the run alone"
+FORMATS = ("onnx", "tflite")
 KINDS = {"fp32": "float32", "dynamic": "dynamic range"}
 
 
@@ -42,6 +52,9 @@ def steps_of(bundle: Path, threads: int) -> dict[str, Callable[[], Any]]:
         runner = StepRunner(loaded, options, batch_size=1)
         frame = np.random.default_rng(0).integers(0, 256, (1, *runner.frame_shape), np.uint8)
         runs[f"ours, {engine}"] = lambda runner=runner, frame=frame: runner.step(frame)
+    tflite = loaded.step_files.tflite
+    if tflite is not None and has_litert():
+        runs[f"{ALONE}, ours"] = run_alone(tflite, threads)
     return runs
 
 
@@ -60,13 +73,14 @@ def tflite_steps(name: str, folder: Path, threads: int) -> dict[str, Callable[[]
         for way, make in (("views", step_by_views), ("signature", step_by_signature)):
             step = make(path, threads)
             runs[f"{TFLITE} {title}, {way}"] = lambda step=step, frame=frame: step(frame)
+        runs[f"{ALONE}, {TFLITE} {title}"] = run_alone(path, threads)
     return runs
 
 
 def report_steps(name: str, arguments: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory() as folder:
         runs = {
-            **steps_of(exported(name, Path(folder)), arguments.threads),
+            **steps_of(exported(name, Path(folder), formats=FORMATS), arguments.threads),
             **tflite_steps(name, arguments.tflite, arguments.threads),
         }
         times = in_turns(runs, arguments.blocks, arguments.steps, DROPPED)

@@ -61,10 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--format",
         type=formats,
         default=(),
-        metavar="paddle,onnx,web",
+        metavar="paddle,onnx,web,tflite",
         help="onnx: write the programs as ONNX beside Paddle's (pip install "
         "paddlevideo-movinet[onnx]); web: also a page that runs the model in a browser "
-        "(docs/web.md)",
+        "(docs/web.md); tflite: the program of one frame for LiteRT (its converter has an "
+        "environment of its own: docs/tflite.md)",
     )
     parser.add_argument(
         "--precision",

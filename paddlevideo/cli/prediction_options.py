@@ -11,7 +11,7 @@ from pathlib import Path
 from paddlevideo.utils.errors import ConfigError, no_effect
 
 # Those of `paddlevideo.runtime.engines.base`, which imports NumPy.
-ENGINE_NAMES = ("auto", "paddle", "onnxruntime", "compiled")
+ENGINE_NAMES = ("auto", "paddle", "onnxruntime", "compiled", "litert")
 STREAM_OPTIONS = ("window", "reset_on_cut", "smooth", "max_seconds", "frame_size", "frame_rate",
                   "live", "reconnect", "save_video", "save_plot", "show")  # fmt: skip
 FILE_OPTIONS = ("workers", "batch_size")

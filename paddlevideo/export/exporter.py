@@ -31,8 +31,8 @@ class Exporter(ABC):
         """Write one program into ``folder``, its weights in ``program.spec.precision``.
 
         Returns:
-            The names of the files, in the order in which an engine is given them; none where
-            the format has no file for a program of this kind.
+            The names of the files, in the order in which an engine is given them; none where the
+            format is not for programs of this kind.
 
         Raises:
             BundleError: the format cannot hold the program.

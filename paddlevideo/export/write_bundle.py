@@ -124,11 +124,12 @@ def export_model(
         if network is not None:
             spec = _step_spec(network, inputs[0], frame_rate, options)
             programs.append(TracedProgram(network, spec, f"{name}_step", work / "traced"))
+        specs = tuple(_written(program, exporters, work) for program in programs)
         reference = answered_by(model, inputs, network is not None)
         reference.write(work)
         manifest = BundleManifest(
             model_name=name,
-            programs=tuple(_written(program, exporters, work) for program in programs),
+            programs=specs,
             pipeline=dict(pipeline),
             labels=labels,
             reference=reference_file(options.precision, model),
@@ -137,8 +138,9 @@ def export_model(
         manifest = replace(manifest, files=file_facts(work, manifest.named_files()))
         if options.verify:
             verify_bundle(model, Bundle(work, manifest))
-        made = [each.finish(Bundle(work, manifest)) for each in exporters.values()]
-        folders = [name for name in made if name is not None]
+        made = {name: each.finish(Bundle(work, manifest)) for name, each in exporters.items()}
+        folders = [each for each in made.values() if each is not None]
+        _check_written(specs, [name for name, each in made.items() if each is None])
         replace_bundle(folder, work, manifest, folders)
     logger.info(
         "exported %s to %s",
@@ -153,7 +155,22 @@ def _written(
 ) -> ClipProgram | StepProgram:
     """Write a program in every format; what the manifest says of it."""
     files = {name: tuple(each.write(program, folder)) for name, each in exporters.items()}
-    return replace(program.spec, files={name: some for name, some in files.items() if some})
+    return replace(program.spec, files={name: names for name, names in files.items() if names})
+
+
+def _check_written(specs: Sequence[ClipProgram | StepProgram], of_programs: Sequence[str]) -> None:
+    """Refuse a format that has nothing of this bundle.
+
+    Args:
+        of_programs: the formats that have nothing of the bundle as a whole.
+    """
+    for name in of_programs:
+        if not any(name in spec.files for spec in specs):
+            kinds = " and ".join(spec.kind for spec in specs)
+            raise ConfigError(
+                f"--format {name} holds no {kinds} program, and this bundle has no other; leave it "
+                "out, or export a causal model without --mode clip"
+            )
 
 
 def _clip_program(

@@ -18,6 +18,7 @@ _EXTRAS = {
     "onnx": {"onnx", "paddle2onnx"},
     "compiled": {"numba", "onnx"},
     "train": {*TRAINING, "numba"},
+    "litert": {"ai_edge_litert"},
     "report": {"jinja2", "matplotlib"},
     "serve": {"fastapi", "uvicorn", "websockets", "prometheus_client"},
     "decord": {"decord"},

@@ -28,7 +28,7 @@ def test_an_unknown_format(model, tmp_path):
 
 
 def test_formats_whose_packages_are_missing(monkeypatch, caplog):
-    monkeypatch.setattr(onnx_format, "_PACKAGES", ("no_such_package",))
+    monkeypatch.setattr(onnx_format, "ONNX_PACKAGES", ("no_such_package",))
     assert usable_formats("paddle", "onnx") == ("paddle",)
     assert "no ONNX file is written: --format onnx needs no_such_package" in caplog.text
     with pytest.raises(DeviceError, match="no_such_package"):

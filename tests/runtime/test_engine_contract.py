@@ -6,6 +6,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+import paddlevideo
+from paddlevideo.export import ExportOptions, export_model, usable_formats
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import ENGINE_NAMES, DeclaredInput
 from paddlevideo.runtime.engines.open_engine import ENGINES
@@ -14,12 +16,36 @@ from paddlevideo.utils.errors import BundleError
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1)
 
 
-@pytest.fixture(scope="module")
-def bundle(small_stream):
-    return small_stream
+# What converts to TFLite is in another environment, and takes a minute (docs/tflite.md).
+NAMES = [pytest.param(n, marks=pytest.mark.slow if n == "litert" else ()) for n in ENGINES]
 
 
 @pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    """A function that exports a small stream in a format beside Paddle's, once for each."""
+    if not is_installed("paddle2onnx"):
+        pytest.skip("the extra onnx is not installed")
+    model = paddlevideo.create_model("movinet_t0_stream", num_classes=4).eval()
+    bundles = {}
+
+    def export(format_name):
+        if format_name not in bundles:
+            if format_name not in usable_formats(format_name):
+                pytest.skip(f"nothing here writes {format_name}")
+            folder = tmp_path_factory.mktemp("contract")
+            options = ExportOptions(formats=(format_name,))
+            bundles[format_name] = export_model(model, PIPELINE, folder, "small", None, options)
+        return bundles[format_name]
+
+    return export
+
+
+@pytest.fixture
+def bundle(entry, exported):
+    return exported("tflite" if entry[0] == "litert" else "onnx")
+
+
+@pytest.fixture
 def feeds(bundle) -> dict[str, np.ndarray]:
     """Inputs of one step of two streams."""
     step, rng = bundle.manifest.step, np.random.default_rng(0)
@@ -32,7 +58,7 @@ def feeds(bundle) -> dict[str, np.ndarray]:
     return found
 
 
-@pytest.fixture(params=ENGINES)
+@pytest.fixture(params=NAMES)
 def entry(request):
     if not ENGINES[request.param].is_installed():
         pytest.skip("its packages are not installed")
@@ -124,7 +150,7 @@ def test_what_it_refuses(entry, bundle, feeds, tmp_path):
     with pytest.raises(BundleError, match="lost is missing"):
         kind.open(replace(files, files=lost), OPTIONS)
     nothing = replace(files, files={k: v for k, v in files.files.items() if k != reads})
-    with pytest.raises(BundleError, match=r"no ONNX file|without a program of Paddle's"):
+    with pytest.raises(BundleError, match=r"no (ONNX|TFLite) file|without a program of Paddle's"):
         kind.open(nothing, OPTIONS)
     with pytest.raises(BundleError, match="outputs where 1 are named"):
         kind.open(replace(files, outputs=("logits",)), OPTIONS)

@@ -14,17 +14,20 @@ from end_to_end.conftest import ROOT, metrics
 from end_to_end.test_resume import LENGTH, check_identical
 from modeling.conftest import TOLERANCE, relative_error
 
-from paddlevideo.export.exporter import EXPORTERS, usable_formats
+from paddlevideo.export.exporter import usable_formats
 from paddlevideo.runtime import read_bundle
 from paddlevideo.runtime.engines import EngineOptions, open_engine
 from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError
 from paddlevideo.weights import read_weights
-from second_family.conftest import NAME, options
+from second_family.conftest import FORMATS, NAME, options
 
 # Engines that may refuse the family's step program, and what they name.
-REFUSED = {"compiled": "the compiled engine cannot run Split"}
+REFUSED = {
+    "compiled": "the compiled engine cannot run Split",
+    "litert": "holds no TFLite file of this program",
+}
 WEIGHTS = f"{NAME}_best.pdparams"
 WITHOUT_PADDLE = """
 import sys
@@ -91,7 +94,7 @@ def test_every_format(bundle):
     """They are verified: each program with the model, and the stream with the clip."""
     manifest = read_bundle(bundle).manifest
     kinds = {program.kind: set(program.files) for program in manifest.programs}
-    of_programs = set(EXPORTERS) - {"web"}  # that one is of the bundle
+    of_programs = set(FORMATS) - {"web"}  # that one is of the bundle
     assert kinds == {"clip": of_programs, "step": of_programs}
     assert (bundle / f"{manifest.model_name}_web").is_dir() == ("web" in usable_formats("web"))
     assert {"paddle", "onnx"} <= of_programs and manifest.labels == ["blue", "green", "red"]

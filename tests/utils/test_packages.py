@@ -12,7 +12,7 @@ from paddlevideo.utils.packages import TRAINING, is_installed, require_packages
 
 ROOT = Path(__file__).resolve().parents[2]
 # Where a package is imported under another name than it is installed under.
-INSTALLED_AS = {"paddle": "paddlepaddle", "decord": "decord2"}
+INSTALLED_AS = {"paddle": "paddlepaddle", "decord": "decord2", "ai_edge_litert": "ai-edge-litert"}
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,7 @@ OPSET = 17
 _CONVERSION_SECONDS = 1800
 _BATCH = "batch"
 _ERRORS_ONLY = 3
-_PACKAGES = ("onnx", "onnxruntime", "paddle2onnx")
+ONNX_PACKAGES = ("onnx", "onnxruntime", "paddle2onnx")
 
 # In a process of its own: it aborts on an operation that it does not know. Its own optimisation
 # would install packages.
@@ -39,7 +39,8 @@ class OnnxExporter(Exporter):
 
     def check(self) -> None:
         """Raise `DeviceError` unless the packages that write ONNX are installed."""
-        require_packages("--format onnx", *_PACKAGES, otherwise="leave it out with --format paddle")
+        otherwise = "leave it out with --format paddle"
+        require_packages("--format onnx", *ONNX_PACKAGES, otherwise=otherwise)
 
     def write(self, program: TracedProgram, folder: Path) -> list[str]:
         """Write ``NAME.onnx``."""

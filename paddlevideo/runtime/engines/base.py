@@ -13,7 +13,7 @@ DeviceName = Literal["auto", "cpu", "gpu"]
 DEVICE_NAMES: tuple[DeviceName, ...] = get_args(DeviceName)
 Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
-EngineName = Literal["auto", "paddle", "onnxruntime", "compiled"]
+EngineName = Literal["auto", "paddle", "onnxruntime", "compiled", "litert"]
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
 
 
@@ -37,7 +37,7 @@ class EngineOptions:
         precision: of TensorRT.
         tensorrt_max_batch: clips or streams at a time that TensorRT prepares for.
         tensorrt_cache: folder for the engines it builds; None is one beside the program.
-        engine: ``paddle``, ``onnxruntime``, ``compiled``, or ``auto``: see `open_engine`.
+        engine: one of `ENGINE_NAMES`; ``auto``: see `open_engine`.
     """
 
     device: DeviceName = "auto"
@@ -130,6 +130,11 @@ class ProgramFiles:
     def onnx(self) -> Path | None:
         """The same as ONNX, None where it was not exported."""
         return self._files("onnx", 1)[0]
+
+    @property
+    def tflite(self) -> Path | None:
+        """The same as TFLite, None where it was not exported."""
+        return self._files("tflite", 1)[0]
 
     def _files(self, name: str, number: int) -> Sequence[Path | None]:
         found = self.files.get(name)
@@ -258,6 +263,11 @@ def the_file(path: Path | None, engine: EngineName, other: Path | None) -> Path:
             "runs in ONNX Runtime: --engine onnxruntime, --use_tensorrt=False"
         )
     where = "the bundle" if other is None else other.parent
+    if engine == "litert":
+        raise BundleError(
+            f"{where} holds no TFLite file of this program: --format tflite writes that of one "
+            "frame (--stream) of a causal model; or use another --engine"
+        )
     raise BundleError(
         f"{where} holds no ONNX file; export with --format paddle,onnx, or use --engine paddle"
     )

@@ -57,6 +57,7 @@ ENGINES: Mapping[EngineName, EngineEntry] = {
     "compiled": EngineEntry("compiled.engine", "CompiledEngine", ("numba", "onnx")),
     "onnxruntime": EngineEntry("onnx_runtime", "OnnxRuntimeEngine", ("onnxruntime",)),
     "paddle": EngineEntry("paddle_inference", "PaddleEngine", ("paddle",), format="paddle"),
+    "litert": EngineEntry("litert", "LiteRtEngine", ("ai_edge_litert",), format="tflite"),
 }
 
 

@@ -1,0 +1,122 @@
+"""The program of one frame as a TFLite file, by onnx2tf in an environment of its own."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from paddlevideo.export.exporter import EXPORTERS, Exporter
+from paddlevideo.export.formats.onnx import ONNX_PACKAGES, export_onnx
+from paddlevideo.export.onnx_activations import without_hard_sigmoid
+from paddlevideo.export.traced_program import TracedProgram
+from paddlevideo.runtime.manifest import StepProgram
+from paddlevideo.utils.errors import BundleError, DeviceError
+from paddlevideo.utils.packages import is_installed, require_packages
+
+PYTHON_VARIABLE = "PADDLEVIDEO_TFLITE_PYTHON"
+# Later ones are no better known: 1.29.24 gives a convolution of these programs wrong axes.
+CONVERTER_VERSION = "1.28.8"
+
+_SCRIPT = Path(__file__).resolve().parent.parent / "tflite_script.py"
+_VERSION = "import importlib.metadata; print(importlib.metadata.version('onnx2tf'))"
+_VERSION_SECONDS = 60
+# The largest model takes some minutes; a process that waits for ever is ended.
+_CONVERSION_SECONDS = 3600
+_HOW = (
+    "python -m venv tflite-env; tflite-env/bin/pip install -r requirements-tflite.txt; "
+    f"export {PYTHON_VARIABLE}=tflite-env/bin/python (docs/tflite.md)"
+)
+
+
+@EXPORTERS.register_as("tflite")
+class TfliteExporter(Exporter):
+    """TFLite, converted from our ONNX file; programs of one frame alone."""
+
+    def check(self) -> None:
+        """Raise `DeviceError` unless ONNX can be written, and the converter is there."""
+        otherwise = "leave out --format tflite"
+        require_packages("--format tflite", *ONNX_PACKAGES, otherwise=otherwise)
+        _check_converter()
+
+    def write(self, program: TracedProgram, folder: Path) -> list[str]:
+        """Write ``NAME.tflite`` of a step program; nothing of a clip program.
+
+        onnx2tf takes the five axes of clips apart wrongly. The answer of the step program behind
+        the last frame is that of the clip.
+        """
+        spec = program.spec
+        if not isinstance(spec, StepProgram):
+            return []
+        target = folder / f"{program.name}.tflite"
+        with tempfile.TemporaryDirectory() as work:
+            source = Path(work) / f"{program.name}.onnx"
+            export_onnx(*program.paddle_files(), source, spec.output_names)
+            _prepare(source)
+            _convert(source, target, spec.precision)
+        return [target.name]
+
+
+def _check_converter() -> None:
+    python = _python()
+    if python is None:
+        raise DeviceError(f"--format tflite needs onnx2tf in an environment of its own: {_HOW}")
+    found = _run([python, "-c", _VERSION], _VERSION_SECONDS)
+    if found is None or found.returncode:
+        raise DeviceError(f"--format tflite: {python} cannot import onnx2tf: {_HOW}")
+    version = found.stdout.strip()
+    if version != CONVERTER_VERSION:
+        raise DeviceError(
+            f"--format tflite: {python} has onnx2tf {version}, and {CONVERTER_VERSION} is the one "
+            f"that is known to convert these programs: {_HOW}"
+        )
+
+
+def _python() -> str | None:
+    """The Python that has the converter: the one that is named, or else this one."""
+    return os.environ.get(PYTHON_VARIABLE) or (sys.executable if is_installed("onnx2tf") else None)
+
+
+def _prepare(path: Path) -> None:
+    """Give the ONNX file operations that TFLite has, and one size of a batch."""
+    import onnx
+
+    model = onnx.load(str(path))
+    without_hard_sigmoid(model.graph)
+    for value in (*model.graph.input, *model.graph.output):
+        batch = value.type.tensor_type.shape.dim[0]
+        batch.dim_value = batch.dim_value or 1
+    onnx.checker.check_model(model)
+    onnx.save(model, str(path))
+
+
+def _convert(source: Path, target: Path, precision: str) -> None:
+    python = _python() or sys.executable
+    command = [python, str(_SCRIPT), str(source), str(target), precision]
+    done = _run(command, _CONVERSION_SECONDS)
+    otherwise = "leave out --format tflite"
+    if done is None:
+        raise BundleError(
+            f"onnx2tf has not converted {source.stem} in {_CONVERSION_SECONDS} s; {otherwise}"
+        )
+    if done.returncode or not target.is_file():
+        lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        reason = (lines or [f"exit code {done.returncode}"])[-1]
+        raise BundleError(f"onnx2tf cannot convert {source.stem}: {reason[:500]}; {otherwise}")
+
+
+def _run(command: list[str], seconds: int) -> "subprocess.CompletedProcess[str] | None":
+    """Run the converter's Python without the folders of ours; None where it does not end."""
+    ours = ("PYTHONPATH", "PYTHONHOME")
+    environment = {name: value for name, value in os.environ.items() if name not in ours}
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, errors="replace", check=False,
+            env=environment, timeout=seconds,
+        )  # fmt: skip
+    except subprocess.TimeoutExpired:
+        return None
+    except OSError as error:
+        raise DeviceError(
+            f"{PYTHON_VARIABLE}={command[0]} cannot be run: {error}; {_HOW}"
+        ) from None
