@@ -46,7 +46,7 @@ install() {
 
 run_tests() {
   install requirements.txt requirements-dev.txt requirements-onnx.txt requirements-writers.txt \
-    requirements-serve.txt
+    requirements-serve.txt requirements-litert.txt
   say "Lint, format, types"
   "$VENV/bin/ruff" check .
   "$VENV/bin/ruff" format --check .

@@ -20,7 +20,7 @@ _EXTRAS = {
     "train": {*TRAINING, "numba"},
     "litert": {"ai_edge_litert"},
     "report": {"jinja2", "matplotlib"},
-    "serve": {"fastapi", "uvicorn", "websockets", "prometheus_client"},
+    "serve": {"fastapi", "uvicorn", "h11", "websockets", "prometheus_client"},
     "decord": {"decord"},
     "writers": {"tensorboardX", "visualdl"},
 }

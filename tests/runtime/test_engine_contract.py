@@ -12,6 +12,7 @@ from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.engines.base import ENGINE_NAMES, DeclaredInput
 from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.utils.errors import BundleError
+from runtime.conftest import PIPELINE
 
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1)
 
@@ -21,28 +22,18 @@ NAMES = [pytest.param(n, marks=pytest.mark.slow if n == "litert" else ()) for n 
 
 
 @pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """A function that exports a small stream in a format beside Paddle's, once for each."""
-    if not is_installed("paddle2onnx"):
-        pytest.skip("the extra onnx is not installed")
+def in_tflite(tmp_path_factory):
+    """A small stream as a TFLite file."""
+    if "tflite" not in usable_formats("tflite"):
+        pytest.skip("nothing here writes tflite")
     model = paddlevideo.create_model("movinet_t0_stream", num_classes=4).eval()
-    bundles = {}
-
-    def export(format_name):
-        if format_name not in bundles:
-            if format_name not in usable_formats(format_name):
-                pytest.skip(f"nothing here writes {format_name}")
-            folder = tmp_path_factory.mktemp("contract")
-            options = ExportOptions(formats=(format_name,))
-            bundles[format_name] = export_model(model, PIPELINE, folder, "small", None, options)
-        return bundles[format_name]
-
-    return export
+    folder = tmp_path_factory.mktemp("contract")
+    return export_model(model, PIPELINE, folder, "small", None, ExportOptions(formats=("tflite",)))
 
 
 @pytest.fixture
-def bundle(entry, exported):
-    return exported("tflite" if entry[0] == "litert" else "onnx")
+def bundle(entry, request):
+    return request.getfixturevalue("in_tflite" if entry[0] == "litert" else "small_stream")
 
 
 @pytest.fixture
