@@ -1,0 +1,57 @@
+"""One frame of any step programs in turns, one thread: bundles and .tflite files beside each other.
+
+python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--blocks 8]
+
+The first one is what the others are held against. A .tflite file's states are handed on as views
+of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt.
+"""
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+from typing import get_args
+
+import numpy as np
+from turns import in_turns
+
+from paddlevideo.runtime.bundle import read_bundle
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.base import EngineName
+from paddlevideo.runtime.streams.step_runner import StepRunner
+
+CALLS, DROPPED = 40, 8
+
+
+def step_of(path: Path, engine: EngineName) -> Callable[[], object]:
+    rng = np.random.default_rng(0)
+    if path.suffix == ".tflite":
+        from peers.tflite_step import frame_shape, step_by_views
+
+        step, picture = step_by_views(path, 1), rng.random(frame_shape(path), np.float32)
+        return lambda: step(picture)
+    options = EngineOptions(device="cpu", cpu_threads=1, engine=engine)
+    runner = StepRunner(read_bundle(path), options)
+    frames_BCHW = rng.integers(0, 256, (1, *runner.frame_shape), np.uint8)
+    return lambda: runner.step(frames_BCHW)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("programs", nargs="+", type=Path, metavar="BUNDLE|FILE.tflite")
+    parser.add_argument("--engine", choices=get_args(EngineName), default="compiled")
+    parser.add_argument("--blocks", type=int, default=8)
+    arguments = parser.parse_args()
+    runs = {str(path): step_of(path, arguments.engine) for path in arguments.programs}
+    times = in_turns(runs, arguments.blocks, CALLS, DROPPED)
+    first = next(iter(times.values()))
+    for name, taken in times.items():
+        print(
+            f"{name}: median {taken.median:.3f} ms ({first.median / taken.median:.2f} is the first "
+            f"one's share), least {taken.least:.3f} ms ({first.least / taken.least:.2f})"
+        )
+
+
+if __name__ == "__main__":
+    main()
