@@ -13,6 +13,7 @@ import time
 
 import numpy as np
 import pytest
+from child_processes import killed_at_the_end
 
 from end_to_end.conftest import NAME, ROOT, metrics, run, write_config
 from paddlevideo.apps.recipes import open_model, open_recipe
@@ -287,7 +288,7 @@ def test_control_c(config, tmp_path):
     with (tmp_path / "stderr").open("w") as stderr, subprocess.Popen(
         [*command, "-o", "DATASET.num_workers=2", "-o", "save_interval=500"],
         cwd=tmp_path, stderr=stderr, start_new_session=True,
-    ) as process:  # fmt: skip
+    ) as process, killed_at_the_end(process):  # fmt: skip
         deadline = time.monotonic() + 60
         while "train step" not in (tmp_path / "stderr").read_text():
             assert time.monotonic() < deadline and process.poll() is None

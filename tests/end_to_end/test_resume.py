@@ -9,6 +9,7 @@ import time
 
 import numpy as np
 import pytest
+from child_processes import killed_at_the_end
 
 from end_to_end.conftest import NAME, ROOT, metrics, write_config
 from paddlevideo.weights import read_weights
@@ -77,7 +78,7 @@ def test_a_killed_run_goes_on_from_the_last_valid_checkpoint(
     folder, log = tmp_path / "killed", tmp_path / "killed" / "run.log"
     with subprocess.Popen(
         [*command, *options], cwd=tmp_path, stderr=subprocess.DEVNULL, start_new_session=True
-    ) as process:
+    ) as process, killed_at_the_end(process):  # fmt: skip
         deadline = time.monotonic() + 60
         while not (log.is_file() and "epoch:[  2/2  ]" in log.read_text()):
             assert time.monotonic() < deadline and process.poll() is None

@@ -10,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 import yaml
+from child_processes import killed_at_the_end
 
 from end_to_end.conftest import NAME, ROOT, metrics, run, write_config
 from end_to_end.test_parts_and_hooks import Writer, state_name, train
@@ -231,7 +232,7 @@ def test_one_process_at_a_time(config, tmp_path):
     with subprocess.Popen(
         [sys.executable, "-W", "ignore", "-c", script],
         cwd=tmp_path, env=environment, stdout=subprocess.PIPE, text=True,
-    ) as holder:  # fmt: skip
+    ) as holder, killed_at_the_end(holder):  # fmt: skip
         assert holder.stdout.readline() == "held\n"
         done = run("main.py", "-c", config, "-o", "output_dir=run", cwd=tmp_path)
         assert f"process {holder.pid} on " in done.error()

@@ -31,10 +31,13 @@ def http_protocol(service: Service) -> type[H11Protocol]:
     """uvicorn's HTTP, within the service's limits on connections and on waiting for a request."""
 
     class LimitedHttp(H11Protocol):
+        """One connection; refused where there are too many, ended where no request comes."""
+
         _head_timer: asyncio.TimerHandle | None = None
         _is_refused = False
 
         def connection_made(self, transport: BaseTransport) -> None:
+            """Refuse it, or let the time for its request run."""
             super().connection_made(transport)  # type: ignore[arg-type]
             if len(self.connections) > service.limits.max_connections:
                 self._is_refused = True
@@ -45,6 +48,7 @@ def http_protocol(service: Service) -> type[H11Protocol]:
             self._expect_head()
 
         def data_received(self, data: bytes) -> None:
+            """Take bytes; the time stops where a request has begun."""
             if self._is_refused:
                 return
             waits = self.cycle is None or self.cycle.response_complete
@@ -57,6 +61,7 @@ def http_protocol(service: Service) -> type[H11Protocol]:
                 self._forget_timer()
 
         def connection_lost(self, exc: Exception | None) -> None:
+            """Let the time go with it."""
             self._forget_timer()
             super().connection_lost(exc)
 

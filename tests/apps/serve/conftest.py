@@ -154,3 +154,8 @@ def png(picture):
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG")
     return file.getvalue()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _compiled_ahead(compiled_kernels) -> None:
+    """``auto`` takes the compiled engine at once, and no process compiles beside a service."""

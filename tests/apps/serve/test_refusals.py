@@ -14,6 +14,7 @@ from pathlib import Path
 import httpx
 import numpy as np
 import pytest
+from child_processes import killed_at_the_end
 from test_imports import COMMAND, WITHOUT_PADDLE
 from video.conftest import write_video
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -284,11 +285,11 @@ def test_the_command(stream_bundle, tmp_path):
     command = [sys.executable, "-c", program, "serve", str(stream_bundle.folder)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path)}
     options = {"env": environment, "stderr": subprocess.PIPE, "text": True}
-    with subprocess.Popen([*command, "--port", "0"], **options) as server:
-        try:
-            check_served(server, command, environment)
-        finally:
-            server.kill()
+    with (
+        subprocess.Popen([*command, "--port", "0"], **options) as server,
+        killed_at_the_end(server),
+    ):
+        check_served(server, command, environment)
     assert not list(tmp_path.iterdir())
 
 

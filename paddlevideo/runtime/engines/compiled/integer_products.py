@@ -227,8 +227,3 @@ def pad_bytes(
             line, start = target[at : at + columns], (plane * rows + row) * columns
             for column in range(columns):
                 line[column] = pixels[start + column]
-
-
-def fours_of_depth(depth: int) -> int:
-    """Steps of four that cover a depth."""
-    return -(-depth // 4)

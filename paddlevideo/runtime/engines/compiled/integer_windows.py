@@ -66,6 +66,7 @@ def row_of(form: Form) -> Kernel:
         factors: int,
         limits: int,
     ) -> None:
+        """One vector of channels of a row, by the span of its kernel and stride."""
         keep_apart()
         if kernel == 3 and stride == 1:
             span_31(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
