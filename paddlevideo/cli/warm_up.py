@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from paddlevideo.cli.output import say
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, DeviceError
 
 PACKAGES = ("numba", "onnx")
 
@@ -35,6 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: there is no folder to keep it in.
+        DeviceError: the compiled engine cannot run on this machine.
         BundleError: the compiled engine does not run a bundle, or a bundle is damaged.
     """
     from paddlevideo.runtime.engines.compiled.kernel_files import (
@@ -43,7 +44,11 @@ def run(arguments: argparse.Namespace) -> None:
         read_kernels,
         writable_folder,
     )
+    from paddlevideo.runtime.engines.compiled.processor import refusal
 
+    reason = refusal()
+    if reason is not None:
+        raise DeviceError(reason)
     was_there = bool(read_kernels())
     if not was_there and writable_folder() is None:
         raise ConfigError(nowhere_to_keep())

@@ -20,7 +20,7 @@ from paddlevideo.runtime.engines.compiled.engine import (  # noqa: E402
     read_program,
 )
 from paddlevideo.runtime.engines.compiled.integer_layout import packed_fours  # noqa: E402
-from paddlevideo.runtime.engines.compiled.integer_simd import FORM  # noqa: E402
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM, moved_by  # noqa: E402
 from paddlevideo.runtime.engines.compiled.integer_tiles import (  # noqa: E402
     integer_span,
     integer_tile,
@@ -312,9 +312,11 @@ def test_each_form_of_products_is_exact(form):
     a[0], w[:, 0], w[:, 1] = 255, -128, 127
     packed, _ = packed_fours(w, 2)
     bias = rng.integers(-999, 999, channels).astype(np.int32)
+    moved = moved_by(form)
+    made_up = (bias + moved * w.sum(axis=0, dtype=np.int64)).astype(np.int32)
     factors, limits = np.full(channels, 2e-3, np.float32), np.float32([-100, 90, 130])
     sums, bytes_ = np.zeros((2, channels), np.int32), np.zeros((2, channels + LANES), np.uint8)
-    at = [each.ctypes.data for each in (a, packed, sums, bytes_, bias, factors, limits)]
+    at = [each.ctypes.data for each in (a, packed, sums, bytes_, made_up, factors, limits)]
     run_tile(at[0], 28, at[1], 7, at[2], 4 * channels, at[4], at[5], 0)
     run_tile(at[0], 28, at[1], 7, at[3], channels + LANES, at[4], at[5], at[6])
     expected = a[:, :depth].astype(np.int64) @ w + bias
@@ -328,8 +330,9 @@ def test_each_form_of_products_is_exact(form):
     fours = packed_taps(taps, 5)
     rows = np.array([row.ctypes.data for row in x], np.int64)
     found = np.zeros((3, LANES), np.int32)
+    made_up = bias[:LANES] + np.int32(moved) * taps.sum(axis=0, dtype=np.int32)
     at = [each.ctypes.data for each in (rows, fours, found)]
-    run_span(at[0], LANES, at[1], 4 * LANES, at[2], 4 * LANES, 3, bias.ctypes.data,
+    run_span(at[0], LANES, at[1], 4 * LANES, at[2], 4 * LANES, 3, made_up.ctypes.data,
              factors.ctypes.data, 0)  # fmt: skip
     seen = np.stack([x[:, first : first + 5].reshape(25, LANES) for first in (0, 2, 4)])
     expected = (seen.astype(np.int64) * taps).sum(axis=1) + bias[:LANES]

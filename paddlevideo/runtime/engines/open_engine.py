@@ -4,7 +4,7 @@ import ctypes
 import importlib
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import cast
 
@@ -16,6 +16,7 @@ from paddlevideo.runtime.engines.base import (
     UnsupportedProgramError,
     engine_title,
 )
+from paddlevideo.runtime.engines.compiled.processor import refusal
 from paddlevideo.utils.packages import is_installed, require_packages
 
 logger = logging.getLogger(__name__)
@@ -29,12 +30,18 @@ class EngineEntry:
         module, kind: the module's name, and that of the class in it: an `Engine`.
         packages: that it needs.
         format: of the files that it reads.
+        refusal: why it cannot run on this machine; None if it can.
     """
 
     module: str
     kind: str
     packages: tuple[str, ...]
     format: str = "onnx"
+    refusal: Callable[[], str | None] = lambda: None
+
+    def is_usable(self) -> bool:
+        """Whether it can run on this machine, its packages included."""
+        return self.is_installed() and self.refusal() is None
 
     def is_installed(self) -> bool:
         """Whether its packages are there; they are not imported."""
@@ -54,7 +61,9 @@ class EngineEntry:
 
 # The fastest first, on a CPU (docs/benchmarks.md).
 ENGINES: Mapping[EngineName, EngineEntry] = {
-    "compiled": EngineEntry("compiled.engine", "CompiledEngine", ("numba", "onnx")),
+    "compiled": EngineEntry(
+        "compiled.engine", "CompiledEngine", ("numba", "onnx"), refusal=refusal
+    ),
     "onnxruntime": EngineEntry("onnx_runtime", "OnnxRuntimeEngine", ("onnxruntime",)),
     "paddle": EngineEntry("paddle_inference", "PaddleEngine", ("paddle",), format="paddle"),
     "litert": EngineEntry("litert", "LiteRtEngine", ("ai_edge_litert",), format="tflite"),
@@ -113,7 +122,7 @@ def _stand_in(files: ProgramFiles, options: EngineOptions) -> Engine:
 
 def engines_of(files: ProgramFiles) -> list[EngineName]:
     """The engines that can run ``files`` on this machine's CPU, the slowest first."""
-    names = [n for n, entry in ENGINES.items() if entry.has_file(files) and entry.is_installed()]
+    names = [n for n, entry in ENGINES.items() if entry.has_file(files) and entry.is_usable()]
     if "compiled" in names and files.onnx is not None:
         from paddlevideo.runtime.engines.compiled.engine import can_compile
 
@@ -146,7 +155,7 @@ def _candidates(files: ProgramFiles, options: EngineOptions) -> list[EngineName]
     if options.use_tensorrt:
         return ["paddle"]
     names = [name for name, entry in ENGINES.items() if entry.has_file(files)]
-    there = [name for name in names if ENGINES[name].is_installed()]
+    there = [name for name in names if ENGINES[name].is_usable()]
     if not there:
         if names == ["paddle"]:
             what = "a bundle without an ONNX file"

@@ -35,6 +35,7 @@ from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
+from paddlevideo.runtime.engines.compiled.processor import refusal
 from paddlevideo.runtime.engines.compiled.validation import check_program, validate
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
@@ -199,6 +200,9 @@ class CompiledEngine(Engine):
         require_packages(
             "the compiled engine", "numba", "onnx", otherwise="use --engine onnxruntime"
         )
+        reason = refusal()
+        if reason is not None:
+            raise DeviceError(f"{reason}; use --engine onnxruntime")
         if options.device == "gpu" or options.use_tensorrt:
             raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
         if not path.is_file():

@@ -4,6 +4,7 @@ import numpy as np
 
 from paddlevideo.runtime.engines.compiled.integer_finish import FINISH_FLOATS
 from paddlevideo.runtime.engines.compiled.integer_lowering import is_direct
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM, moved_by
 from paddlevideo.runtime.engines.compiled.operations import Operation, Rounding, rounding_of
 from paddlevideo.runtime.engines.compiled.products import panels_of
 from paddlevideo.runtime.engines.compiled.simd import LANES
@@ -52,13 +53,13 @@ def window_fours(weights: np.ndarray, high: int, wide: int) -> tuple[np.ndarray,
 
 
 def centred_bias(operation: Operation) -> np.ndarray:
-    """The bias of sums over what is stored, of which zero is not 0."""
+    """The bias of sums over what `multiply_four` sees of what is stored, of which zero is not 0."""
     weights: np.ndarray = operation.own_weights.astype(np.int64)
     if operation.kind == "integer_convolution":
         weights = weights.reshape(len(weights), -1).T
     if operation.bias is None:
         raise ValueError(f"{operation.kind} without a bias")
-    zero = operation.options["range"].zero_point
+    zero = operation.options["range"].zero_point - moved_by(FORM)
     bias: np.ndarray = operation.bias.astype(np.int64) - zero * weights.sum(axis=0)
     return bias.astype(np.int32)
 

@@ -4,8 +4,9 @@ from numba import njit
 
 from paddlevideo.runtime.engines.compiled.access import Array, bytes_at, compiled
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
-from paddlevideo.runtime.engines.compiled.integer_simd import FORM, Form
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import integer_tile
+from paddlevideo.runtime.engines.compiled.processor import Form
 from paddlevideo.runtime.engines.compiled.products import ahead_of
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,

@@ -4,12 +4,12 @@ A map on 8 bits holds unsigned numbers; its value is ``scale * (number - zero)``
 vectors of floats that these become.
 """
 
-from typing import Literal
-
 from llvmlite import ir
-from numba.core import cgutils, config, types
+from numba.core import cgutils, types
 from numba.core.base import BaseContext as Target
 
+from paddlevideo.runtime.engines.compiled.host import host
+from paddlevideo.runtime.engines.compiled.processor import Family, Form
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT,
     FLOAT_BYTES,
@@ -17,7 +17,6 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LANES,
     VECTOR,
     Typed,
-    host_features,
     maximum,
     minimum,
     operation,
@@ -25,30 +24,18 @@ from paddlevideo.runtime.engines.compiled.simd import (
     vector_type,
 )
 
-Form = Literal["dot", "pairs", "plain"]
-"""How four products are added up: by one instruction (VNNI), by two of 16 bits, or one by one."""
-
 INT32 = ir.IntType(32)
 INTEGERS = ir.VectorType(INT32, LANES)
 _SHORTS = ir.VectorType(ir.IntType(16), 2 * LANES)
 _HALVES = ir.VectorType(ir.HalfType(), LANES)
 _BYTES = ir.VectorType(ir.IntType(8), LANES)
+_ALL_BYTES = ir.VectorType(ir.IntType(8), 4 * LANES)
 # Added to a number below 2 ** 22, it leaves the nearest integer in the lowest bits, halves to even.
 _ROUNDER = float(3 << 22)
 
 
-def _form_of_host() -> Form:
-    """The fastest form that the processor has instructions for."""
-    features = host_features(vars(config)["CPU_FEATURES"])
-    if "avx512vnni" in features and (LANES == 16 or "avx512vl" in features):
-        return "dot"
-    if "avxvnni" in features and LANES == 8:
-        return "dot"
-    pairs = {16: "avx512bw", 8: "avx2", 4: "sse2"}[LANES]
-    return "pairs" if pairs in features else "plain"
-
-
-FORM: Form = _form_of_host()
+FORM: Form = host().form
+_FAMILY: Family = host().family
 
 
 def integers(number: int) -> ir.Constant:
@@ -97,23 +84,49 @@ def splat_integer(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
     return builder.shuffle_vector(first, undefined, integers(0))
 
 
-def multiply_four(
-    builder: ir.IRBuilder, form: Form, total: ir.Value, x: ir.Value, w: ir.Value
-) -> ir.Value:
-    """IR: to each integer of ``total`` the four products of unsigned bytes x and signed bytes w.
+def moved_by(form: Form, family: Family = _FAMILY) -> int:
+    """What a form subtracts from each byte of x: what its instructions take is signed.
 
-    The sum is exact in each form; the 16-bit one that adds without widening, which would saturate,
-    is not used.
+    `multiply_four` then lacks this many times the sum of the weights, which a bias makes up for.
     """
+    return 128 if family == "arm" and form in ("signed dot", "pairs") else 0
+
+
+def multiply_four(
+    builder: ir.IRBuilder,
+    form: Form,
+    total: ir.Value,
+    x: ir.Value,
+    w: ir.Value,
+    family: Family = _FAMILY,
+) -> ir.Value:
+    """IR: to each integer of ``total`` the four products of bytes x and signed bytes w.
+
+    x are unsigned; of each `moved_by` is subtracted. The sum is exact in each form; the
+    instruction of x86 that adds products in 16 bits, which would saturate, is not used.
+    """
+    if form == "plain":
+        return _one_by_one(builder, total, x, w)
+    if moved_by(form, family):
+        x = builder.xor(x, integers(-0x7F7F7F80))  # 0x80 in each byte
+    if family == "arm":
+        pairs = _arm_pairs if form == "pairs" else _arm_dot
+        return pairs(builder, form, total, x, w)
     if form == "dot":
-        kind = ir.FunctionType(INTEGERS, [INTEGERS] * 3)
-        name = f"llvm.x86.avx512.vpdpbusd.{32 * LANES}"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        return builder.call(function, [total, x, w])
-    if form == "pairs":
-        for half in _pairs(builder, x, w):
-            total = builder.add(total, half)
-        return total
+        return _call(builder, f"llvm.x86.avx512.vpdpbusd.{32 * LANES}", total, x, w)
+    for half in _pairs(builder, x, w):
+        total = builder.add(total, half)
+    return total
+
+
+def _call(builder: ir.IRBuilder, name: str, total: ir.Value, *values: ir.Value) -> ir.Value:
+    """IR: an instruction of the processor that gives integers."""
+    kind = ir.FunctionType(INTEGERS, [value.type for value in (total, *values)])
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    return builder.call(function, [total, *values])
+
+
+def _one_by_one(builder: ir.IRBuilder, total: ir.Value, x: ir.Value, w: ir.Value) -> ir.Value:
     for position in range(4):
         one = builder.and_(builder.lshr(x, integers(8 * position)), integers(255))
         other = builder.ashr(builder.shl(w, integers(24 - 8 * position)), integers(24))
@@ -124,14 +137,38 @@ def multiply_four(
 def _pairs(builder: ir.IRBuilder, x: ir.Value, w: ir.Value) -> list[ir.Value]:
     """IR: the products of the bytes 0 and 2 of each integer added up, and those of 1 and 3."""
     name = {16: "avx512.pmaddw.d.512", 8: "avx2.pmadd.wd", 4: "sse2.pmadd.wd"}[LANES]
-    kind = ir.FunctionType(INTEGERS, [_SHORTS] * 2)
-    function = cgutils.get_or_insert_function(builder.module, kind, f"llvm.x86.{name}")
     eight = ir.Constant(_SHORTS, [8] * 2 * LANES)
     low = ir.Constant(_SHORTS, [255] * 2 * LANES)
     x, w = builder.bitcast(x, _SHORTS), builder.bitcast(w, _SHORTS)
     even = [builder.and_(x, low), builder.ashr(builder.shl(w, eight), eight)]
     odd = [builder.lshr(x, eight), builder.ashr(w, eight)]
-    return [builder.call(function, even), builder.call(function, odd)]
+    return [_call(builder, f"llvm.x86.{name}", *even), _call(builder, f"llvm.x86.{name}", *odd)]
+
+
+def _arm_dot(
+    builder: ir.IRBuilder, form: Form, total: ir.Value, x: ir.Value, w: ir.Value
+) -> ir.Value:
+    """IR: ``usdot`` of unsigned bytes x, or ``sdot`` of signed ones."""
+    name = "usdot" if form == "dot" else "sdot"
+    x, w = (builder.bitcast(value, _ALL_BYTES) for value in (x, w))
+    return _call(builder, f"llvm.aarch64.neon.{name}.v4i32.v16i8", total, x, w)
+
+
+def _arm_pairs(
+    builder: ir.IRBuilder, form: Form, total: ir.Value, x: ir.Value, w: ir.Value
+) -> ir.Value:
+    """IR: products in 16 bits, which hold each of them; their sums in 32 bits."""
+    x, w = (builder.bitcast(value, _ALL_BYTES) for value in (x, w))
+    eight_shorts = ir.VectorType(ir.IntType(16), 8)
+    pairs = []
+    for half in (0, 8):
+        places = ir.Constant(ir.VectorType(INT32, 8), list(range(half, half + 8)))
+        wide = [
+            builder.sext(builder.shuffle_vector(value, value, places), eight_shorts)
+            for value in (x, w)
+        ]
+        pairs.append(_call(builder, "llvm.aarch64.neon.saddlp.v4i32.v8i16", builder.mul(*wide)))
+    return builder.add(total, _call(builder, "llvm.aarch64.neon.addp.v4i32", *pairs))
 
 
 def as_floats(builder: ir.IRBuilder, whole: ir.Value) -> ir.Value:

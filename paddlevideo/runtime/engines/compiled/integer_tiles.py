@@ -11,7 +11,6 @@ from numba.core.base import BaseContext as Target
 
 from paddlevideo.runtime.engines.compiled.integer_simd import (
     INTEGERS,
-    Form,
     as_floats,
     load_bytes,
     load_integers,
@@ -22,6 +21,7 @@ from paddlevideo.runtime.engines.compiled.integer_simd import (
     store_bytes,
     store_integers,
 )
+from paddlevideo.runtime.engines.compiled.processor import Form
 from paddlevideo.runtime.engines.compiled.simd import (
     INT64,
     LANES,

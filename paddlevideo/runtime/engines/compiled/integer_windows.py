@@ -11,8 +11,9 @@ from paddlevideo.runtime.engines.compiled.access import (
     vectors_of,
 )
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
-from paddlevideo.runtime.engines.compiled.integer_simd import FORM, Form
+from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import fours_of, integer_span
+from paddlevideo.runtime.engines.compiled.processor import Form
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     VECTOR_BYTES,

@@ -25,6 +25,7 @@ from pathlib import Path
 
 import numpy as np
 
+from paddlevideo.runtime.engines.compiled.processor import refused_by_kernel
 from paddlevideo.utils.errors import ConfigError, SaveError
 from paddlevideo.utils.files import atomic_write
 from paddlevideo.utils.locks import FileLock
@@ -67,6 +68,7 @@ def kernel_key() -> str:
         importlib.metadata.version("numba"),
         np.__version__,
         platform.python_version(),
+        *sorted(refused_by_kernel()),
         *settings,
     )
     name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:24]

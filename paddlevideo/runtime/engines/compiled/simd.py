@@ -8,7 +8,6 @@ stores and multiply-adds on it. Addresses are integers: bytes, as in `numpy.ndar
 from collections.abc import Callable
 from typing import Any
 
-import llvmlite.binding as llvm
 from llvmlite import ir
 from numba.core import cgutils, types
 from numba.core.base import BaseContext as Target
@@ -16,27 +15,10 @@ from numba.core.datamodel import DataModelManager, models, register_default
 from numba.core.typing import Signature
 from numba.extending import intrinsic
 
+from paddlevideo.runtime.engines.compiled.host import host
 
-def host_features(chosen: str | None = None) -> frozenset[str]:
-    """Names of what the processor can do.
-
-    Args:
-        chosen: in place of what it says of itself, as numba takes it: ``+name,-name``.
-    """
-    if chosen is not None:
-        return frozenset(part[1:] for part in chosen.split(",") if part.startswith("+"))
-    return frozenset(name for name, has in llvm.get_host_cpu_features().items() if has)
-
-
-def _lanes_of_host() -> int:
-    features = host_features()
-    if "avx512f" in features:
-        return 16
-    return 8 if "avx" in features else 4
-
-
-LANES = _lanes_of_host()
-REGISTERS = 16 if LANES == 8 else 32
+LANES = host().lanes
+REGISTERS = host().registers
 FLOAT_BYTES = 4
 VECTOR_BYTES = LANES * FLOAT_BYTES
 LINE_BYTES = 64

@@ -12,12 +12,12 @@ from paddlevideo.runtime.engines.compiled.access import (
     compiled,
     floats_at,
 )
+from paddlevideo.runtime.engines.compiled.host import host
 from paddlevideo.runtime.engines.compiled.integer_simd import vload_halves, vload_signed_bytes
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     LANES,
     VECTOR_BYTES,
-    host_features,
     keep_apart,
     vactivate,
     vadd,
@@ -28,7 +28,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
 )
 
 WIDE = 4  # vectors of a wide panel
-CAN_LOAD_HALVES = bool({"f16c", "avx512f"} & host_features())
+CAN_LOAD_HALVES = host().converts_halves
 """Whether float16 becomes float32 in one instruction."""
 
 
