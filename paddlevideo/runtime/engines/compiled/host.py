@@ -33,6 +33,8 @@ def host() -> Processor:
     features = features_of(config_text())
     if family == "arm":
         # LLVM knows most of a model of ARM, and names little of it.
+        llvm.initialize_native_target()
+        llvm.initialize_native_asmprinter()
         name = vars(config)["CPU_NAME"] or llvm.get_host_cpu_name()
         target = llvm.Target.from_default_triple()
         machine = target.create_target_machine(cpu=name, features=config_text())
