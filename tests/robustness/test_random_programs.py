@@ -8,6 +8,7 @@ pytest.importorskip("onnxruntime")
 
 from robustness.guarded import failures, outcomes  # noqa: E402
 from robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
+from robustness.rounded_programs import RoundedProgram, run_rounded  # noqa: E402
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -31,3 +32,20 @@ def test_random_programs(tmp_path, seeds):
     assert not failures(results, [f"seed {seed}" for seed in seeds])
     accepted = sum(result.kind == "ok" for result in results)
     assert accepted > 0.4 * len(seeds), f"{accepted} of {len(seeds)} were accepted"
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(100), pytest.param(range(100, 2100), marks=pytest.mark.slow)]
+)
+def test_random_programs_on_8_bits(tmp_path, seeds):
+    """In integers, each operation as in NumPy; in floats with the same roundings."""
+
+    def check(seed):
+        path = tmp_path / "a.onnx"
+        onnx.save(RoundedProgram(seed).model(), str(path))
+        return run_rounded(path, seed, in_integers=seed % 4 > 0, is_checked=seed % 2 > 0)
+
+    results = outcomes(check, list(seeds))
+    assert not failures(results, [f"seed {seed}" for seed in seeds])
+    integers = sum(result.text == "'8-bit integers'" for result in results)
+    assert integers > 0.3 * len(seeds), f"{integers} of {len(seeds)} ran in integers"
