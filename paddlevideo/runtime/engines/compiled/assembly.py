@@ -203,7 +203,8 @@ class _Assembler(IntegerFills):
         if fill is not None:
             fill(row, operation, reads)
         first, count = int(row["list_start"]), int(row["list_size"])
-        panels = self.lists[first + 1 : first + 3 * count : 3]
+        starts, sizes = (self.lists[first + n : first + 3 * count : 3] for n in (0, 1))
+        panels = list(zip(starts, sizes, strict=False))
         row["split"] = split_of(row, operation, self.shapes, panels, self.parts)
 
     def _activation(self, operation: Operation) -> int:

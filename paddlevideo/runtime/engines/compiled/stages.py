@@ -4,6 +4,8 @@ A thread more costs a wait at the end of each stage. What takes less than some m
 therefore left to one of them, and what follows each other of that kind is one stage.
 """
 
+import itertools
+
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.claims import MOST_SHARES
@@ -14,20 +16,16 @@ from paddlevideo.runtime.engines.compiled.shares import NUMBERS
 from paddlevideo.runtime.engines.compiled.simd import LANES
 from paddlevideo.runtime.engines.compiled.table import Code, Split
 
-_LEAST_WORK = 80_000
+_LEAST_WORK = 250_000
 """Multiply-adds of a large product in the time that makes a stage of its own worth it."""
 _LEAST_OF_A_THREAD = 20_000_000
 """Multiply-adds of a frame for each thread that shares it."""
 # What one multiply-add, or one number, of other operations takes, in those of a large product.
-_OF_ONE_PIXEL, _OF_A_SUM, _OF_A_NUMBER, _OF_A_FUNCTION = 4, 4, 2, 30
+_OF_ONE_PIXEL, _OF_A_SUM, _OF_A_NUMBER, _OF_AN_EXPONENTIAL = 4, 4, 4, 130
 
-ALONE: tuple[int, int, np.ndarray, np.ndarray, int] = (
-    0,
-    1,
-    np.zeros((0, 3), np.int64),
-    np.zeros(0, np.int64),
-    0,
-)
+_NO_STAGES: np.ndarray = np.zeros((0, 3), np.int64)
+_NO_STATES: np.ndarray = np.zeros(0, np.int64)
+ALONE = (0, 1, _NO_STAGES, _NO_STATES, 0)
 """The last arguments of the loop where one thread runs all of a table."""
 
 _DENSE = (Code.DENSE, Code.INTEGER_DENSE, Code.STORED_DENSE)
@@ -36,17 +34,21 @@ _MEANS = (Code.MEAN, Code.INTEGER_MEAN)
 _BY_PIXELS = (Code.WEIGHTED_SUM, Code.MIXED_SUM, Code.SCALE, Code.INTEGER_SCALE)
 _BY_NUMBERS = (Code.QUANTIZE, Code.DEQUANTIZE)
 _BY_ROWS = (Code.CONVOLUTION, Code.INTEGER_CONVOLUTION, Code.AVERAGE, Code.INTEGER_AVERAGE)
-_SPREAD = (*_DENSE, *DEPTHWISE, Code.CONVOLUTION, Code.INTEGER_CONVOLUTION)
+_SPREAD = (*_DENSE, Code.CONVOLUTION, Code.INTEGER_CONVOLUTION)
 
 
 def split_of(
-    row: np.void, operation: Operation, shapes: dict[str, Shape], panels: list[int], parts: int
+    row: np.void,
+    operation: Operation,
+    shapes: dict[str, Shape],
+    panels: list[tuple[int, int]],
+    parts: int,
 ) -> Split:
     """What the shares of an operation are.
 
     Args:
         row: its record.
-        panels: vectors of each panel of its weights.
+        panels: first channel and number of vectors of each panel of its weights.
         parts: threads.
     """
     whole_vectors = int(row["channels"]) // LANES
@@ -60,9 +62,9 @@ def split_of(
     gains = {Split.NONE: 1.0}
     if code in _DENSE:
         rows_of = INTEGER_ROWS_OF if code == Code.INTEGER_DENSE else ROWS_OF
-        gains[Split.CHANNELS] = _gain(len(panels), parts)
+        gains[Split.CHANNELS] = _gain_of_panels(panels, parts)
         if code != Code.STORED_DENSE:
-            gains[Split.PIXELS] = _gain(-(-int(row["pixels"]) // rows_of[panels[0]]), parts)
+            gains[Split.PIXELS] = _gain(-(-int(row["pixels"]) // rows_of[panels[0][1]]), parts)
     elif code in DEPTHWISE:
         gains[Split.PIXELS] = _gain(int(row["out_rows"]), parts)
         if operation.expand is None:
@@ -103,16 +105,25 @@ def _gain(units: int, parts: int) -> float:
     return units / -(-units // parts)
 
 
+def _gain_of_panels(panels: list[tuple[int, int]], parts: int) -> float:
+    """The same of panels, which are shared out as `shares.panels_share` does it."""
+    vectors = [size for _, size in panels]
+    overlap = len(panels) > 1 and panels[-1][0] < panels[-2][0] + vectors[-2] * LANES
+    units = len(panels) - overlap
+    bounds = [units * part // parts for part in range(parts)] + [len(panels)]
+    return sum(vectors) / max(sum(vectors[a:b]) for a, b in itertools.pairwise(bounds))
+
+
 def _work(row: np.void, operation: Operation, shapes: dict[str, Shape]) -> int:
     """About how long one stream takes, in multiply-adds of a large product."""
     products = operation.multiply_adds(shapes)
-    if row["code"] in _SPREAD:
+    if row["code"] in _SPREAD or operation.expand is not None:
         return products * (_OF_ONE_PIXEL if int(row["pixels"]) == 1 else 1)
     if products:
         return products * _OF_A_SUM
     numbers = int(row["count"])
-    if row["code"] == Code.FUNCTION:
-        return numbers * _OF_A_FUNCTION
+    if row["code"] == Code.FUNCTION and operation.options["function"] != "clip":
+        return numbers * _OF_AN_EXPONENTIAL
     if row["code"] in _MEANS:
         return int(row["pixels"] * row["channels"]) * _OF_A_NUMBER
     return numbers * max(1, int(row["kernel"])) ** 2 * _OF_A_NUMBER
