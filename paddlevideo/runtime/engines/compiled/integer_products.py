@@ -227,10 +227,7 @@ def pad_bytes(
     pixels = bytes_at(x, planes * rows * columns)
     target = bytes_at(y, planes * high * wide)
     for plane in range(planes):
-        for index in range((plane * high + first) * wide, (plane * high + last) * wide):
-            target[index] = zero
+        target[(plane * high + first) * wide : (plane * high + last) * wide] = zero
         for row in range(max(first - top, 0), min(last - top, rows)):
-            at = (plane * high + top + row) * wide + left
-            line, start = target[at : at + columns], (plane * rows + row) * columns
-            for column in range(columns):
-                line[column] = pixels[start + column]
+            at, start = (plane * high + top + row) * wide + left, (plane * rows + row) * columns
+            target[at : at + columns] = pixels[start : start + columns]

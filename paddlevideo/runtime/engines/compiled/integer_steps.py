@@ -23,8 +23,13 @@ from paddlevideo.runtime.engines.compiled.integer_windows import (
     fill_ring,
     integer_depthwise_row,
 )
-from paddlevideo.runtime.engines.compiled.shares import panels_share, share_of, vectors_share
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.runtime.engines.compiled.shares import (
+    NUMBERS,
+    panels_share,
+    share_of,
+    vectors_share,
+)
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
 from paddlevideo.runtime.engines.compiled.stored_products import stored_dense
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code, Split
 
@@ -235,11 +240,11 @@ def _other(row: Row, a: int, b: int, y: int, y8: int, part: int, parts: int) -> 
             a + before * FLOAT_BYTES, last - first, row.channels, b, row.numbers, y8 + before
         )
     elif code == Code.QUANTIZE:
-        first, last = share_of(row.count, LANES, part, parts)
+        first, last = share_of(row.count, NUMBERS, part, parts)
         quantize(a + first * FLOAT_BYTES, last - first, row.numbers, y + first)
     elif code == Code.DEQUANTIZE:
         numbers = floats_at(row.numbers, 2)
-        first, last = share_of(row.count, LANES, part, parts)
+        first, last = share_of(row.count, NUMBERS, part, parts)
         dequantize(a + first, last - first, numbers[0], numbers[1], y + first * FLOAT_BYTES)
 
 

@@ -284,7 +284,9 @@ def _regions(
         slot, address, size, shared = later[index]
         if slot >= 0:
             address, size = addresses[slot], strides[slot] * streams
-        first, last = share_of(size, LINE_BYTES, part, parts if shared else 1)
+        first, last = 0, size
+        if shared and parts > 1:
+            first, last = share_of(size, LINE_BYTES, part, parts)
         regions[index, 0], regions[index, 1] = address + first, address + last
     return regions
 

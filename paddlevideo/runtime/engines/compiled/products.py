@@ -256,11 +256,13 @@ def pad_planes(
     for plane in range(planes):
         clear_floats(y + (plane * high + first) * wide * FLOAT_BYTES, (last - first) * wide)
         for row in range(max(first - top, 0), min(last - top, rows)):
-            at = (plane * high + top + row) * wide + left
-            line, start = target[at : at + columns], (plane * rows + row) * columns
+            at, start = (plane * high + top + row) * wide + left, (plane * rows + row) * columns
+            line, more = target[at : at + columns], offset[plane]
             if is_bytes:
+                from_bytes = pixels[start : start + columns]
                 for column in range(columns):
-                    line[column] = np.float32(pixels[start + column]) + offset[plane]
+                    line[column] = np.float32(from_bytes[column]) + more
             else:
+                from_floats = values[start : start + columns]
                 for column in range(columns):
-                    line[column] = values[start + column] + offset[plane]
+                    line[column] = from_floats[column] + more

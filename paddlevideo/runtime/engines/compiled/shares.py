@@ -8,7 +8,7 @@ from paddlevideo.runtime.engines.compiled.access import Array, compiled, vectors
 from paddlevideo.runtime.engines.compiled.simd import LANES
 
 NUMBERS = 1024
-"""Numbers of a function are shared out in so many: loops over them are vectorised the same."""
+"""Operations on each number are shared out in so many: loops over them are vectorised the same."""
 
 
 @compiled

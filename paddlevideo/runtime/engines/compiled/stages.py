@@ -32,7 +32,7 @@ _DENSE = (Code.DENSE, Code.INTEGER_DENSE, Code.STORED_DENSE)
 DEPTHWISE = (Code.DEPTHWISE, Code.INTEGER_DEPTHWISE)
 _MEANS = (Code.MEAN, Code.INTEGER_MEAN)
 _BY_PIXELS = (Code.WEIGHTED_SUM, Code.MIXED_SUM, Code.SCALE, Code.INTEGER_SCALE)
-_BY_NUMBERS = (Code.QUANTIZE, Code.DEQUANTIZE)
+_BY_NUMBERS = (Code.FUNCTION, Code.QUANTIZE, Code.DEQUANTIZE)
 _BY_ROWS = (Code.CONVOLUTION, Code.INTEGER_CONVOLUTION, Code.AVERAGE, Code.INTEGER_AVERAGE)
 _SPREAD = (*_DENSE, Code.CONVOLUTION, Code.INTEGER_CONVOLUTION)
 
@@ -55,9 +55,9 @@ def split_of(
     if parts == 1 or _work(row, operation, shapes) < _LEAST_WORK:
         return Split.NONE
     code = row["code"]
-    if code == Code.FUNCTION:
-        return Split.PIXELS if int(row["count"]) >= 2 * NUMBERS else Split.NONE
-    if not whole_vectors:  # a pixel's last vector is written over the next pixel
+    if (
+        not whole_vectors and code not in _BY_NUMBERS
+    ):  # a pixel's last vector is written over the next pixel
         return Split.NONE
     gains = {Split.NONE: 1.0}
     if code in _DENSE:
@@ -74,7 +74,7 @@ def split_of(
     elif code in _BY_PIXELS:
         gains[Split.PIXELS] = _gain(int(row["pixels"]), parts)
     elif code in _BY_NUMBERS:
-        gains[Split.PIXELS] = _gain(int(row["count"]) // LANES, parts)
+        gains[Split.PIXELS] = _gain(int(row["count"]) // NUMBERS, parts)
     elif code in _BY_ROWS:
         gains[Split.PIXELS] = _gain(int(row["out_rows"]), parts)
     # The first of equal ones; pixels leave a map's parts with those who have written them.
@@ -102,7 +102,7 @@ def stages_of(table: np.ndarray, parts: int) -> np.ndarray:
 
 def _gain(units: int, parts: int) -> float:
     """How much faster so many equal units are done by so many threads."""
-    return units / -(-units // parts)
+    return units / max(1, -(-units // parts))
 
 
 def _gain_of_panels(panels: list[tuple[int, int]], parts: int) -> float:
