@@ -1,6 +1,6 @@
-"""One frame of any step programs in turns, one thread: bundles and .tflite files beside each other.
+"""One frame of any step programs in turns: bundles and .tflite files beside each other.
 
-python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--blocks 8]
+python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--threads 1] [--blocks 8]
 
 The first one is what the others are held against. A .tflite file's states are handed on as views
 of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt.
@@ -22,14 +22,14 @@ from paddlevideo.runtime.streams.step_runner import StepRunner
 CALLS, DROPPED = 40, 8
 
 
-def step_of(path: Path, engine: EngineName) -> Callable[[], object]:
+def step_of(path: Path, engine: EngineName, threads: int) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     if path.suffix == ".tflite":
         from peers.tflite_step import frame_shape, step_by_views
 
-        step, picture = step_by_views(path, 1), rng.random(frame_shape(path), np.float32)
+        step, picture = step_by_views(path, threads), rng.random(frame_shape(path), np.float32)
         return lambda: step(picture)
-    options = EngineOptions(device="cpu", cpu_threads=1, engine=engine)
+    options = EngineOptions(device="cpu", cpu_threads=threads, engine=engine)
     runner = StepRunner(read_bundle(path), options)
     frames_BCHW = rng.integers(0, 256, (1, *runner.frame_shape), np.uint8)
     return lambda: runner.step(frames_BCHW)
@@ -41,9 +41,12 @@ def main() -> None:
     )
     parser.add_argument("programs", nargs="+", type=Path, metavar="BUNDLE|FILE.tflite")
     parser.add_argument("--engine", choices=get_args(EngineName), default="compiled")
+    parser.add_argument("--threads", type=int, default=1, help="for one stream")
     parser.add_argument("--blocks", type=int, default=8)
     arguments = parser.parse_args()
-    runs = {str(path): step_of(path, arguments.engine) for path in arguments.programs}
+    runs = {
+        str(path): step_of(path, arguments.engine, arguments.threads) for path in arguments.programs
+    }
     times = in_turns(runs, arguments.blocks, CALLS, DROPPED)
     first = next(iter(times.values()))
     for name, taken in times.items():

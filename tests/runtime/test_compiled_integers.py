@@ -11,6 +11,7 @@ from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from numba import njit  # noqa: E402
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
+from robustness.shared_streams import run_shared, shared_engine  # noqa: E402
 
 from paddlevideo.export.onnx_weights import store_weights  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions  # noqa: E402
@@ -91,6 +92,8 @@ class Rounded:
 def agree(monkeypatch, path, feeds, step, kinds=()):
     """ONNX Runtime's results but for halves that fall on the other side; NumPy's, each operation.
 
+    Those of one, two and three threads are the same.
+
     Args:
         step: of the outputs' rounding.
         kinds: operations that the program must have.
@@ -100,10 +103,12 @@ def agree(monkeypatch, path, feeds, step, kinds=()):
     names = [output.name for output in session.get_outputs()]
     with monkeypatch.context() as patch:
         patch.setenv("PADDLEVIDEO_CHECK", "1")
-        checked = CompiledEngine(path, names, CPU).run(feeds)
+        checked = shared_engine(path, names, 2).run(feeds)
     ours = CompiledEngine(path, names, CPU).run(feeds)
+    shared = run_shared(shared_engine(path, names, 3), feeds)
     for name, expected in zip(names, session.run(None, feeds), strict=True):
         np.testing.assert_array_equal(ours[name], checked[name])
+        np.testing.assert_array_equal(ours[name], shared[name])
         difference = np.abs(ours[name] - expected)
         assert difference.max() <= 1.01 * step, (name, difference.max(), step)
         others = int((difference > 0.01 * step).sum())

@@ -3,7 +3,7 @@
 import sys
 
 
-def tiny(table, later, lists, addresses, strides, streams):
+def tiny(table, later, lists, addresses, strides, streams, part, parts, stages, states, others):
     addresses[0] += 7 * streams
 
 
@@ -19,5 +19,6 @@ if __name__ == "__main__":
     kernel_loader.program_loop = loop
     given = np.zeros(1, np.int64)
     table = np.zeros(0, kernel_loader.OPERATION)
-    kernel_loader.compiled_loop()(table, np.zeros((0, 3), np.int64), given, given, given, 6)
+    later = np.zeros((0, 4), np.int64)
+    kernel_loader.compiled_loop()(table, later, given, given, given, 6, *kernel_loader.ALONE)
     sys.stdout.write(f"{given[0]}\n")

@@ -19,8 +19,9 @@ from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Ope
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.runtime.engines.compiled.stages import DEPTHWISE, split_of, stages_of
 from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
-from paddlevideo.runtime.engines.compiled.table import OPERATION, Code
+from paddlevideo.runtime.engines.compiled.table import OPERATION, Code, Split
 
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 
@@ -33,7 +34,10 @@ class Assembly:
 
     Attributes:
         operations, table: in order, and a record for each.
-        later: slot (or -1), address and bytes of what operations read first, in their order.
+        parts: threads that can share its operations.
+        stages: first operation, end and number of shares of what is computed without a wait.
+        later: slot (or -1), address and bytes of what operations read first, in their order, and
+            whether each thread reads a share of it.
         lists: integers that operations refer to: panels, offsets, slots.
         strides: bytes from a stream's map to the next stream's, by slot.
         fixed: addresses by slot of what never moves, 0 of the others.
@@ -45,6 +49,8 @@ class Assembly:
 
     operations: tuple[Operation, ...]
     table: np.ndarray
+    parts: int
+    stages: np.ndarray
     later: np.ndarray
     lists: np.ndarray
     strides: np.ndarray
@@ -67,15 +73,15 @@ class Assembly:
         return arena, addresses
 
 
-def assemble(program: CompiledProgram, pool: Pool | None = None) -> Assembly:
-    """Lay ``program`` out; its operands lie in ``pool``."""
-    return _Assembler(program, pool or FloatPool()).assembly()
+def assemble(program: CompiledProgram, pool: Pool | None = None, parts: int = 1) -> Assembly:
+    """Lay ``program`` out for up to ``parts`` threads; its operands lie in ``pool``."""
+    return _Assembler(program, pool or FloatPool(), parts).assembly()
 
 
 class _Assembler(IntegerFills):
-    def __init__(self, program: CompiledProgram, pool: Pool) -> None:
+    def __init__(self, program: CompiledProgram, pool: Pool, parts: int) -> None:
         self.operations, shapes = _with_copies(program)
-        super().__init__(program, shapes, pool)
+        super().__init__(program, shapes, pool, parts)
         self.fills: dict[str, tuple[Code, _Fill | None]] = {
             "dense": (Code.DENSE, self._fill_dense),
             "convolution": (Code.CONVOLUTION, self._fill_convolution),
@@ -128,6 +134,8 @@ class _Assembler(IntegerFills):
         return Assembly(
             operations=tuple(self.operations),
             table=table,
+            parts=self.parts,
+            stages=stages_of(table, self.parts),
             later=later,
             lists=np.array(self.lists or [0], np.int64),
             strides=np.array(self.strides, np.int64),
@@ -146,21 +154,25 @@ class _Assembler(IntegerFills):
         While an operation computes, it asks for what the next ones need, up to `_WINDOW` bytes, so
         that it does not drive out what is in use.
         """
-        regions: list[tuple[int, int, int]] = []
+        regions: list[tuple[int, int, int, int]] = []
         starts = []
         for row in table:
             starts.append(len(regions))
             for weights in ("weights", "expand_weights"):
                 if row[weights]:
                     size = min(self.kept_bytes[int(row[weights])], _WINDOW // 2)
-                    regions.append((-1, int(row[weights]), size))
+                    shared = row["split"] == Split.CHANNELS and row["code"] not in DEPTHWISE
+                    regions.append((-1, int(row[weights]), size, int(shared)))
             slots = [int(row["a"])]
             first, count = int(row["list_start"]), int(row["list_size"])
             if row["code"] == Code.WEIGHTED_SUM:
                 slots = self.lists[first : first + count]
             elif row["code"] == Code.MIXED_SUM:
                 slots = self.lists[first : first + 2 * count : 2]
-            regions += [(slot, 0, self.strides[slot]) for slot in slots if slot in inputs]
+            shared = row["split"] == Split.PIXELS and row["code"] != Code.CONVOLUTION
+            regions += [
+                (slot, 0, self.strides[slot], int(shared)) for slot in slots if slot in inputs
+            ]
         starts.append(len(regions))
         for index, row in enumerate(table):
             first = end = starts[index + 1]
@@ -169,7 +181,7 @@ class _Assembler(IntegerFills):
                 size += regions[end][2]
                 end += 1
             row["later_first"], row["later_end"] = first, end
-        return np.array(regions or [(-1, 0, 0)], np.int64)
+        return np.array(regions or [(-1, 0, 0, 0)], np.int64)
 
     def _fill(self, row: np.void, operation: Operation) -> None:
         row["activation"] = self._activation(operation)
@@ -190,6 +202,10 @@ class _Assembler(IntegerFills):
         row["code"], fill = self.fills[operation.kind]
         if fill is not None:
             fill(row, operation, reads)
+        first, count = int(row["list_start"]), int(row["list_size"])
+        starts, sizes = (self.lists[first + n : first + 3 * count : 3] for n in (0, 1))
+        panels = list(zip(starts, sizes, strict=False))
+        row["split"] = split_of(row, operation, self.shapes, panels, self.parts)
 
     def _activation(self, operation: Operation) -> int:
         activation = operation.activation

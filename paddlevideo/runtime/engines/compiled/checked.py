@@ -19,6 +19,7 @@ from paddlevideo.runtime.engines.compiled.assembly import Assembly
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
 from paddlevideo.runtime.engines.compiled.reference import reference
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.stages import ALONE
 from paddlevideo.runtime.engines.compiled.table import Code
 from paddlevideo.utils.eight_bits import LEVELS
 from paddlevideo.utils.errors import ConfigError, shown
@@ -133,10 +134,11 @@ class CheckedRun:
         for slot in (int(row["output"]), int(row["rounded"]), int(row["sums"]), scratch):
             if slot >= 0:
                 maps.forget(slot)
-        self._run(
-            assembly.table[index : index + 1], assembly.later, assembly.lists,
-            maps.addresses, assembly.strides, maps.streams,
-        )  # fmt: skip
+        for part in range(assembly.parts):
+            self._run(
+                assembly.table[index : index + 1], assembly.later, assembly.lists,
+                maps.addresses, assembly.strides, maps.streams, part, assembly.parts, *ALONE[2:],
+            )  # fmt: skip
         name = f"operation {index}, {operation.kind} to {operation.output}"
         if not self._pool.is_whole():
             raise CompiledCheckError(f"{name}: wrote beyond its map")

@@ -173,7 +173,9 @@ class OperationTime:
 class CompiledEngine(Engine):
     """A ``.onnx`` step program as compiled loops.
 
-    Streams of a batch are shared out to threads; one stream is computed by one thread.
+    Streams of a batch are shared out to threads. Where it pays, threads that are left without a
+    stream share the operations of one (`stages.threads_of`); a bit of the result never depends on
+    it.
 
     Args:
         path: the file.
@@ -212,6 +214,8 @@ class CompiledEngine(Engine):
         from paddlevideo.runtime.engines.compiled.integer_choice import integers_are_faster
         from paddlevideo.runtime.engines.compiled.integer_simd import FORM
         from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop
+        from paddlevideo.runtime.engines.compiled.stages import ALONE, threads_of
+        from paddlevideo.runtime.engines.compiled.team import Team
 
         program = read_program(path)
         self._run = run_program = compiled_loop()
@@ -226,8 +230,12 @@ class CompiledEngine(Engine):
         from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
 
         guarded = guarded_pool()
+        self._threads = CpuThreads()
+        self._threads.count = options.cpu_threads or available_cores()
+        self._alone, parts = ALONE, threads_of(program, self._threads.count)
         with refusing_damage(path):
-            self._assembly = assemble(program, guarded)
+            self._assembly = assemble(program, guarded, parts)
+        self._team = Team(self._assembly, run_program) if parts > 1 else None
         self._checked: CheckedRun | None = None
         if guarded is not None:
             self._checked = CheckedRun(program, self._assembly, guarded, run_program)
@@ -246,8 +254,6 @@ class CompiledEngine(Engine):
         slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
         self._slots = np.array(slots, np.int64)
         self._moves = self._assembly.strides[self._slots]
-        self._threads = CpuThreads()
-        self._threads.count = options.cpu_threads or available_cores()
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
@@ -276,6 +282,10 @@ class CompiledEngine(Engine):
             for first in range(0, batch, _STREAMS_AT_A_TIME):
                 streams = min(_STREAMS_AT_A_TIME, batch - first)
                 self._checked.run(first_addresses + first * self._moves, streams)
+        elif self._team is not None and batch < self._assembly.parts:
+            addresses = self._addresses(batch)
+            addresses[self._slots] = first_addresses
+            self._team.run(addresses, batch)
         elif batch == 1:
             self._run_range(first_addresses, 0, 1)
         else:
@@ -298,7 +308,10 @@ class CompiledEngine(Engine):
         for _ in range(rounds):
             for index, part in enumerate(parts):
                 begun = time.perf_counter()
-                self._run(part, assembly.later, assembly.lists, addresses, assembly.strides, 1)
+                self._run(
+                    part, assembly.later, assembly.lists, addresses, assembly.strides, 1,
+                    *self._alone,
+                )  # fmt: skip
                 least[index] = min(least[index], time.perf_counter() - begun)
         return [
             OperationTime(
@@ -367,8 +380,9 @@ class CompiledEngine(Engine):
             addresses = self._addresses(streams)
             addresses[self._slots] = first_addresses + start * self._moves
             self._run(
-                assembly.table, assembly.later, assembly.lists, addresses, assembly.strides, streams
-            )
+                assembly.table, assembly.later, assembly.lists, addresses, assembly.strides,
+                streams, *self._alone,
+            )  # fmt: skip
 
     def _addresses(self, streams: int) -> np.ndarray:
         """This thread's arena for ``streams`` streams, as addresses by slot."""

@@ -36,7 +36,7 @@ class IntegerFills(Layout):
         shortcut = self.program.ranges.get(operation.shortcut or "")
         row["numbers"] = self._kept(finish_numbers(operation, shortcut))
         row["shortcut_is_bytes"] = shortcut is not None
-        row["sums"] = self._own(f"sums:{self.index}", sums_bytes)
+        row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
 
     def _fours(self, row: np.void, weights: np.ndarray, widest: int = 3) -> int:
         packed, panels = packed_fours(weights, widest)

@@ -111,11 +111,20 @@ def mixed_sum(
 
 
 @compiled
-def mean_of_bytes(x: int, pixels: int, channels: int, scale: float, zero: float, y: int) -> None:
-    """The mean over a map of bytes, [channels] floats."""
+def mean_of_bytes(
+    x: int,
+    pixels: int,
+    channels: int,
+    scale: float,
+    zero: float,
+    y: int,
+    first_vector: int,
+    last_vector: int,
+) -> None:
+    """The mean over a map of bytes, [channels] floats; of some vectors of them."""
     share, moved = vsplat(np.float32(scale)), vsplat(np.float32(zero))
     number = vsplat(np.float32(pixels))
-    for vector in range(vectors_of(channels)):
+    for vector in range(first_vector, last_vector):
         at = first_channel_of(vector, channels)
         total = vsplat(np.float32(0))
         for pixel in range(pixels):
@@ -136,10 +145,13 @@ def average_of_bytes(
     left: int,
     numbers: int,
     y: int,
-    out_rows: int,
+    first_out: int,
+    last_out: int,
     out_columns: int,
 ) -> None:
     """Average pooling of bytes to bytes; what is outside the map does not count.
+
+    The rows ``first_out`` to ``last_out`` of the result are computed.
 
     Args:
         numbers: address of scale and zero of the input; scale, low, high and zero of the output.
@@ -148,7 +160,7 @@ def average_of_bytes(
     # A quotient of equal scales is 1: means that lie half way between two steps then stay so.
     ratio, moved = vsplat(given[0] / given[2]), vsplat(given[1])
     low, high, zero = vsplat(given[3]), vsplat(given[4]), int(given[5])
-    for out_row in range(out_rows):
+    for out_row in range(first_out, last_out):
         first_row = max(out_row * stride - top, 0)
         last_row = min(out_row * stride - top + kernel, rows)
         for out_column in range(out_columns):

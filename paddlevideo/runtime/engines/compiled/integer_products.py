@@ -18,6 +18,8 @@ from paddlevideo.runtime.engines.compiled.simd import (
 )
 
 INTEGER_ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 8, 2: 4, 3: 3}
+INTEGER_ROWS_OF = (1, INTEGER_ROWS[1], INTEGER_ROWS[2], INTEGER_ROWS[3])
+"""Rows of a whole tile, by the vectors of its panel."""
 SUMS_BYTES = max(rows * vectors * VECTOR_BYTES for vectors, rows in INTEGER_ROWS.items())
 """Memory for the sums of one tile."""
 
@@ -215,16 +217,18 @@ def pad_bytes(
     right: int,
     zero: int,
     y: int,
+    first: int,
+    last: int,
 ) -> None:
-    """Copy a frame of bytes into padded planes; the padding is ``zero``."""
+    """Copy a frame of bytes into padded planes; the padding is ``zero``.
+
+    Of each padded plane the rows ``first`` to ``last`` are written.
+    """
     wide, high = left + columns + right, top + rows + bottom
     pixels = bytes_at(x, planes * rows * columns)
     target = bytes_at(y, planes * high * wide)
-    for index in range(planes * high * wide):
-        target[index] = zero
     for plane in range(planes):
-        for row in range(rows):
-            at = (plane * high + top + row) * wide + left
-            line, start = target[at : at + columns], (plane * rows + row) * columns
-            for column in range(columns):
-                line[column] = pixels[start + column]
+        target[(plane * high + first) * wide : (plane * high + last) * wide] = zero
+        for row in range(max(first - top, 0), min(last - top, rows)):
+            at, start = (plane * high + top + row) * wide + left, (plane * rows + row) * columns
+            target[at : at + columns] = pixels[start : start + columns]

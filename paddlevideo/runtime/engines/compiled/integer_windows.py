@@ -8,7 +8,6 @@ from paddlevideo.runtime.engines.compiled.access import (
     compiled,
     first_channel_of,
     padded_bytes,
-    vectors_of,
 )
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM
@@ -16,6 +15,7 @@ from paddlevideo.runtime.engines.compiled.integer_tiles import fours_of, integer
 from paddlevideo.runtime.engines.compiled.processor import Form
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
+    LANES,
     VECTOR_BYTES,
     Kernel,
     keep_apart,
@@ -45,7 +45,7 @@ def row_of(form: Form) -> Kernel:
     of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
     stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
     and the arguments of `finish` from ``numbers`` on; memory for the sums of one vector of channels
-    of the row.
+    of the row; first and end of the vectors of channels that are computed.
     """
     span_31, span_32, span_51, span_52 = (
         integer_span(kernel, stride, form) for kernel, stride in INTEGER_WINDOWS
@@ -97,6 +97,8 @@ def row_of(form: Form) -> Kernel:
         y: int,
         y8: int,
         sums: int,
+        first_vector: int,
+        last_vector: int,
     ) -> None:
         """One row; see above."""
         pixel = padded_bytes(channels)
@@ -106,7 +108,7 @@ def row_of(form: Form) -> Kernel:
             inside = 0 <= row < rows
             under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
         table, ldw = under.ctypes.data, channels * 4
-        for vector in range(vectors_of(channels)):
+        for vector in range(first_vector, last_vector):
             at = first_channel_of(vector, channels)
             wide = at * FLOAT_BYTES
             to, ldto = sums, VECTOR_BYTES
@@ -149,9 +151,13 @@ def fill_bytes(target: int, count: int, value: int) -> None:
 
 
 @compiled
-def copy_bytes_row(x: int, columns: int, channels: int, y: int) -> None:
-    """A row of pixels into one whose pixels begin with a cache line."""
+def copy_bytes_row(x: int, columns: int, channels: int, y: int, first: int, last: int) -> None:
+    """A row of pixels into one whose pixels begin with a cache line.
+
+    At least the vectors of channels ``first`` to ``last`` of each.
+    """
     pixel = padded_bytes(channels)
+    start, end = first * LANES // VECTOR_BYTES * VECTOR_BYTES, min(last * LANES, channels)
     for column in range(columns):
-        for part in range(0, channels, VECTOR_BYTES):
+        for part in range(start, end, VECTOR_BYTES):
             vstore(y + column * pixel + part, vload(x + column * channels + part))

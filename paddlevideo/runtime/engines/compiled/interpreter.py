@@ -12,6 +12,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     integers_at,
     padded_pixel,
 )
+from paddlevideo.runtime.engines.compiled.claims import WORDS, claim, finish, wait_for
 from paddlevideo.runtime.engines.compiled.integer_steps import run_integers
 from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
@@ -21,9 +22,21 @@ from paddlevideo.runtime.engines.compiled.pointwise import (
     multiply_channels,
     weighted_sum,
 )
-from paddlevideo.runtime.engines.compiled.products import convolve, dense, gated_weights, pad_planes
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
-from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code
+from paddlevideo.runtime.engines.compiled.products import (
+    ROWS_OF,
+    convolve,
+    dense,
+    gated_weights,
+    pad_planes,
+)
+from paddlevideo.runtime.engines.compiled.shares import (
+    NUMBERS,
+    panels_share,
+    share_of,
+    vectors_share,
+)
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LINE_BYTES, keep_apart
+from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code, Split
 from paddlevideo.runtime.engines.compiled.windows import (
     average,
     clear_border,
@@ -39,30 +52,39 @@ def _dense(
     addresses: Array,
     strides: Array,
     streams: int,
+    part: int,
+    parts: int,
     ahead: Array,
     regions: Array,
 ) -> None:
     """A product. Where its input has a gate, each stream has its own copy of the weights."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
-    weights, parts, rows = row.weights, 1, streams * row.pixels
+    weights, groups, rows = row.weights, 1, streams * row.pixels
     if row.gate >= 0:
-        weights, parts, rows = addresses[row.scratch], streams, row.pixels
-    for part in range(parts):
+        weights = addresses[row.scratch] + part * row.scratch_step
+        groups, rows = streams, row.pixels
+    first, last = 0, rows
+    if row.split == Split.CHANNELS:
+        panels = panels_share(panels, part, parts)
+    elif row.split == Split.PIXELS:
+        first, last = share_of(rows, ROWS_OF[panels[0, 1]], part, parts)
+    lda, ldc = row.depth * FLOAT_BYTES, row.channels * FLOAT_BYTES
+    for group in range(groups):
         added = 0
         if row.shortcut >= 0:
-            added = addresses[row.shortcut] + part * strides[row.shortcut]
+            added = addresses[row.shortcut] + group * strides[row.shortcut] + first * ldc
         if row.gate >= 0:
-            gate = addresses[row.gate] + part * strides[row.gate]
+            gate = addresses[row.gate] + group * strides[row.gate]
             gated_weights(row.weights, panels, row.depth, gate, weights)
         dense(
-            addresses[row.a] + part * strides[row.a],
-            row.depth * FLOAT_BYTES,
-            rows,
+            addresses[row.a] + group * strides[row.a] + first * lda,
+            lda,
+            last - first,
             panels,
             weights,
             row.depth,
-            addresses[row.output] + part * strides[row.output],
-            row.channels * FLOAT_BYTES,
+            addresses[row.output] + group * strides[row.output] + first * ldc,
+            ldc,
             row.bias,
             added,
             row.activation,
@@ -73,8 +95,12 @@ def _dense(
 
 @njit(nogil=True)
 def _convolution(
-    row: Row, lists: Array, a: int, output: int, scratch: int, ahead: Array, regions: Array
-) -> None:
+    row: Row, lists: Array, a: int, output: int, scratch: int, part: int, parts: int, ahead: Array,
+    regions: Array,
+) -> None:  # fmt: skip
+    first, last = share_of(row.out_rows, 1, part, parts)
+    if first == last:
+        return
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     pad_planes(
         a,
@@ -88,17 +114,20 @@ def _convolution(
         row.right,
         row.offsets,
         scratch,
+        first * row.stride,
+        (last - 1) * row.stride + row.kernel,
     )
+    row_bytes = (row.left + row.columns + row.right) * FLOAT_BYTES
     convolve(
-        scratch,
-        (row.left + row.columns + row.right) * FLOAT_BYTES,
+        scratch + first * row.stride * row_bytes,
+        row_bytes,
         row.stride * FLOAT_BYTES,
         row.weights,
         row.depth,
         lists[row.input_offsets :].ctypes.data,
         panels,
-        output,
-        row.out_rows,
+        output + first * row.out_columns * row.channels * FLOAT_BYTES,
+        last - first,
         row.out_columns,
         row.channels * FLOAT_BYTES,
         row.bias,
@@ -111,8 +140,9 @@ def _convolution(
 
 @njit(nogil=True)
 def _depthwise(
-    row: Row, lists: Array, x: int, y: int, shortcut: int, ring: int, ahead: Array, regions: Array
-) -> None:
+    row: Row, lists: Array, x: int, y: int, shortcut: int, ring: int, part: int, parts: int,
+    ahead: Array, regions: Array,
+) -> None:  # fmt: skip
     """A depthwise convolution; where its input is a product, of that product row by row.
 
     The wide map between the two is then never written: a few rows of it stay in the cache.
@@ -122,8 +152,14 @@ def _depthwise(
     clear_border(ring, row.kernel, row.left, row.columns, row.right, pixel)
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     out_bytes = row.out_columns * row.channels * FLOAT_BYTES
-    done = 0
-    for out_row in range(row.out_rows):
+    first_row, last_row = 0, row.out_rows
+    first_vector, last_vector = vectors_share(row.channels, 0, 1)
+    if row.split == Split.PIXELS:
+        first_row, last_row = share_of(row.out_rows, 1, part, parts)
+    elif row.split == Split.CHANNELS:
+        first_vector, last_vector = vectors_share(row.channels, part, parts)
+    done = max(first_row * row.stride - row.top, 0)
+    for out_row in range(first_row, last_row):
         first = out_row * row.stride - row.top
         while done < min(first + row.kernel, row.rows):
             to = ring + done % row.kernel * row_bytes + row.left * pixel
@@ -145,7 +181,7 @@ def _depthwise(
                     regions,
                 )
             else:
-                copy_row(source, row.columns, row.channels, to)
+                copy_row(source, row.columns, row.channels, to, first_vector, last_vector)
             done += 1
         depthwise_row(
             ring,
@@ -161,20 +197,26 @@ def _depthwise(
             row.bias,
             shortcut + out_row * out_bytes if shortcut else 0,
             row.activation,
+            first_vector,
+            last_vector,
         )
 
 
 @njit(nogil=True)
 def _weighted_sum(
-    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int
-) -> None:
+    row: Row, lists: Array, addresses: Array, strides: Array, stream: int, output: int, part: int,
+    parts: int,
+) -> None:  # fmt: skip
+    first, last = share_of(row.pixels, 4, part, parts)
+    before = first * row.channels * FLOAT_BYTES
     maps: Array = np.empty(MOST_MAPS, np.int64)
     for index in range(row.list_size):
         slot = lists[row.list_start + index]
-        maps[index] = addresses[slot] + stream * strides[slot]
+        maps[index] = addresses[slot] + stream * strides[slot] + before
     weighted_sum(
-        maps, row.list_size, row.pixels, row.channels, row.weights, output, row.bias, row.activation
-    )
+        maps, row.list_size, last - first, row.channels, row.weights, output + before, row.bias,
+        row.activation,
+    )  # fmt: skip
 
 
 @njit(nogil=True)
@@ -183,8 +225,8 @@ def _concat(
 ) -> None:
     result = floats_at(output, row.count)
     at = 0
-    for part in range(row.list_size):
-        slot, size = lists[row.list_start + 2 * part], lists[row.list_start + 2 * part + 1]
+    for index in range(row.list_size):
+        slot, size = lists[row.list_start + 2 * index], lists[row.list_start + 2 * index + 1]
         source = floats_at(addresses[slot] + stream * strides[slot], size)
         for channel in range(size):
             result[at + channel] = source[channel]
@@ -192,21 +234,27 @@ def _concat(
 
 
 @njit(nogil=True)
-def _other(row: Row, a: int, b: int, output: int) -> None:
+def _other(row: Row, a: int, b: int, output: int, part: int, parts: int) -> None:
     code = row.code
     if code == Code.MEAN:
-        mean_of_pixels(a, row.pixels, row.channels, output)
+        first, last = vectors_share(row.channels, part, parts)
+        mean_of_pixels(a, row.pixels, row.channels, output, first, last)
     elif code == Code.SCALE:
-        multiply_channels(a, row.pixels, row.channels, b, output)
+        first, last = share_of(row.pixels, 1, part, parts)
+        before = first * row.channels * FLOAT_BYTES
+        multiply_channels(a + before, last - first, row.channels, b, output + before)
     elif code == Code.COMBINE:
         combine(a, row.size_a, b, row.size_b, row.kind, output, row.count)
     elif code == Code.FUNCTION:
-        apply(a, row.kind, row.activation, output, row.count)
+        first, last = share_of(row.count, NUMBERS, part, parts)
+        before = first * FLOAT_BYTES
+        apply(a + before, row.kind, row.activation, output + before, last - first)
     elif code == Code.COUNT_UP:
         integers_at(output, 1)[0] = integers_at(a, 1)[0] + row.size_a
     elif code == Code.NUMBER:
         floats_at(output, 1)[0] = np.float32(integers_at(a, 1)[0])
     elif code == Code.AVERAGE:
+        first, last = share_of(row.out_rows, 1, part, parts)
         average(
             a,
             row.rows,
@@ -217,64 +265,112 @@ def _other(row: Row, a: int, b: int, output: int) -> None:
             row.top,
             row.left,
             output,
-            row.out_rows,
+            first,
+            last,
             row.out_columns,
         )
 
 
 @njit(nogil=True)
-def _regions(later: Array, addresses: Array, strides: Array, streams: int) -> Array:
-    """Where the memory lies that operations will need: first and last address of each."""
+def _regions(
+    later: Array, addresses: Array, strides: Array, streams: int, part: int, parts: int
+) -> Array:
+    """Where the memory lies that operations will need: first and last address of each.
+
+    Of what is read in shares it is this thread's.
+    """
     regions = np.empty((later.shape[0], 2), np.int64)
     for index in range(later.shape[0]):
-        slot, address, size = later[index]
+        slot, address, size, shared = later[index]
         if slot >= 0:
             address, size = addresses[slot], strides[slot] * streams
-        regions[index, 0], regions[index, 1] = address, address + size
+        first, last = 0, size
+        if shared and parts > 1:
+            first, last = share_of(size, LINE_BYTES, part, parts)
+        regions[index, 0], regions[index, 1] = address + first, address + last
     return regions
+
+
+@njit(nogil=True)
+def _operation(
+    row: Row,
+    lists: Array,
+    addresses: Array,
+    strides: Array,
+    streams: int,
+    part: int,
+    parts: int,
+    ahead: Array,
+    regions: Array,
+) -> None:
+    """One operation, or a share of it, for each stream."""
+    keep_apart()
+    if row.split == Split.NONE:
+        if part > 0:
+            return
+        parts = 1
+    # What is still to come may not be what this operation itself reads, nor too much.
+    if ahead[2] < row.later_first:
+        ahead[0], ahead[1], ahead[2] = 0, 0, row.later_first
+    ahead[3] = row.later_end
+    code = row.code
+    if code == Code.DENSE:
+        _dense(row, lists, addresses, strides, streams, part, parts, ahead, regions)
+        return
+    if code >= Code.INTEGER_DENSE:
+        run_integers(row, lists, addresses, strides, streams, part, parts, ahead, regions)
+        return
+    scratch = addresses[row.scratch] + part * row.scratch_step
+    for stream in range(streams):
+        a = addresses[row.a] + stream * strides[row.a]
+        output = addresses[row.output] + stream * strides[row.output]
+        if code == Code.DEPTHWISE:
+            added = 0
+            if row.shortcut >= 0:
+                added = addresses[row.shortcut] + stream * strides[row.shortcut]
+            _depthwise(row, lists, a, output, added, scratch, part, parts, ahead, regions)
+        elif code == Code.CONVOLUTION:
+            _convolution(row, lists, a, output, scratch, part, parts, ahead, regions)
+        elif code == Code.WEIGHTED_SUM:
+            _weighted_sum(row, lists, addresses, strides, stream, output, part, parts)
+        elif code == Code.CONCAT:
+            _concat(row, lists, addresses, strides, stream, output)
+        else:
+            _other(row, a, addresses[row.b] + stream * strides[row.b], output, part, parts)
 
 
 def _make(version: str) -> Callable[..., None]:
     """The interpreter, not yet compiled; ``version`` makes numba tell one from another."""
 
     def run(
-        table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
-    ) -> None:
-        """Run a program for each stream."""
+        table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int,
+        part: int, parts: int, stages: Array, states: Array, let_others: int,
+    ) -> None:  # fmt: skip
+        """Run a program for each stream: with other threads, or one share of each operation."""
         if not version:
             return
-        regions = _regions(later, addresses, strides, streams)
+        regions = _regions(later, addresses, strides, streams, part, parts)
         ahead: Array = np.zeros(4, np.int64)
-        for index in range(table.shape[0]):
-            row = table[index]
-            # What is still to come may not be what this operation itself reads, nor too much.
-            if ahead[2] < row.later_first:
-                ahead[0], ahead[1], ahead[2] = 0, 0, row.later_first
-            ahead[3] = row.later_end
-            code = row.code
-            if code == Code.DENSE:
-                _dense(row, lists, addresses, strides, streams, ahead, regions)
-                continue
-            if code >= Code.INTEGER_DENSE:
-                run_integers(row, lists, addresses, strides, streams, ahead, regions)
-                continue
-            for stream in range(streams):
-                a = addresses[row.a] + stream * strides[row.a]
-                output = addresses[row.output] + stream * strides[row.output]
-                if code == Code.DEPTHWISE:
-                    added = 0
-                    if row.shortcut >= 0:
-                        added = addresses[row.shortcut] + stream * strides[row.shortcut]
-                    ring = addresses[row.scratch]
-                    _depthwise(row, lists, a, output, added, ring, ahead, regions)
-                elif code == Code.CONVOLUTION:
-                    _convolution(row, lists, a, output, addresses[row.scratch], ahead, regions)
-                elif code == Code.WEIGHTED_SUM:
-                    _weighted_sum(row, lists, addresses, strides, stream, output)
-                elif code == Code.CONCAT:
-                    _concat(row, lists, addresses, strides, stream, output)
-                else:
-                    _other(row, a, addresses[row.b] + stream * strides[row.b], output)
+        if states.shape[0] == 0:
+            for index in range(table.shape[0]):
+                _operation(
+                    table[index], lists, addresses, strides, streams, part, parts, ahead, regions
+                )
+            return
+        for stage in range(stages.shape[0]):
+            first, last, shares = stages[stage]
+            state = states[stage * WORDS :].ctypes.data
+            for turn in range(shares):
+                share = (part + turn) % shares
+                if not claim(state, share):
+                    continue
+                for index in range(first, last):
+                    _operation(
+                        table[index], lists, addresses, strides, streams, share, parts, ahead,
+                        regions,
+                    )  # fmt: skip
+                finish(state)
+            wait_for(state, shares, let_others)
 
     return run
 

@@ -22,15 +22,19 @@ from paddlevideo.runtime.engines.compiled.kernel_files import (
     read_kernels,
     writable_folder,
 )
+from paddlevideo.runtime.engines.compiled.stages import ALONE
 from paddlevideo.runtime.engines.compiled.table import OPERATION
 
 logger = logging.getLogger(__name__)
 
 Loop = Callable[..., None]
-"""``loop(table, later, lists, addresses, strides, streams)``: all operations of a table.
+"""``loop(table, later, lists, addresses, strides, streams, part, parts, stages, states, others)``.
 
-``addresses`` are those of the first stream's maps, by slot; ``strides`` the bytes to the next
-stream's.
+All operations of a table. ``addresses`` are those of the first stream's maps, by slot; ``strides``
+the bytes to the next stream's. `stages.ALONE` is the rest where one thread runs all of it. With
+``states``, zeros of `claims.WORDS` integers for each stage, it is thread number ``part`` of
+``parts`` that share it, and calls the function at the address ``others`` when it waits for long.
+Without them it computes the share ``part`` of each operation.
 """
 
 _ONE_AT_A_TIME = threading.RLock()
@@ -141,4 +145,5 @@ def _cache_folder(folder: str) -> Iterator[None]:
 def _run_nothing(loop: Loop) -> None:
     """Let numba compile or load: it does so at the first call."""
     nothing: np.ndarray = np.zeros(1, np.int64)
-    loop(np.zeros(0, OPERATION), np.zeros((0, 3), np.int64), nothing, nothing, nothing, 1)
+    regions: np.ndarray = np.zeros((0, 4), np.int64)
+    loop(np.zeros(0, OPERATION), regions, nothing, nothing, nothing, 1, *ALONE)

@@ -6,7 +6,7 @@ import numpy as np
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LINE_BYTES
 
 _FLOATS_OF_SLACK = SLACK // FLOAT_BYTES
 
@@ -26,10 +26,14 @@ class Layout:
         program: whose maps they are.
         shapes: of all its maps, by name.
         pool: gives the memory of operands.
+        parts: threads that share an operation; each has memory of its own to work in.
     """
 
-    def __init__(self, program: CompiledProgram, shapes: dict[str, Shape], pool: Pool) -> None:
+    def __init__(
+        self, program: CompiledProgram, shapes: dict[str, Shape], pool: Pool, parts: int
+    ) -> None:
         self.program = program
+        self.parts = parts
         self.shapes = shapes
         self.slots: dict[str, int] = {}
         self.strides: list[int] = []
@@ -86,13 +90,15 @@ class Layout:
         return channels, top + rows + bottom, left + columns + right
 
     def _scratch(self, row: np.void, floats: int) -> None:
-        row["scratch"] = self._own(f"scratch:{self.index}", floats * FLOAT_BYTES)
+        row["scratch"], row["scratch_step"] = self._own("scratch", floats * FLOAT_BYTES)
 
-    def _own(self, name: str, size: int) -> int:
-        """The slot of memory that the operation at hand alone uses."""
-        slot = self._slot(name, size)
+    def _own(self, use: str, size: int) -> tuple[int, int]:
+        """The slot of memory that the operation at hand alone uses, and bytes for each thread."""
+        if self.parts > 1:
+            size = -(-size // LINE_BYTES) * LINE_BYTES
+        slot = self._slot(f"{use}:{self.index}", size * self.parts)
         self.lives[slot] = [self.index]
-        return slot
+        return slot, size
 
     def _size_of(self, name: str) -> int:
         constant = self.program.constants.get(name)

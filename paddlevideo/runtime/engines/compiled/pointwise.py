@@ -65,11 +65,11 @@ def weighted_sum(
 
 
 @compiled
-def mean_of_pixels(x: int, pixels: int, channels: int, y: int) -> None:
-    """The mean over a map, [channels]."""
+def mean_of_pixels(x: int, pixels: int, channels: int, y: int, first: int, last: int) -> None:
+    """The mean over a map, [channels]; of the vectors ``first`` to ``last``."""
     size = channels * FLOAT_BYTES
     share = vsplat(np.float32(1) / np.float32(pixels))
-    for vector in range(vectors_of(channels)):
+    for vector in range(first, last):
         at = first_channel_of(vector, channels) * FLOAT_BYTES
         even = vsplat(np.float32(0))
         odd = vsplat(np.float32(0))

@@ -29,6 +29,8 @@ ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 10, 2: 6, 3: 4}
 _FEW = 4
 _DISTANCE = 4096  # bytes by which weights are prefetched
 _tile_1, _tile_2, _tile_3 = (tile(ROWS[n], n) for n in (1, 2, 3))
+ROWS_OF = (1, ROWS[1], ROWS[2], ROWS[3])
+"""Rows of a whole tile, by the vectors of its panel."""
 _few_1, _few_2, _few_3 = (tile(_FEW, n, lines=n) for n in (1, 2, 3))
 _one_1, _one_2, _one_3 = (tile(1, n, lines=n) for n in (1, 2, 3))
 _gather_1, _gather_few_1, _gather_one_1 = (
@@ -237,25 +239,30 @@ def pad_planes(
     right: int,
     offsets: int,
     y: int,
+    first: int,
+    last: int,
 ) -> None:
     """Copy a frame [planes, rows, columns] of bytes or floats into padded planes of floats.
 
-    ``offsets``, one for each plane, are added to the frame, not to the padding.
+    ``offsets``, one for each plane, are added to the frame, not to the padding. Of each padded
+    plane the rows ``first`` to ``last`` are written.
     """
     wide, high = left + columns + right, top + rows + bottom
     size = planes * rows * columns
     pixels = bytes_at(x, size)
     values = floats_at(x, size)
     offset = floats_at(offsets, planes)
-    clear_floats(y, planes * high * wide)
     target = floats_at(y, planes * high * wide)
     for plane in range(planes):
-        for row in range(rows):
-            at = (plane * high + top + row) * wide + left
-            line, start = target[at : at + columns], (plane * rows + row) * columns
+        clear_floats(y + (plane * high + first) * wide * FLOAT_BYTES, (last - first) * wide)
+        for row in range(max(first - top, 0), min(last - top, rows)):
+            at, start = (plane * high + top + row) * wide + left, (plane * rows + row) * columns
+            line, more = target[at : at + columns], offset[plane]
             if is_bytes:
+                from_bytes = pixels[start : start + columns]
                 for column in range(columns):
-                    line[column] = np.float32(pixels[start + column]) + offset[plane]
+                    line[column] = np.float32(from_bytes[column]) + more
             else:
+                from_floats = values[start : start + columns]
                 for column in range(columns):
-                    line[column] = values[start + column] + offset[plane]
+                    line[column] = from_floats[column] + more

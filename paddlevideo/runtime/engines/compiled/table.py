@@ -10,6 +10,14 @@ MOST_MAPS, LARGEST_KERNEL = 32, 16
 INTEGER_WINDOWS = ((3, 1), (3, 2), (5, 1), (5, 2))
 
 
+class Split(IntEnum):
+    """What the shares of an operation are that several threads compute."""
+
+    NONE = 0  # one thread computes all of it
+    PIXELS = 1  # or rows, or numbers
+    CHANNELS = 2  # panels or vectors of them
+
+
 class Code(IntEnum):
     """What an operation does."""
 
@@ -53,6 +61,8 @@ _FIELDS = (
     *("shortcut_is_bytes", "zero"),
     # Place and length of what is in the list of integers.
     *("list_start", "list_size", "input_offsets"),
+    # What a share of it is, see `Split`; bytes of ``scratch`` and of ``sums`` for each share.
+    *("split", "scratch_step", "sums_step"),
     # The first of what later operations need, and the end of what may be asked for meanwhile.
     *("later_first", "later_end"),
     # Sizes: of the output, of the input, of what moves over it.

@@ -14,6 +14,8 @@ from paddlevideo.runtime.engines.compiled.access import (
 )
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
+    LANES,
+    VECTOR_BYTES,
     keep_apart,
     vactivate,
     vadd,
@@ -91,12 +93,15 @@ def depthwise_row(
     bias: int,
     shortcut: int,
     activation: int,
+    first_vector: int,
+    last_vector: int,
 ) -> None:
     """One row of a depthwise convolution, square kernel; weights [kernel * kernel, channels].
 
     The ring holds ``kernel`` rows of the padded input, each where its number leaves over when it is
     divided by ``kernel``, and a row of zeros for what is outside the map. ``first`` is the number
-    of the first row under the kernel.
+    of the first row under the kernel. The vectors ``first_vector`` to ``last_vector`` of each pixel
+    are computed.
     """
     pixel, size = padded_pixel(channels), channels * FLOAT_BYTES
     under: Array = np.empty(LARGEST_KERNEL, np.int64)
@@ -104,7 +109,7 @@ def depthwise_row(
         row = first + ky
         inside = 0 <= row < rows
         under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
-    for vector in range(vectors_of(channels)):
+    for vector in range(first_vector, last_vector):
         at = first_channel_of(vector, channels) * FLOAT_BYTES
         added = shortcut + at if shortcut else 0
         _span_of(
@@ -125,11 +130,16 @@ def depthwise_row(
 
 
 @compiled
-def copy_row(x: int, columns: int, channels: int, y: int) -> None:
-    """A row of pixels into one whose pixels begin with a cache line."""
+def copy_row(x: int, columns: int, channels: int, y: int, first: int, last: int) -> None:
+    """A row of pixels into one whose pixels begin with a cache line.
+
+    Of each the vectors ``first`` to ``last``.
+    """
     pixel, size = padded_pixel(channels), channels * FLOAT_BYTES
+    at = first * VECTOR_BYTES
+    count = min(last * LANES, channels) - first * LANES
     for column in range(columns):
-        copy_floats(y + column * pixel, x + column * size, channels)
+        copy_floats(y + column * pixel + at, x + column * size + at, count)
 
 
 @compiled
@@ -143,12 +153,16 @@ def average(
     top: int,
     left: int,
     y: int,
-    out_rows: int,
+    first_out: int,
+    last_out: int,
     out_columns: int,
 ) -> None:
-    """Average pooling; what is outside the map does not count."""
+    """Average pooling; what is outside the map does not count.
+
+    The rows ``first_out`` to ``last_out`` of the result are computed.
+    """
     size = channels * FLOAT_BYTES
-    for out_row in range(out_rows):
+    for out_row in range(first_out, last_out):
         first_row, last_row = (
             max(out_row * stride - top, 0),
             min(out_row * stride - top + kernel, rows),
