@@ -31,6 +31,7 @@ from paddlevideo.runtime.engines.base import (
     the_file,
     wrong_inputs,
 )
+from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows
 from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
@@ -71,6 +72,7 @@ def read_program(path: Path, integers: bool = True) -> CompiledProgram:
     """
     graph = read_graph(path)
     with refusing_damage(path):
+        graph = frames_as_rows(graph)
         proven = validate(graph)
         program = lower(graph, integers)
         check_program(program, proven)
@@ -220,10 +222,20 @@ class CompiledEngine(Engine):
             logger.info("the compiled engine computes in %s (%s)", self.arithmetic, FORM)
         check_outputs(path, len(program.outputs), output_names)
         from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
+        from paddlevideo.runtime.engines.compiled.clip_assembly import assemble_clip
+        from paddlevideo.runtime.engines.compiled.clip_run import ClipRun
 
         guarded = guarded_pool()
+        self._threads = CpuThreads()
+        self._threads.count = options.cpu_threads or available_cores()
+        self._clip: ClipRun | None = None
         with refusing_damage(path):
-            self._assembly = assemble(program, guarded)
+            if program.is_clip:
+                clip = assemble_clip(program, guarded, whole=guarded is not None)
+                self._clip = ClipRun(clip, run_program, self._threads)
+                self._assembly = clip.base
+            else:
+                self._assembly = assemble(program, guarded)
         self._checked: CheckedRun | None = None
         if guarded is not None:
             self._checked = CheckedRun(program, self._assembly, guarded, run_program)
@@ -241,9 +253,8 @@ class CompiledEngine(Engine):
         # The order in which `run_tensors` lists addresses.
         slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
         self._slots = np.array(slots, np.int64)
-        self._moves = self._assembly.strides[self._slots]
-        self._threads = CpuThreads()
-        self._threads.count = options.cpu_threads or available_cores()
+        rows = [self._assembly.rows_of(slot) for slot in slots]
+        self._moves = self._assembly.strides[self._slots] * rows
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
@@ -268,7 +279,14 @@ class CompiledEngine(Engine):
     def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
         results, first_addresses, batch = self._bind(inputs)
-        if self._checked is not None:
+        if self._clip is not None:
+            for first in range(batch):
+                places = first_addresses + first * self._moves
+                if self._checked is None:
+                    self._clip.run(self._slots, places)
+                else:
+                    self._checked.run(places, 1)
+        elif self._checked is not None:
             for first in range(0, batch, _STREAMS_AT_A_TIME):
                 streams = min(_STREAMS_AT_A_TIME, batch - first)
                 self._checked.run(first_addresses + first * self._moves, streams)

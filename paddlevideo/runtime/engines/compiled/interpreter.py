@@ -12,6 +12,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     integers_at,
     padded_pixel,
 )
+from paddlevideo.runtime.engines.compiled.clip_time import run_between_frames
 from paddlevideo.runtime.engines.compiled.integer_steps import run_integers
 from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
@@ -23,6 +24,7 @@ from paddlevideo.runtime.engines.compiled.pointwise import (
 )
 from paddlevideo.runtime.engines.compiled.products import convolve, dense, gated_weights, pad_planes
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.swish import swish_floats
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code
 from paddlevideo.runtime.engines.compiled.windows import (
     average,
@@ -45,6 +47,8 @@ def _dense(
     """A product. Where its input has a gate, each stream has its own copy of the weights."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     weights, parts, rows = row.weights, 1, streams * row.pixels
+    if row.apart:
+        parts, rows = streams, row.pixels
     if row.gate >= 0:
         weights, parts, rows = addresses[row.scratch], streams, row.pixels
     for part in range(parts):
@@ -54,6 +58,7 @@ def _dense(
         if row.gate >= 0:
             gate = addresses[row.gate] + part * strides[row.gate]
             gated_weights(row.weights, panels, row.depth, gate, weights)
+        output = addresses[row.output] + part * strides[row.output]
         dense(
             addresses[row.a] + part * strides[row.a],
             row.depth * FLOAT_BYTES,
@@ -61,7 +66,7 @@ def _dense(
             panels,
             weights,
             row.depth,
-            addresses[row.output] + part * strides[row.output],
+            output,
             row.channels * FLOAT_BYTES,
             row.bias,
             added,
@@ -69,6 +74,8 @@ def _dense(
             ahead,
             regions,
         )
+        if row.swish:
+            swish_floats(output, rows * row.channels)
 
 
 @njit(nogil=True)
@@ -107,6 +114,8 @@ def _convolution(
         ahead,
         regions,
     )
+    if row.swish:
+        swish_floats(output, row.count)
 
 
 @njit(nogil=True)
@@ -144,6 +153,8 @@ def _depthwise(
                     ahead,
                     regions,
                 )
+                if row.expand_swish:
+                    swish_floats(to, row.columns * pixel // FLOAT_BYTES)
             else:
                 copy_row(source, row.columns, row.channels, to)
             done += 1
@@ -162,6 +173,8 @@ def _depthwise(
             shortcut + out_row * out_bytes if shortcut else 0,
             row.activation,
         )
+        if row.swish:
+            swish_floats(y + out_row * out_bytes, row.out_columns * row.channels)
 
 
 @njit(nogil=True)
@@ -175,6 +188,8 @@ def _weighted_sum(
     weighted_sum(
         maps, row.list_size, row.pixels, row.channels, row.weights, output, row.bias, row.activation
     )
+    if row.swish:
+        swish_floats(output, row.count)
 
 
 @njit(nogil=True)
@@ -255,6 +270,9 @@ def _make(version: str) -> Callable[..., None]:
             if code == Code.DENSE:
                 _dense(row, lists, addresses, strides, streams, ahead, regions)
                 continue
+            if code > Code.FRAMES:
+                run_between_frames(row, lists, addresses, strides, streams, ahead, regions)
+                continue
             if code >= Code.INTEGER_DENSE:
                 run_integers(row, lists, addresses, strides, streams, ahead, regions)
                 continue
@@ -279,5 +297,5 @@ def _make(version: str) -> Callable[..., None]:
     return run
 
 
-program_loop = _make(source_digest())
-"""What `kernel_loader` compiles."""
+rows_loop = njit(nogil=True)(_make(source_digest()))
+"""The operations of a table, for rows one behind the other."""

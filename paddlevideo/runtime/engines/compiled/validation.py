@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.clip_graph import CLIP_AXES
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.operations import (
     READ_BYTES,
@@ -36,20 +37,29 @@ _ATTRIBUTES: dict[str, dict[str, type]] = {
     "Reshape": {"allowzero": int},
     "QuantizeLinear": {"axis": int, "saturate": int},
     "DequantizeLinear": {"axis": int},
+    "ByRow": {"shape": tuple, "frames": int},
+    "Moved": {"shape": tuple, "frames": int, "move": int},
 }
 _FUNCTIONS = ("Sin", "Cos", "Floor", "Reciprocal", "Sigmoid")
 _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat": (1, 10_000),
-           "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3)}  # fmt: skip
+           "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3),
+           "AddByFrame": (2, 2), "MixFrames": (2, 2)}  # fmt: skip
+_OWN_NAMES = ("output:", "scratch:", "sums:", "padded:", "spare:", "frame:")
 _LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 
 
 @dataclass(frozen=True)
 class Proven:
-    """Shape of one stream's tensor, without the batch axis, its dtype, and of 8 bits the range."""
+    """Shape of one stream's tensor, without the batch axis, its dtype, and of 8 bits the range.
+
+    In the program of a clip it is the shape of one row, and ``frames`` says how many rows a clip
+    has.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     range: Range | None = None
+    frames: int = 1
 
     @property
     def is_map(self) -> bool:
@@ -74,11 +84,17 @@ def validate(graph: Graph) -> dict[str, Proven]:
 
 def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
     """Hold the lowered operations against what was proven of the tensors they make and read."""
+    padded = {operation.output for operation in program.operations if operation.kind == "padded"}
     for operation in program.operations:
+        _check_padding(operation, padded)
         for name in (operation.output, *operation.made):
-            found = proven.get(name)
+            # What is padded has the shape of what is copied, or made row by row.
+            source = operation.expand.output if operation.expand else operation.inputs[0]
+            found = proven.get(source if operation.kind == "padded" else name)
             if found is None or (*found.shape, 1, 1)[:3] != operation.shape:
                 raise UnsupportedProgramError(f"{operation.kind} that makes {shown(name)}")
+            if found.frames != program.frames_of(name):
+                raise UnsupportedProgramError(f"{operation.kind} of {found.frames} frames")
         _check_bytes(operation, program, proven)
         read = set(operation.read)
         as_picture = operation.kind in ("convolution", "integer_convolution")
@@ -90,10 +106,21 @@ def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
                 raise UnsupportedProgramError("a frame that is not only convolved")
     for name, held in program.outputs.items():
         found, rows = proven[name], name in program.rows
+        if found.frames != 1:
+            raise UnsupportedProgramError(f"an output {shown(name)} of {found.frames} frames")
         if held in program.constants or held not in program.shapes:
             raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
         if held in program.pictures or found.dtype == _UINT8 or rows != (len(found.shape) == 1):
             raise UnsupportedProgramError(f"an output {shown(name)} of shape {list(found.shape)}")
+
+
+def _check_padding(operation: Operation, padded: set[str]) -> None:
+    """Hold that maps with zeros around them are read by kernels over time alone, and by these."""
+    options = operation.options
+    over_time = operation.kind == "temporal" and (options["kernel"], options["stride"]) != (1, 1)
+    for name in (*operation.read, operation.output if over_time else ""):
+        if (name in padded) != (over_time and name in operation.inputs):
+            raise UnsupportedProgramError(f"{operation.kind} of {shown(name)}")
 
 
 def _check_bytes(operation: Operation, program: CompiledProgram, proven: dict[str, Proven]) -> None:
@@ -135,6 +162,9 @@ class _Validation:
                 raise UnsupportedProgramError(
                     f"input {shown(name)} {list(info.shape)} {info.dtype}"
                 )
+            if len(info.shape) == CLIP_AXES:
+                self._add(name, info.shape[1:], info.dtype, info.shape[0])
+                continue
             if len(info.shape) != 3:
                 raise UnsupportedProgramError(f"input {shown(name)} of {len(info.shape) + 1} axes")
             self._add(name, info.shape, info.dtype)
@@ -151,13 +181,20 @@ class _Validation:
             "QuantizeLinear": self._quantize,
             "DequantizeLinear": self._dequantize,
             **dict.fromkeys(("Relu", "HardSigmoid", "HardSwish", *_FUNCTIONS), self._same),
+            "Frames": self._frames,
+            "ByRow": self._by_row,
+            "Moved": self._by_row,
+            "AddByFrame": self._add_by_frame,
+            "MixFrames": self._mix_frames,
         }
         for node in self.graph.nodes:
             rule = rules.get(node.kind)
             if rule is None:
                 raise UnsupportedProgramError(f"the operation {shown(node.kind)}")
             self._check_form(node)
-            self._add(node.output, *rule(node))
+            shape, dtype = rule(node)
+            self._add(node.output, shape, dtype, self._frames_of(node))
+        self._check_names()
         for name in self.graph.outputs:
             if name not in self.known:
                 raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
@@ -170,7 +207,22 @@ class _Validation:
             raise UnsupportedProgramError("a program without inputs or operations")
         return self.known
 
-    def _add(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def _frames_of(self, node: Node) -> int:
+        """Rows of a clip in what a node gives: all that it reads have as many."""
+        if node.kind == "MixFrames":
+            return int(self.graph.constants[node.inputs[1]].shape[0])
+        found = {self.known[name].frames for name in node.inputs if name in self.known}
+        if len(found) != 1:
+            raise UnsupportedProgramError(f"{node.kind} of several numbers of frames")
+        return found.pop()
+
+    def _check_names(self) -> None:
+        """Hold that no name is one that an assembly gives to maps of its own."""
+        for name in (*self.known, *self.graph.constants):
+            if name.startswith(_OWN_NAMES):
+                raise UnsupportedProgramError(f"a tensor of the name {shown(name)}")
+
+    def _add(self, name: str, shape: tuple[int, ...], dtype: np.dtype, frames: int = 1) -> None:
         if any(size < 1 for size in shape):
             raise UnsupportedProgramError(f"{shown(name)} of shape {list(shape)}")
         self.total += 4 * math.prod(shape)
@@ -178,7 +230,7 @@ class _Validation:
             raise DamagedProgramError(
                 f"its maps up to {shown(name)} are too large; {how_to_raise('map_bytes')}"
             )
-        self.known[name] = Proven(shape, dtype, self.ranges.get(name))
+        self.known[name] = Proven(shape, dtype, self.ranges.get(name), frames)
 
     def _check_declared(self, name: str, sizes: tuple[int, ...], dtype: np.dtype) -> None:
         found = self.known.get(name)
@@ -344,7 +396,39 @@ class _Validation:
             raise UnsupportedProgramError("a reshape but of single pixels to rows")
         if sizes[0] == 0 and node.attributes.get("allowzero", 0):
             raise UnsupportedProgramError("a reshape to zero rows")
+        if x.frames != 1:
+            raise UnsupportedProgramError(f"a reshape of {x.frames} frames to rows")
         return (x.shape[0],), _FLOAT
+
+    def _frames(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self.known[node.inputs[0]]
+        return x.shape, x.dtype
+
+    def _by_row(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x, attributes = self._float(node.inputs[0]), node.attributes
+        shape, frames = attributes["shape"], attributes["frames"]
+        if abs(attributes.get("move", 0)) >= frames:
+            raise UnsupportedProgramError("frames that move out of their clip")
+        if x.shape != shape or x.frames != frames:
+            raise DamagedProgramError(
+                f"{frames} frames of {list(shape)} made of {x.frames} of {list(x.shape)}"
+            )
+        return x.shape, _FLOAT
+
+    def _add_by_frame(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self._float(node.inputs[0])
+        added = self._constant(node.inputs[1], "a sum with each frame")
+        fits = added.shape in ((1, x.frames, x.shape[0]), (x.frames, x.shape[0]))
+        if not x.is_pixel or not fits or added.dtype != _FLOAT:
+            raise UnsupportedProgramError(f"a sum of frames and {list(added.shape)}")
+        return x.shape, _FLOAT
+
+    def _mix_frames(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self._float(node.inputs[0])
+        matrix = self._constant(node.inputs[1], "a sum over frames")
+        if not x.is_pixel or matrix.dtype != _FLOAT or matrix.shape[1:] != (x.frames,):
+            raise DamagedProgramError(f"{list(matrix.shape)} times {x.frames} frames")
+        return x.shape, _FLOAT
 
 
 def _moved(node: Node, kernel: int, shape: tuple[int, ...]) -> tuple[int, int]:

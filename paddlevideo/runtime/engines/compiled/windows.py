@@ -30,7 +30,7 @@ _span_3, _span_5 = depthwise_span(3), depthwise_span(5)
 
 
 @compiled
-def _span_of(
+def span_of(
     kernel: int,
     rows: Array,
     at: int,
@@ -45,6 +45,7 @@ def _span_of(
     shortcut: int,
     activation: int,
 ) -> None:
+    """A run of outputs of one vector of channels; see `tiles.depthwise_span`."""
     keep_apart()
     table = rows.ctypes.data
     if kernel == 3:
@@ -107,7 +108,7 @@ def depthwise_row(
     for vector in range(vectors_of(channels)):
         at = first_channel_of(vector, channels) * FLOAT_BYTES
         added = shortcut + at if shortcut else 0
-        _span_of(
+        span_of(
             kernel,
             under,
             at,
