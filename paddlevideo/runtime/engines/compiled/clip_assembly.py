@@ -233,15 +233,11 @@ class _ClipAssembler(Assembler):
             if name in self.held or item.slot in self.scratch:
                 frames = self.held.get(name, 1)
                 first, last = spans[item.first][0], spans[item.last][1]
-                self.own.append(
-                    ArenaMap(item.slot, int(strides[item.slot]) * frames, first, last)
-                )
+                self.own.append(ArenaMap(item.slot, int(strides[item.slot]) * frames, first, last))
                 continue
             size = int(strides[item.slot]) * rows[item.slot]
             total += size
-            maps.append(
-                ArenaMap(item.slot, size, spans[item.first][0], spans[item.last][1])
-            )
+            maps.append(ArenaMap(item.slot, size, spans[item.first][0], spans[item.last][1]))
         self.own.append(ArenaMap(self.clock, _CLOCK_BYTES, 0, len(spans)))
         placed = place_maps(tuple(maps), 1)[1]
         if placed > limit("map_bytes"):

@@ -136,9 +136,9 @@ class _Reading:
         if view.is_whole:
             self.nodes.append(Node("ByRow", (view.source,), node.output, form))
             return
-        moves = {
-            frame - place for place, frame in enumerate(view.frames) if frame is not None
-        } or {view.of}
+        moves = {frame - place for place, frame in enumerate(view.frames) if frame is not None} or {
+            view.of
+        }
         move = min(moves)
         moved = tuple(
             place + move if 0 <= place + move < view.of else None for place in range(view.of)

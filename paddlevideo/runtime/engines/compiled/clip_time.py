@@ -124,7 +124,7 @@ def _row_of_frames(row: Row, seen: Array, count: int, out_row: int, zeros: int, 
 
 @compiled
 def _thin_row_of_frames(row: Row, seen: Array, count: int, out_row: int, y: int) -> None:
-    """The same in registers: for fewer channels than a vector, whose results may not be read again."""
+    """The same in registers: of fewer channels than a vector, sums may not be read again."""
     pixel, size = padded_pixel(row.channels), row.channels * FLOAT_BYTES
     row_bytes = (row.left + row.columns + row.right) * pixel
     alpha, beta, low, high, multiply = activation_at(row.activation)
@@ -171,9 +171,7 @@ def _pixels_of_frames(row: Row, seen: Array, count: int, y: int) -> None:
 
 
 @njit(nogil=True)
-def kernel_over_time(
-    row: Row, lists: Array, addresses: Array, strides: Array, frames: int
-) -> None:
+def kernel_over_time(row: Row, lists: Array, addresses: Array, strides: Array, frames: int) -> None:
     """A depthwise convolution over some frames of a clip, each with those around it.
 
     The map ``b`` holds the number of the first of them, at which ``a`` and ``output`` lie.

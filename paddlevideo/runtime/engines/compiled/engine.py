@@ -36,7 +36,8 @@ from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
-from paddlevideo.runtime.engines.compiled.validation import check_program, validate
+from paddlevideo.runtime.engines.compiled.program_check import check_program
+from paddlevideo.runtime.engines.compiled.validation import validate
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError

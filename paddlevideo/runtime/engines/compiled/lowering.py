@@ -18,6 +18,11 @@ from paddlevideo.runtime.engines.compiled.clip_lowering import (
     moved_tap,
     pad_frames,
 )
+from paddlevideo.runtime.engines.compiled.convolutions import (
+    convolution,
+    places_of,
+    stride_and_pads,
+)
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.integer_lowering import use_integers
 from paddlevideo.runtime.engines.compiled.joining import (
@@ -30,7 +35,6 @@ from paddlevideo.runtime.engines.compiled.operations import (
     IDENTITY,
     Activation,
     CompiledProgram,
-    IntegerWeights,
     Operation,
     Shape,
     rounding_of,
@@ -177,60 +181,8 @@ class _Lowering:
         return sizes[1], sizes[2], sizes[3]
 
     def _convolution(self, node: Node) -> None:
-        weight = self.constants[node.inputs[1]]
-        out_channels, per_group, kernel, _ = weight.shape
-        bias = np.zeros(out_channels, np.float32)
-        if len(node.inputs) > 2 and node.inputs[2]:
-            bias = self.constants[node.inputs[2]].reshape(-1).astype(np.float32)
-        weight = weight.astype(np.float32)
-        stride, pads = _stride_and_pads(node, kernel)
         source, offset = self.offsets.get(node.inputs[0], (self._name(node.inputs[0]), None))
-        channels, rows, columns = self._shape(source)
-        shape = (out_channels, *_windows(rows, columns, kernel, stride, pads))
-        options = {"kernel": kernel, "stride": stride, "pads": pads}
-        groups = node.attributes.get("group", 1)
-        is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
-        stored = self._integers(node)
-        if groups == 1 and kernel == 1 and stride == 1 and not any(pads) and offset is None:
-            if stored is not None:
-                stored = replace(stored, weights=stored.weights[:, :, 0, 0].T)
-            weight = weight[:, :, 0, 0].T
-            kept = self.graph.stored.get(node.inputs[1])
-            if kept is not None and kept.numbers.dtype in (np.int8, np.float16):
-                kept = replace(kept, numbers=kept.numbers[:, :, 0, 0].T)
-            self._emit(
-                Operation("dense", (source,), node.output, shape, weight, bias, integers=stored,
-                          stored=kept)
-            )  # fmt: skip
-        elif groups == 1 and source in self.graph.inputs and not is_depthwise:
-            options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
-            self._emit(
-                Operation("convolution", (source,), node.output, shape, weight, bias,
-                          options=options, integers=stored)
-            )  # fmt: skip
-        elif is_depthwise:
-            weight = _by_place(weight)
-            if stored is not None:
-                stored = replace(stored, weights=_by_place(stored.weights))
-            kind = "weighted_sum" if kernel == 1 and stride == 1 else "depthwise"
-            self._emit(
-                Operation(kind, (source,), node.output, shape, weight, bias, options=options,
-                          integers=stored)
-            )  # fmt: skip
-        else:
-            raise UnsupportedProgramError(f"a convolution of {groups} groups, kernel {kernel}")
-
-    def _integers(self, node: Node) -> IntegerWeights | None:
-        """The weights of a convolution on 8 bits, where the file has them so."""
-        weight = self.graph.stored.get(node.inputs[1])
-        if weight is None or weight.numbers.dtype != np.int8:
-            return None
-        if len(node.inputs) < 3 or not node.inputs[2]:
-            return IntegerWeights(weight.numbers, weight.scale_C, None, None)
-        bias = self.graph.stored.get(node.inputs[2])
-        if bias is None or bias.numbers.dtype != np.int32:
-            return None
-        return IntegerWeights(weight.numbers, weight.scale_C, bias.numbers, bias.scale_C)
+        self._emit(convolution(node, self.graph, source, self._shape(source), offset))
 
     def _activate(self, node: Node, activation: Activation) -> None:
         self._activate_tensor(self._name(node.inputs[0]), node.output, activation, uses=1)
@@ -385,10 +337,10 @@ class _Lowering:
     def _average(self, node: Node) -> None:
         x = self._name(node.inputs[0])
         kernel = node.attributes["kernel_shape"][0]
-        stride, pads = _stride_and_pads(node, kernel)
+        stride, pads = stride_and_pads(node)
         channels, rows, columns = self._shape(x)
         options = {"kernel": kernel, "stride": stride, "pads": pads}
-        shape = (channels, *_windows(rows, columns, kernel, stride, pads))
+        shape = (channels, *places_of(rows, columns, kernel, stride, pads))
         self._emit(Operation("average", (x,), node.output, shape, options=options))
 
     def _concat(self, node: Node) -> None:
@@ -457,21 +409,3 @@ class _Lowering:
         x = self._name(node.inputs[0])
         options = {"function": _FUNCTIONS[node.kind]}
         self._emit(Operation("function", (x,), node.output, self._shape(x), options=options))
-
-
-def _by_place(weights: np.ndarray) -> np.ndarray:
-    """Depthwise weights [channels, 1, kernel, kernel] as [kernel * kernel, channels]."""
-    return weights[:, 0].transpose(1, 2, 0).reshape(-1, len(weights))
-
-
-def _stride_and_pads(node: Node, kernel: int) -> tuple[int, tuple[int, int, int, int]]:
-    pads = node.attributes.get("pads", [0, 0, 0, 0])
-    return node.attributes.get("strides", [1])[0], (pads[0], pads[1], pads[2], pads[3])
-
-
-def _windows(
-    rows: int, columns: int, kernel: int, stride: int, pads: tuple[int, int, int, int]
-) -> tuple[int, int]:
-    """Rows and columns of what a window gives that moves over a map."""
-    high, wide = rows + pads[0] + pads[2] - kernel, columns + pads[1] + pads[3] - kernel
-    return high // stride + 1, wide // stride + 1

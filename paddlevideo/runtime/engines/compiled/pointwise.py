@@ -122,7 +122,7 @@ def combine(
 @compiled
 def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
     """A function of each number."""
-    if kind == _SIGMOID or kind == _SILU:
+    if kind in (_SIGMOID, _SILU):
         sigmoid_floats(x, y, count, kind == _SILU)
         return
     values, result = floats_at(x, count), floats_at(y, count)

@@ -165,7 +165,8 @@ def _padded(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.nd
 
 def _temporal(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
     """Windows of each frame and of those around it; before and after the clip are zeros."""
-    x, options = inputs[0].astype(np.float64), operation.options
+    options = operation.options
+    x: np.ndarray = inputs[0].astype(np.float64)
     kernel, moves = options["kernel"], options["moves"]
     if (kernel, options["stride"]) != (1, 1):  # the zeros of `padded` are put round it again
         _, left, _, right = options["pads"]

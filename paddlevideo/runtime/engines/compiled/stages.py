@@ -86,9 +86,7 @@ class _Parting:
 
     def _follows(self, operation: Operation, number: int) -> bool:
         """Whether it reads what a kernel over time of the same stage has made."""
-        return any(
-            name in self.trailing and self.number[name] == number for name in operation.read
-        )
+        return any(name in self.trailing and self.number[name] == number for name in operation.read)
 
     def _put(self, operation: Operation, number: int) -> None:
         stage = self.stages[number]

@@ -39,9 +39,9 @@ def _equal(number: float) -> ir.Constant:
 
 
 def exponential(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """IR: ``exp(-x)``, within 2**-126 and 2**126; some number where x is none."""
-    power = builder.fmul(x, _equal(-1.0 / math.log(2.0)))
-    power = minimum(builder, maximum(builder, power, _equal(-_MOST)), _equal(_MOST))
+    """IR: ``exp(-x)``, at least 2**-126, infinite above 2**126; some number where x is none."""
+    exact = builder.fmul(x, _equal(-1.0 / math.log(2.0)))
+    power = minimum(builder, maximum(builder, exact, _equal(-_MOST)), _equal(_MOST))
     shifted = builder.fadd(power, _equal(_ROUNDING))
     rest = builder.fsub(power, builder.fsub(shifted, _equal(_ROUNDING)))
     *lower, value = (_equal(factor) for factor in _POLYNOMIAL)
@@ -49,7 +49,9 @@ def exponential(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
         value = multiply_add(builder, value, rest, factor)
     places = ir.Constant(_INTEGERS, [23] * LANES)
     exponent = builder.shl(builder.bitcast(shifted, _INTEGERS), places)
-    return builder.bitcast(builder.add(builder.bitcast(value, _INTEGERS), exponent), VECTOR)
+    finite = builder.bitcast(builder.add(builder.bitcast(value, _INTEGERS), exponent), VECTOR)
+    is_large = builder.fcmp_ordered(">", exact, _equal(_MOST))
+    return builder.select(is_large, _equal(math.inf), finite)
 
 
 def _quotient(kind: str) -> Typed:
