@@ -1,4 +1,4 @@
-"""The compiled engine: a step program as one compiled loop over few large operations.
+"""The compiled engine: a program as one compiled loop over few large operations.
 
 General engines lose most of a small network's time between operations: they change the layout of
 maps around gates and states, and pad channels. Here a map keeps its channels side by side from the
@@ -173,9 +173,10 @@ class OperationTime:
 
 
 class CompiledEngine(Engine):
-    """A ``.onnx`` step program as compiled loops.
+    """A ``.onnx`` program as compiled loops.
 
-    Streams of a batch are shared out to threads; one stream is computed by one thread.
+    Of a step program the streams of a batch are shared out to threads; one stream is computed by
+    one thread. Of a clip program clips are computed one by one, each by all threads (`ClipRun`).
 
     Args:
         path: the file.
@@ -304,7 +305,12 @@ class CompiledEngine(Engine):
 
         They are run one by one in their order, ``rounds`` times; the least of each is given. What
         is prefetched then comes for the next operation only.
+
+        Raises:
+            BundleError: it is the program of clips, whose operations run a few frames at a time.
         """
+        if self._clip is not None:
+            raise BundleError(f"{self._path} takes clips: its operations have no own times")
         _held, first_addresses, _batch = self._bind(inputs)
         assembly, addresses = self._assembly, self._addresses(1)
         addresses[self._slots] = first_addresses
