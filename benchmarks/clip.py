@@ -1,13 +1,15 @@
-"""A clip of the exported program beside a plain export of the eager network, one thread.
+"""A clip of the exported program beside a plain export of the eager network with one thread.
 
-python benchmarks/clip.py [--model movinet_a0_base] [--threads 1] [--blocks 4] [--clips 3]
+python benchmarks/clip.py [--model movinet_a0_base] [--threads 1 2] [--blocks 4] [--clips 3]
 
 The plain export is what `paddle.jit.save` and `paddle2onnx.export` make of the network as it is,
-in ONNX Runtime and in Paddle Inference with oneDNN; ours is the bundle's clip program in each
-engine that it can be opened with. Native clip, random weights, all in turns.
+in ONNX Runtime and in Paddle Inference with oneDNN, with one thread; ours is the bundle's clip
+program in each engine that it can be opened with, with each number of threads. Native clip, random
+weights, all in turns.
 """
 
 import argparse
+import itertools
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -46,7 +48,7 @@ def plain_export(model: Any, folder: Path) -> tuple[Path, Path, Path]:
     return program, params, onnx
 
 
-def runs_of(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any]]:
+def runs_of(name: str, folder: Path, threads: list[int]) -> dict[str, Callable[[], Any]]:
     import numpy as np
 
     import paddlevideo
@@ -62,15 +64,15 @@ def runs_of(name: str, folder: Path, threads: int) -> dict[str, Callable[[], Any
     model = paddlevideo.create_model(name, num_classes=600).eval()
     spec = model.input_spec()
     program, params, onnx = plain_export(model, folder)
-    options = EngineOptions(device="cpu", cpu_threads=threads)
+    options = EngineOptions(device="cpu", cpu_threads=1)
     engines: dict[str, Any] = {
         f"{PLAIN}, onnxruntime": OnnxRuntimeEngine(onnx, ["logits"], options),
         f"{PLAIN}, paddle with oneDNN": PaddleEngine(program, params, ["logits"], options),
     }
     files = read_bundle(exported(name, folder / "bundle", spec.num_frames)).clip_files
-    for engine in engines_of(files):
-        own = EngineOptions(device="cpu", cpu_threads=threads, engine=engine)
-        engines[f"ours, {engine}"] = open_engine(files, own)
+    for engine, count in itertools.product(engines_of(files), threads):
+        own = EngineOptions(device="cpu", cpu_threads=count, engine=engine)
+        engines[f"ours, {engine}, {count} thread(s)"] = open_engine(files, own)
     shape = (1, spec.num_frames, 3, spec.height, spec.width)
     clip = np.random.default_rng(0).integers(0, 256, shape, np.uint8)
     return {
@@ -83,7 +85,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="movinet_a0_base")
-    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--threads", type=int, nargs="+", default=[1], help="of ours")
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--clips", type=int, default=3, help="of a block")
     arguments = parser.parse_args()
@@ -91,7 +93,7 @@ def main() -> None:
         runs = runs_of(arguments.model, Path(folder), arguments.threads)
         times = in_turns(runs, arguments.blocks, arguments.clips, DROPPED)
     bar = min(each.median for title, each in times.items() if title.startswith(PLAIN))
-    title = f"{arguments.model}, one clip, {arguments.threads} thread(s)"
+    title = f"{arguments.model}, one clip"
     print(f"| {title} | median | least | of the faster {PLAIN} |")
     print("|---|---|---|---|")
     for run, (median, least) in times.items():

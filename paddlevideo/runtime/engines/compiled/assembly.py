@@ -4,8 +4,8 @@ Every map and operand has a slot. Inputs and outputs of the program lie where th
 rest in an arena in which maps that are not needed at the same time share their place.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -45,6 +45,7 @@ class Assembly:
         maps: those of the arena.
         slots, shapes: of all maps by name, those of outputs as ``output:NAME``.
         keep: arrays whose addresses are in the table.
+        rows: of the maps of a clip that have a row for each of its frames, how many, by slot.
     """
 
     operations: tuple[Operation, ...]
@@ -61,6 +62,11 @@ class Assembly:
     slots: dict[str, int]
     shapes: dict[str, Shape]
     keep: tuple[np.ndarray, ...]
+    rows: Mapping[int, int] = field(default_factory=dict)
+
+    def rows_of(self, slot: int) -> int:
+        """Rows that a map has for each stream: the frames of a clip, or one."""
+        return self.rows.get(slot, 1)
 
     def arena_of(self, streams: int) -> tuple[np.ndarray, np.ndarray]:
         """An arena for a group of ``streams``, and the addresses of all slots that it holds."""
@@ -75,11 +81,18 @@ class Assembly:
 
 def assemble(program: CompiledProgram, pool: Pool | None = None, parts: int = 1) -> Assembly:
     """Lay ``program`` out for up to ``parts`` threads; its operands lie in ``pool``."""
-    return _Assembler(program, pool or FloatPool(), parts).assembly()
+    return Assembler(program, pool or FloatPool(), parts).assembly()
 
 
-class _Assembler(IntegerFills):
-    def __init__(self, program: CompiledProgram, pool: Pool, parts: int) -> None:
+class Assembler(IntegerFills):
+    """Fills the table of a program.
+
+    Args:
+        pool: gives the memory of operands.
+        parts: threads that are to share the operations of one stream.
+    """
+
+    def __init__(self, program: CompiledProgram, pool: Pool, parts: int = 1) -> None:
         self.operations, shapes = _with_copies(program)
         super().__init__(program, shapes, pool, parts)
         self.fills: dict[str, tuple[Code, _Fill | None]] = {
@@ -110,7 +123,7 @@ class _Assembler(IntegerFills):
     def assembly(self) -> Assembly:
         """Slots for inputs, outputs and constants, then the operations in order."""
         inputs = {
-            name: self._slot(name, int(np.prod(info.shape)) * info.dtype.itemsize)
+            name: self._slot(name, int(np.prod(info.shape[-3:])) * info.dtype.itemsize)
             for name, info in self.program.inputs.items()
         }
         outputs = {
@@ -118,7 +131,8 @@ class _Assembler(IntegerFills):
             for name in self.program.outputs
         }
         for name, value in self.program.constants.items():
-            slot = self._slot(name, 0)
+            frames = self.program.frames.get(name)
+            slot = self._slot(name, value.nbytes // frames if frames else 0)
             self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
         outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
         table = np.zeros(len(self.operations), OPERATION)
@@ -185,6 +199,7 @@ class _Assembler(IntegerFills):
 
     def _fill(self, row: np.void, operation: Operation) -> None:
         row["activation"] = self._activation(operation)
+        row["swish"] = operation.activation.silu
         reads = [self._map(name) for name in operation.inputs]
         row["a"], row["b"] = reads[0], reads[-1]
         for name in ("shortcut", "gate"):
@@ -214,6 +229,7 @@ class _Assembler(IntegerFills):
 
     def _fill_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         stored, single = operation.stored, operation.shape[1:] == (1, 1)
+        single = single and self.program.frames_of(operation.output) == 1
         plain = operation.gate is None and operation.shortcut is None
         if stored is not None and single and plain and _is_read_fast(stored.numbers):
             self._fill_stored(row, stored)
@@ -230,6 +246,15 @@ class _Assembler(IntegerFills):
         row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
         row["depth"] = len(stored.numbers)
         row["kind"] = stored.numbers.dtype == np.float16
+
+    def _expand(self, row: np.void, expand: Operation | None) -> None:
+        """The product that makes the input."""
+        if expand is not None and expand.bias is not None:
+            row["expand_weights"], panels = self._packed(expand.own_weights)
+            row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+            row["expand_bias"] = self._kept(expand.bias)
+            row["expand_activation"] = self._activation(expand)
+            row["expand_swish"] = expand.activation.silu
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)
@@ -277,12 +302,7 @@ class _Assembler(IntegerFills):
         floats = rows_kept * wide * padded_pixel(operation.shape[0]) // FLOAT_BYTES
         self._scratch(row, floats)
         row["weights"] = self._kept(operation.own_weights)
-        expand = operation.expand
-        if expand is not None and expand.bias is not None:
-            row["expand_weights"], panels = self._packed(expand.own_weights)
-            row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
-            row["expand_bias"] = self._kept(expand.bias)
-            row["expand_activation"] = self._activation(expand)
+        self._expand(row, operation.expand)
 
     def _fill_weighted_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["weights"] = self._kept(operation.own_weights)

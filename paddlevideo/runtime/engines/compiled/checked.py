@@ -98,6 +98,11 @@ class CheckedRun:
         run: Callable[..., None],
     ) -> None:
         self._program, self._assembly, self._pool, self._run = program, assembly, pool, run
+        self._padded = {
+            operation.output: operation.options["pads"]
+            for operation in program.operations
+            if operation.kind == "padded"
+        }
         self._by_streams: dict[int, _GuardedMaps] = {}
 
     def run(self, addresses: np.ndarray, streams: int) -> None:
@@ -134,10 +139,12 @@ class CheckedRun:
         for slot in (int(row["output"]), int(row["rounded"]), int(row["sums"]), scratch):
             if slot >= 0:
                 maps.forget(slot)
+        rows = 1 if operation.kind == "mix" else assembly.rows_of(int(row["output"]))
         for part in range(assembly.parts):
             self._run(
                 assembly.table[index : index + 1], assembly.later, assembly.lists,
-                maps.addresses, assembly.strides, maps.streams, part, assembly.parts, *ALONE[2:],
+                maps.addresses, assembly.strides, maps.streams * rows, part, assembly.parts,
+                *ALONE[2:],
             )  # fmt: skip
         name = f"operation {index}, {operation.kind} to {operation.output}"
         if not self._pool.is_whole():
@@ -165,9 +172,14 @@ class CheckedRun:
         elif name in program.ranges:
             dtype = np.uint8
         data = maps.floats(slot).view(np.uint8)[: maps.num_bytes(slot)].view(dtype)
+        streams = maps.streams * self._assembly.rows_of(slot)
         if name in program.pictures:
-            return data.reshape(maps.streams, channels, rows, columns).copy()
-        pixels = data.reshape(maps.streams, rows, columns, channels)
+            return data.reshape(streams, channels, rows, columns).copy()
+        if name in self._padded:
+            _, left, _, right = self._padded[name]
+            pixels = data.reshape(streams, rows + 1, left + columns + right, -1)[..., :channels]
+        else:
+            pixels = data.reshape(streams, rows, columns, channels)
         return np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
 
 
@@ -176,7 +188,7 @@ class _GuardedMaps:
 
     def __init__(self, assembly: Assembly, pool: GuardedPool, streams: int) -> None:
         self.streams = streams
-        self._strides = assembly.strides
+        self._strides, self._rows = assembly.strides, assembly.rows_of
         self.addresses = assembly.fixed.copy()
         self._floats: dict[int, np.ndarray] = {}
         for slot in np.flatnonzero(assembly.fixed == 0):
@@ -186,7 +198,7 @@ class _GuardedMaps:
 
     def num_bytes(self, slot: int) -> int:
         """Of all streams' maps."""
-        return int(self._strides[slot]) * self.streams
+        return int(self._strides[slot]) * self.streams * self._rows(slot)
 
     def floats(self, slot: int) -> np.ndarray:
         """The memory of a slot, with what may be overwritten behind it."""

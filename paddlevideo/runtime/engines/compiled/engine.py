@@ -1,4 +1,4 @@
-"""The compiled engine: a step program as one compiled loop over few large operations.
+"""The compiled engine: a program as one compiled loop over few large operations.
 
 General engines lose most of a small network's time between operations: they change the layout of
 maps around gates and states, and pad channels. Here a map keeps its channels side by side from the
@@ -31,12 +31,14 @@ from paddlevideo.runtime.engines.base import (
     the_file,
     wrong_inputs,
 )
+from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows
 from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
 from paddlevideo.runtime.engines.compiled.processor import refusal
-from paddlevideo.runtime.engines.compiled.validation import check_program, validate
+from paddlevideo.runtime.engines.compiled.program_check import check_program
+from paddlevideo.runtime.engines.compiled.validation import validate
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
 from paddlevideo.utils.errors import BundleError, DeviceError
@@ -72,6 +74,7 @@ def read_program(path: Path, integers: bool = True) -> CompiledProgram:
     """
     graph = read_graph(path)
     with refusing_damage(path):
+        graph = frames_as_rows(graph)
         proven = validate(graph)
         program = lower(graph, integers)
         check_program(program, proven)
@@ -171,11 +174,12 @@ class OperationTime:
 
 
 class CompiledEngine(Engine):
-    """A ``.onnx`` step program as compiled loops.
+    """A ``.onnx`` program as compiled loops.
 
-    Streams of a batch are shared out to threads. Where it pays, threads that are left without a
-    stream share the operations of one (`stages.threads_of`); a bit of the result never depends on
-    it.
+    Of a step program the streams of a batch are shared out to threads; where it pays, threads that
+    are left without a stream share the operations of one (`stages.threads_of`). Of a clip program
+    clips are computed one by one, each by all threads (`ClipRun`). A bit of the result never
+    depends on it.
 
     Args:
         path: the file.
@@ -228,14 +232,24 @@ class CompiledEngine(Engine):
             logger.info("the compiled engine computes in %s (%s)", self.arithmetic, FORM)
         check_outputs(path, len(program.outputs), output_names)
         from paddlevideo.runtime.engines.compiled.checked import CheckedRun, guarded_pool
+        from paddlevideo.runtime.engines.compiled.clip_assembly import assemble_clip
+        from paddlevideo.runtime.engines.compiled.clip_run import ClipRun
 
         guarded = guarded_pool()
         self._threads = CpuThreads()
         self._threads.count = options.cpu_threads or available_cores()
-        self._alone, parts = ALONE, threads_of(program, self._threads.count)
+        self._clip: ClipRun | None = None
+        self._team: Team | None = None
+        self._alone = ALONE
         with refusing_damage(path):
-            self._assembly = assemble(program, guarded, parts)
-        self._team = Team(self._assembly, run_program) if parts > 1 else None
+            if program.is_clip:
+                clip = assemble_clip(program, guarded, whole=guarded is not None)
+                self._clip = ClipRun(clip, run_program, self._threads)
+                self._assembly = clip.base
+            else:
+                parts = threads_of(program, self._threads.count)
+                self._assembly = assemble(program, guarded, parts)
+                self._team = Team(self._assembly, run_program) if parts > 1 else None
         self._checked: CheckedRun | None = None
         if guarded is not None:
             self._checked = CheckedRun(program, self._assembly, guarded, run_program)
@@ -253,7 +267,8 @@ class CompiledEngine(Engine):
         # The order in which `run_tensors` lists addresses.
         slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
         self._slots = np.array(slots, np.int64)
-        self._moves = self._assembly.strides[self._slots]
+        rows = [self._assembly.rows_of(slot) for slot in slots]
+        self._moves = self._assembly.strides[self._slots] * rows
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
@@ -278,7 +293,14 @@ class CompiledEngine(Engine):
     def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
         results, first_addresses, batch = self._bind(inputs)
-        if self._checked is not None:
+        if self._clip is not None:
+            for first in range(batch):
+                places = first_addresses + first * self._moves
+                if self._checked is None:
+                    self._clip.run(self._slots, places)
+                else:
+                    self._checked.run(places, 1)
+        elif self._checked is not None:
             for first in range(0, batch, _STREAMS_AT_A_TIME):
                 streams = min(_STREAMS_AT_A_TIME, batch - first)
                 self._checked.run(first_addresses + first * self._moves, streams)
@@ -299,7 +321,12 @@ class CompiledEngine(Engine):
 
         They are run one by one in their order, ``rounds`` times; the least of each is given. What
         is prefetched then comes for the next operation only.
+
+        Raises:
+            BundleError: it is the program of clips, whose operations run a few frames at a time.
         """
+        if self._clip is not None:
+            raise BundleError(f"{self._path} takes clips: its operations have no own times")
         _held, first_addresses, _batch = self._bind(inputs)
         assembly, addresses = self._assembly, self._addresses(1)
         addresses[self._slots] = first_addresses

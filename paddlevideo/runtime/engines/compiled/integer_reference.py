@@ -33,7 +33,9 @@ def integer_reference(
 
 
 def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
-    """``clip(alpha x + beta, low, high)``, times x where ``multiply``."""
+    """``clip(alpha x + beta, low, high)``, times x where ``multiply``; or swish."""
+    if activation.silu:
+        return x / (1.0 + np.exp(-x))
     bounded = np.clip(activation.alpha * x + activation.beta, activation.low, activation.high)
     return bounded * x if activation.multiply else bounded
 

@@ -13,6 +13,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     padded_pixel,
 )
 from paddlevideo.runtime.engines.compiled.claims import WORDS, claim, finish, wait_for
+from paddlevideo.runtime.engines.compiled.clip_time import run_between_frames
 from paddlevideo.runtime.engines.compiled.integer_steps import run_integers
 from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
@@ -36,6 +37,7 @@ from paddlevideo.runtime.engines.compiled.shares import (
     vectors_share,
 )
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LINE_BYTES, keep_apart
+from paddlevideo.runtime.engines.compiled.swish import swish_floats
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code, Split
 from paddlevideo.runtime.engines.compiled.windows import (
     average,
@@ -60,6 +62,8 @@ def _dense(
     """A product. Where its input has a gate, each stream has its own copy of the weights."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     weights, groups, rows = row.weights, 1, streams * row.pixels
+    if row.apart:
+        groups, rows = streams, row.pixels
     if row.gate >= 0:
         weights = addresses[row.scratch] + part * row.scratch_step
         groups, rows = streams, row.pixels
@@ -76,6 +80,7 @@ def _dense(
         if row.gate >= 0:
             gate = addresses[row.gate] + group * strides[row.gate]
             gated_weights(row.weights, panels, row.depth, gate, weights)
+        output = addresses[row.output] + group * strides[row.output] + first * ldc
         dense(
             addresses[row.a] + group * strides[row.a] + first * lda,
             lda,
@@ -83,7 +88,7 @@ def _dense(
             panels,
             weights,
             row.depth,
-            addresses[row.output] + group * strides[row.output] + first * ldc,
+            output,
             ldc,
             row.bias,
             added,
@@ -91,6 +96,8 @@ def _dense(
             ahead,
             regions,
         )
+        if row.swish:
+            swish_floats(output, (last - first) * row.channels)
 
 
 @njit(nogil=True)
@@ -118,6 +125,7 @@ def _convolution(
         (last - 1) * row.stride + row.kernel,
     )
     row_bytes = (row.left + row.columns + row.right) * FLOAT_BYTES
+    output += first * row.out_columns * row.channels * FLOAT_BYTES
     convolve(
         scratch + first * row.stride * row_bytes,
         row_bytes,
@@ -126,7 +134,7 @@ def _convolution(
         row.depth,
         lists[row.input_offsets :].ctypes.data,
         panels,
-        output + first * row.out_columns * row.channels * FLOAT_BYTES,
+        output,
         last - first,
         row.out_columns,
         row.channels * FLOAT_BYTES,
@@ -136,6 +144,8 @@ def _convolution(
         ahead,
         regions,
     )
+    if row.swish:
+        swish_floats(output, (last - first) * row.out_columns * row.channels)
 
 
 @njit(nogil=True)
@@ -180,6 +190,8 @@ def _depthwise(
                     ahead,
                     regions,
                 )
+                if row.expand_swish:
+                    swish_floats(to, row.columns * pixel // FLOAT_BYTES)
             else:
                 copy_row(source, row.columns, row.channels, to, first_vector, last_vector)
             done += 1
@@ -200,6 +212,8 @@ def _depthwise(
             first_vector,
             last_vector,
         )
+        if row.swish:
+            swish_floats(y + out_row * out_bytes, row.out_columns * row.channels)
 
 
 @njit(nogil=True)
@@ -217,6 +231,8 @@ def _weighted_sum(
         maps, row.list_size, last - first, row.channels, row.weights, output + before, row.bias,
         row.activation,
     )  # fmt: skip
+    if row.swish:
+        swish_floats(output + before, (last - first) * row.channels)
 
 
 @njit(nogil=True)
@@ -317,6 +333,9 @@ def _operation(
     if code == Code.DENSE:
         _dense(row, lists, addresses, strides, streams, part, parts, ahead, regions)
         return
+    if code > Code.FRAMES:
+        run_between_frames(row, lists, addresses, strides, streams, ahead, regions)
+        return
     if code >= Code.INTEGER_DENSE:
         run_integers(row, lists, addresses, strides, streams, part, parts, ahead, regions)
         return
@@ -375,5 +394,5 @@ def _make(version: str) -> Callable[..., None]:
     return run
 
 
-program_loop = _make(source_digest())
-"""What `kernel_loader` compiles."""
+rows_loop = njit(nogil=True)(_make(source_digest()))
+"""The operations of a table, for rows one behind the other."""

@@ -102,7 +102,9 @@ class Layout:
 
     def _size_of(self, name: str) -> int:
         constant = self.program.constants.get(name)
-        return int(np.prod(self.shapes[name])) if constant is None else constant.size
+        if constant is None:
+            return int(np.prod(self.shapes[name]))
+        return constant.size // self.program.frames_of(name)
 
 
 def map_bytes(shape: tuple[int, ...]) -> int:

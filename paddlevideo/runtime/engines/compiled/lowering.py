@@ -12,13 +12,29 @@ from dataclasses import replace
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.clip_graph import CLIP_AXES
+from paddlevideo.runtime.engines.compiled.clip_lowering import (
+    joined_moves,
+    moved_tap,
+    pad_frames,
+)
+from paddlevideo.runtime.engines.compiled.convolutions import (
+    convolution,
+    places_of,
+    stride_and_pads,
+)
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.integer_lowering import use_integers
+from paddlevideo.runtime.engines.compiled.joining import (
+    PRODUCTS,
+    join_expansions,
+    join_gates,
+    join_swish,
+)
 from paddlevideo.runtime.engines.compiled.operations import (
     IDENTITY,
     Activation,
     CompiledProgram,
-    IntegerWeights,
     Operation,
     Shape,
     rounding_of,
@@ -26,10 +42,7 @@ from paddlevideo.runtime.engines.compiled.operations import (
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS
 from paddlevideo.utils.eight_bits import Range
 
-# Pixels of a row from which on a product is made row by row at no loss.
-_WIDE_ROW = 16
 _BYTES = Range(1.0, 0)  # a frame's own steps
-_PRODUCTS = ("dense", "convolution", "depthwise", "weighted_sum")
 _WITH_SHORTCUT = ("dense", "depthwise")
 _FUNCTIONS = {
     "Sin": "sine",
@@ -61,12 +74,16 @@ class _Lowering:
         self.alias: dict[str, str] = {}
         self.offsets: dict[str, tuple[str, np.ndarray]] = {}  # of frames not yet convolved
         self.ranges: dict[str, Range] = {}  # of maps on 8 bits
+        self.frames: dict[str, int] = {}  # rows of a clip in its maps
         self.uses = Counter(name for node in graph.nodes for name in node.inputs)
         self.uses.update(graph.outputs)
         for name, info in graph.inputs.items():
-            if len(info.shape) != 3:
+            if len(info.shape) == CLIP_AXES:
+                self.frames[name] = info.shape[0]
+            elif len(info.shape) != 3:
                 raise UnsupportedProgramError(f"input {name} of {len(info.shape) + 1} axes")
-            self.shapes[name] = (info.shape[0], info.shape[1], info.shape[2])
+            channels, rows, columns = info.shape[-3:]
+            self.shapes[name] = (channels, rows, columns)
 
     def program(self, integers: bool) -> CompiledProgram:
         """Handle every node in order."""
@@ -86,11 +103,17 @@ class _Lowering:
             "QuantizeLinear": self._quantize,
             "DequantizeLinear": self._dequantize,
             **dict.fromkeys(_FUNCTIONS, self._function),
+            "Frames": self._reshape,
+            "ByRow": self._reshape,
+            "Moved": self._moved,
+            "AddByFrame": self._add_by_frame,
+            "MixFrames": self._mix_frames,
         }
+        if self.frames and any(node.kind == "QuantizeLinear" for node in self.graph.nodes):
+            raise UnsupportedProgramError("a clip on 8 bits")
         for node in self.graph.nodes:
             rules[node.kind](node)
-        self._join_expansions()
-        self._join_gates()
+        self._join()
         if integers and self.ranges:
             kept = set(map(self._name, self.graph.outputs))
             self.operations = use_integers(self.operations, self.ranges, kept, self.graph.inputs)
@@ -121,35 +144,16 @@ class _Lowering:
             rows=frozenset(self.alias),
             counters=frozenset(name for name in self.shapes if self._is_integer(name)),
             ranges=self.ranges,
+            frames={n: f for n, f in self.frames.items() if n in read or n in self.shapes},
         )
 
-    def _join_expansions(self) -> None:
-        """Let a depthwise convolution of wide rows make its input itself, row by row."""
-        readers = Counter(name for op in self.operations.values() for name in op.read)
-        readers.update(map(self._name, self.graph.outputs))
-        for output, operation in list(self.operations.items()):
-            source = operation.inputs[0]
-            expand = self.operations.get(source)
-            if operation.kind != "depthwise" or expand is None or expand.kind != "dense":
-                continue
-            if readers[source] == 1 and expand.shortcut is None and expand.shape[2] >= _WIDE_ROW:
-                del self.operations[source]
-                joined = replace(operation, inputs=expand.inputs, expand=expand)
-                self.operations[output] = joined
-
-    def _join_gates(self) -> None:
-        """Let a product of many pixels take a gate into its weights, which are fewer."""
-        readers = Counter(name for op in self.operations.values() for name in op.read)
-        readers.update(map(self._name, self.graph.outputs))
-        for output, operation in list(self.operations.items()):
-            source = operation.inputs[0]
-            scale = self.operations.get(source)
-            if operation.kind != "dense" or scale is None or scale.kind != "scale":
-                continue
-            if readers[source] == 1 and scale.shape[1] * scale.shape[2] > operation.shape[0]:
-                del self.operations[source]
-                x, gate = scale.inputs
-                self.operations[output] = replace(operation, inputs=(x,), gate=gate)
+    def _join(self) -> None:
+        outputs = list(map(self._name, self.graph.outputs))
+        if not self.ranges:
+            join_swish(self.operations, outputs)
+        join_expansions(self.operations, outputs)
+        join_gates(self.operations, outputs)
+        self.operations = pad_frames(self.operations, self.shapes, self.frames, outputs)
 
     def _name(self, name: str) -> str:
         return self.alias.get(name, name)
@@ -157,6 +161,9 @@ class _Lowering:
     def _emit(self, operation: Operation) -> None:
         self.operations[operation.output] = operation
         self.shapes[operation.output] = operation.shape
+        frames = max((self.frames.get(name, 1) for name in operation.read), default=1)
+        if self.frames and operation.kind != "mix":
+            self.frames[operation.output] = frames
 
     def _only_reader(self, name: str, uses: int = 1) -> Operation | None:
         """The operation that makes ``name`` if nobody but the node at hand reads it."""
@@ -174,67 +181,15 @@ class _Lowering:
         return sizes[1], sizes[2], sizes[3]
 
     def _convolution(self, node: Node) -> None:
-        weight = self.constants[node.inputs[1]]
-        out_channels, per_group, kernel, _ = weight.shape
-        bias = np.zeros(out_channels, np.float32)
-        if len(node.inputs) > 2 and node.inputs[2]:
-            bias = self.constants[node.inputs[2]].reshape(-1).astype(np.float32)
-        weight = weight.astype(np.float32)
-        stride, pads = _stride_and_pads(node, kernel)
         source, offset = self.offsets.get(node.inputs[0], (self._name(node.inputs[0]), None))
-        channels, rows, columns = self._shape(source)
-        shape = (out_channels, *_windows(rows, columns, kernel, stride, pads))
-        options = {"kernel": kernel, "stride": stride, "pads": pads}
-        groups = node.attributes.get("group", 1)
-        is_depthwise = groups == channels == out_channels and per_group == 1 and offset is None
-        stored = self._integers(node)
-        if groups == 1 and kernel == 1 and stride == 1 and not any(pads) and offset is None:
-            if stored is not None:
-                stored = replace(stored, weights=stored.weights[:, :, 0, 0].T)
-            weight = weight[:, :, 0, 0].T
-            kept = self.graph.stored.get(node.inputs[1])
-            if kept is not None and kept.numbers.dtype in (np.int8, np.float16):
-                kept = replace(kept, numbers=kept.numbers[:, :, 0, 0].T)
-            self._emit(
-                Operation("dense", (source,), node.output, shape, weight, bias, integers=stored,
-                          stored=kept)
-            )  # fmt: skip
-        elif groups == 1 and source in self.graph.inputs and not is_depthwise:
-            options["offset"] = np.zeros(channels, np.float32) if offset is None else offset
-            self._emit(
-                Operation("convolution", (source,), node.output, shape, weight, bias,
-                          options=options, integers=stored)
-            )  # fmt: skip
-        elif is_depthwise:
-            weight = _by_place(weight)
-            if stored is not None:
-                stored = replace(stored, weights=_by_place(stored.weights))
-            kind = "weighted_sum" if kernel == 1 and stride == 1 else "depthwise"
-            self._emit(
-                Operation(kind, (source,), node.output, shape, weight, bias, options=options,
-                          integers=stored)
-            )  # fmt: skip
-        else:
-            raise UnsupportedProgramError(f"a convolution of {groups} groups, kernel {kernel}")
-
-    def _integers(self, node: Node) -> IntegerWeights | None:
-        """The weights of a convolution on 8 bits, where the file has them so."""
-        weight = self.graph.stored.get(node.inputs[1])
-        if weight is None or weight.numbers.dtype != np.int8:
-            return None
-        if len(node.inputs) < 3 or not node.inputs[2]:
-            return IntegerWeights(weight.numbers, weight.scale_C, None, None)
-        bias = self.graph.stored.get(node.inputs[2])
-        if bias is None or bias.numbers.dtype != np.int32:
-            return None
-        return IntegerWeights(weight.numbers, weight.scale_C, bias.numbers, bias.scale_C)
+        self._emit(convolution(node, self.graph, source, self._shape(source), offset))
 
     def _activate(self, node: Node, activation: Activation) -> None:
         self._activate_tensor(self._name(node.inputs[0]), node.output, activation, uses=1)
 
     def _activate_tensor(self, x: str, output: str, activation: Activation, uses: int) -> None:
         before = self._only_reader(x, uses)
-        if before is not None and before.kind in _PRODUCTS and before.activation == IDENTITY:
+        if before is not None and before.kind in PRODUCTS and before.activation == IDENTITY:
             del self.operations[x]
             self._emit(before.named(output, activation=activation))
         else:
@@ -251,7 +206,7 @@ class _Lowering:
                              options={"function": "clip"}))  # fmt: skip
         if not self._is_own_factor(node.output, x):
             before = self._only_reader(x)
-            if before is not None and before.kind in _PRODUCTS and before.activation == IDENTITY:
+            if before is not None and before.kind in PRODUCTS and before.activation == IDENTITY:
                 del self.operations[x], self.operations[node.output]
                 self._emit(before.named(node.output, activation=gate))
 
@@ -307,6 +262,11 @@ class _Lowering:
                 )
                 self.offsets[node.output] = (source, added)
                 return
+        over_time = joined_moves(self._only_reader(a), self._only_reader(b), node.output)
+        if over_time is not None:
+            del self.operations[a], self.operations[b]
+            self._emit(over_time)
+            return
         if self._joined_taps(node, a, b):
             return
         for x, y in ((a, b), (b, a)):
@@ -377,10 +337,10 @@ class _Lowering:
     def _average(self, node: Node) -> None:
         x = self._name(node.inputs[0])
         kernel = node.attributes["kernel_shape"][0]
-        stride, pads = _stride_and_pads(node, kernel)
+        stride, pads = stride_and_pads(node)
         channels, rows, columns = self._shape(x)
         options = {"kernel": kernel, "stride": stride, "pads": pads}
-        shape = (channels, *_windows(rows, columns, kernel, stride, pads))
+        shape = (channels, *places_of(rows, columns, kernel, stride, pads))
         self._emit(Operation("average", (x,), node.output, shape, options=options))
 
     def _concat(self, node: Node) -> None:
@@ -426,25 +386,26 @@ class _Lowering:
         self.alias[node.output] = x
         self.uses[x] += self.uses[node.output]
 
+    def _moved(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        moved = moved_tap(self._only_reader(x), node.output, node.attributes["move"])
+        del self.operations[x]
+        self._emit(moved)
+
+    def _add_by_frame(self, node: Node) -> None:
+        x, added = self._name(node.inputs[0]), node.inputs[1]
+        if any(node.kind != "AddByFrame" for node in self.graph.nodes if added in node.inputs):
+            raise UnsupportedProgramError("a constant of several uses that is added to frames")
+        self.frames[added] = self.frames[x]
+        options = {"is_product": False}
+        self._emit(Operation("combine", (x, added), node.output, self._shape(x), options=options))
+
+    def _mix_frames(self, node: Node) -> None:
+        x, matrix = self._name(node.inputs[0]), self.constants[node.inputs[1]]
+        self.frames[node.output] = len(matrix)
+        self._emit(Operation("mix", (x,), node.output, self._shape(x), matrix))
+
     def _function(self, node: Node) -> None:
         x = self._name(node.inputs[0])
         options = {"function": _FUNCTIONS[node.kind]}
         self._emit(Operation("function", (x,), node.output, self._shape(x), options=options))
-
-
-def _by_place(weights: np.ndarray) -> np.ndarray:
-    """Depthwise weights [channels, 1, kernel, kernel] as [kernel * kernel, channels]."""
-    return weights[:, 0].transpose(1, 2, 0).reshape(-1, len(weights))
-
-
-def _stride_and_pads(node: Node, kernel: int) -> tuple[int, tuple[int, int, int, int]]:
-    pads = node.attributes.get("pads", [0, 0, 0, 0])
-    return node.attributes.get("strides", [1])[0], (pads[0], pads[1], pads[2], pads[3])
-
-
-def _windows(
-    rows: int, columns: int, kernel: int, stride: int, pads: tuple[int, int, int, int]
-) -> tuple[int, int]:
-    """Rows and columns of what a window gives that moves over a map."""
-    high, wide = rows + pads[0] + pads[2] - kernel, columns + pads[1] + pads[3] - kernel
-    return high // stride + 1, wide // stride + 1

@@ -26,7 +26,8 @@ Shape = tuple[int, int, int]
 class Activation:
     """``clip(alpha x + beta, low, high)``, times x where ``multiply``.
 
-    Hard swish, hard sigmoid, ReLU, ReLU6 and the identity are of this form.
+    Hard swish, hard sigmoid, ReLU, ReLU6 and the identity are of this form. Where ``silu`` the
+    rest does nothing, and x times its sigmoid is meant.
     """
 
     alpha: float = 1.0
@@ -34,6 +35,7 @@ class Activation:
     low: float = -float("inf")
     high: float = float("inf")
     multiply: bool = False
+    silu: bool = False
 
 
 IDENTITY = Activation()
@@ -57,7 +59,7 @@ class Rounding:
 
 def rounding_of(range_: Range, activation: Activation = IDENTITY) -> Rounding | None:
     """The rounding to a range of what is bounded before; None where bounds cannot say it."""
-    if activation.multiply or (activation.alpha, activation.beta) != (1.0, 0.0):
+    if activation.multiply or activation.silu or (activation.alpha, activation.beta) != (1.0, 0.0):
         return None
     scale = np.float32(range_.scale)
     low, high = float(-range_.zero_point), float(LEVELS - range_.zero_point)
@@ -92,14 +94,16 @@ class Operation:
             ``average``, ``combine``, ``function``, ``concat``, ``copy``, ``count`` or ``number``;
             ``quantize`` or ``dequantize``; on maps of 8 bits ``integer_dense``,
             ``integer_convolution``, ``integer_depthwise``, ``mixed_sum``, ``integer_mean``,
-            ``integer_average`` or ``integer_scale``.
+            ``integer_average`` or ``integer_scale``; between the frames of a clip ``padded``,
+            ``temporal`` and ``mix``.
         inputs: names of maps or constants.
         output: name of the map.
         shape: of the output.
         weights, bias: where the kind has them; as `lowering` lays them out.
         shortcut: a map that is added before the activation.
         gate: one factor for each channel of the input of a product.
-        expand: a product that makes the input of a depthwise convolution, and nothing else's.
+        expand: a product that makes the input of a depthwise convolution or of ``padded``, and
+            nothing else's.
         options: sizes and the like of the kind.
         integers: the weights on 8 bits, where the file has them so.
         stored: the weights [depth, channels] as int8 or float16 of which floats were made.
@@ -180,6 +184,8 @@ class CompiledProgram:
         rows: outputs [B, N].
         counters: maps that hold one integer.
         ranges: of the maps on 8 bits.
+        frames: rows of a clip in each map of the program of a clip, and in constants that have a
+            value for each; of others, and in step programs, one.
     """
 
     operations: tuple[Operation, ...]
@@ -191,3 +197,18 @@ class CompiledProgram:
     rows: frozenset[str]
     counters: frozenset[str]
     ranges: dict[str, Range] = field(default_factory=dict)
+    frames: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def is_clip(self) -> bool:
+        """Whether it takes clips, whose frames are rows of its maps."""
+        return bool(self.frames)
+
+    @property
+    def num_frames(self) -> int:
+        """Frames of a clip; one of a step program."""
+        return max((self.frames_of(name) for name in self.inputs), default=1)
+
+    def frames_of(self, name: str) -> int:
+        """Rows of a clip, or of a stream, in a map."""
+        return self.frames.get(name, 1)

@@ -22,6 +22,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     vsplat,
     vstore,
 )
+from paddlevideo.runtime.engines.compiled.swish import sigmoid_floats
 
 FUNCTIONS = ("clip", "sigmoid", "silu", "sine", "cosine", "floor", "reciprocal")
 _CLIP, _SIGMOID, _SILU, _SINE, _COSINE, _FLOOR = range(6)
@@ -121,6 +122,9 @@ def combine(
 @compiled
 def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
     """A function of each number."""
+    if kind in (_SIGMOID, _SILU):
+        sigmoid_floats(x, y, count, kind == _SILU)
+        return
     values, result = floats_at(x, count), floats_at(y, count)
     alpha, beta, low, high, multiply = floats_at(activation, 5)
     for index in range(count):
@@ -133,10 +137,6 @@ def apply(x: int, kind: int, activation: int, y: int, count: int) -> None:
             elif bounded > high:
                 bounded = high
             result[index] = bounded * value if multiply else bounded
-        elif kind == _SIGMOID:
-            result[index] = np.float32(1) / (np.float32(1) + np.float32(math.exp(-value)))
-        elif kind == _SILU:
-            result[index] = value / (np.float32(1) + np.float32(math.exp(-value)))
         elif kind == _SINE:
             result[index] = np.float32(math.sin(value))
         elif kind == _COSINE:

@@ -154,6 +154,37 @@ def _number(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.nd
     return inputs[0].astype(np.float32)
 
 
+def _padded(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    """With zeros left and right, and a row of zeros below."""
+    x, expand = inputs[0], operation.expand
+    if expand is not None:
+        x = _finished(expand, _product(x, expand.own_weights), maps)
+    _, left, _, right = operation.options["pads"]
+    return np.pad(x, ((0, 0), (0, 0), (0, 1), (left, right)))
+
+
+def _temporal(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    """Windows of each frame and of those around it; before and after the clip are zeros."""
+    options = operation.options
+    x: np.ndarray = inputs[0].astype(np.float64)
+    kernel, moves = options["kernel"], options["moves"]
+    if (kernel, options["stride"]) != (1, 1):  # the zeros of `padded` are put round it again
+        _, left, _, right = options["pads"]
+        x = x[:, :, :-1, left : x.shape[3] - right]
+    weights: np.ndarray = operation.own_weights.astype(np.float64)
+    total: np.ndarray = np.zeros((len(x), *operation.shape))
+    for move, taps in zip(moves, weights.reshape(len(moves), kernel, kernel, -1), strict=True):
+        seen = np.einsum("bchwyx,yxc->bchw", _windows(x, operation), taps)
+        first, last = max(-move, 0), len(x) - max(move, 0)
+        total[first:last] += seen[first + move : last + move]
+    return _finished(operation, total, maps)
+
+
+def _mix(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
+    weights: np.ndarray = operation.own_weights.astype(np.float64)
+    return np.einsum("of,fchw->ochw", weights, inputs[0].astype(np.float64))
+
+
 _KINDS: dict[str, Callable[[Operation, list[np.ndarray], Maps], np.ndarray]] = {
     "dense": _dense,
     "convolution": _convolution,
@@ -168,4 +199,7 @@ _KINDS: dict[str, Callable[[Operation, list[np.ndarray], Maps], np.ndarray]] = {
     "copy": _same,
     "count": _count,
     "number": _number,
+    "padded": _padded,
+    "temporal": _temporal,
+    "mix": _mix,
 }

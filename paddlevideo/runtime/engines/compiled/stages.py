@@ -62,12 +62,13 @@ def split_of(
     gains = {Split.NONE: 1.0}
     if code in _DENSE:
         rows_of = INTEGER_ROWS_OF if code == Code.INTEGER_DENSE else ROWS_OF
-        gains[Split.CHANNELS] = _gain_of_panels(panels, parts)
+        if not row["swish"]:  # it goes over whole pixels
+            gains[Split.CHANNELS] = _gain_of_panels(panels, parts)
         if code != Code.STORED_DENSE:
             gains[Split.PIXELS] = _gain(-(-int(row["pixels"]) // rows_of[panels[0][1]]), parts)
     elif code in DEPTHWISE:
         gains[Split.PIXELS] = _gain(int(row["out_rows"]), parts)
-        if operation.expand is None:
+        if operation.expand is None and not row["swish"]:
             gains[Split.CHANNELS] = _gain(whole_vectors, parts)
     elif code in _MEANS:
         gains[Split.CHANNELS] = _gain(whole_vectors, parts)

@@ -43,6 +43,23 @@ class Code(IntEnum):
     QUANTIZE = 19
     DEQUANTIZE = 20
     STORED_DENSE = 21
+    # Between the frames of a clip; the first stands before the operations of a stage.
+    FRAMES = 22
+    PADDED = 23
+    TEMPORAL = 24
+    MIX = 25
+
+
+class Way(IntEnum):
+    """Where a stage of a clip finds a frame of a map.
+
+    ``WHOLE``: the map holds all frames. ``RING``: it holds some, the newest in place of the oldest.
+    ``OWN``: as ``WHOLE``, but frames of another thread are written to a spare place.
+    """
+
+    WHOLE = 0
+    RING = 1
+    OWN = 2
 
 
 _FIELDS = (
@@ -69,6 +86,8 @@ _FIELDS = (
     *("channels", "pixels", "count", "depth", "out_rows", "out_columns"),
     *("in_channels", "rows", "columns", "is_bytes", "size_a", "size_b"),
     *("kernel", "stride", "top", "left", "bottom", "right"),
+    # Whether swish follows the product, and the one before it; whether rows of maps lie apart.
+    *("swish", "expand_swish", "apart"),
 )
 
 OPERATION: np.dtype = np.dtype([(name, np.int64) for name in _FIELDS])

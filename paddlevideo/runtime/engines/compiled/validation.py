@@ -1,7 +1,7 @@
 """Prove what compiled code relies on: it reads and writes by address, and does not look.
 
 Every tensor's shape and dtype is found from the inputs on, by rules of our own. What a rule does
-not prove is refused by name. `check_program` then holds what was lowered against these shapes.
+not prove is refused by name. `program_check` then holds what was lowered against these shapes.
 """
 
 import math
@@ -11,12 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.clip_graph import CLIP_AXES
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
-from paddlevideo.runtime.engines.compiled.operations import (
-    READ_BYTES,
-    CompiledProgram,
-    Operation,
-)
 from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL
 from paddlevideo.runtime.engines.onnx_file import DamagedProgramError, shown
 from paddlevideo.utils.eight_bits import Range
@@ -36,20 +32,29 @@ _ATTRIBUTES: dict[str, dict[str, type]] = {
     "Reshape": {"allowzero": int},
     "QuantizeLinear": {"axis": int, "saturate": int},
     "DequantizeLinear": {"axis": int},
+    "ByRow": {"shape": tuple, "frames": int},
+    "Moved": {"shape": tuple, "frames": int, "move": int},
 }
 _FUNCTIONS = ("Sin", "Cos", "Floor", "Reciprocal", "Sigmoid")
 _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat": (1, 10_000),
-           "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3)}  # fmt: skip
+           "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3),
+           "AddByFrame": (2, 2), "MixFrames": (2, 2)}  # fmt: skip
+_OWN_NAMES = ("output:", "scratch:", "sums:", "padded:", "spare:", "frame:")
 _LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 
 
 @dataclass(frozen=True)
 class Proven:
-    """Shape of one stream's tensor, without the batch axis, its dtype, and of 8 bits the range."""
+    """Shape of one stream's tensor, without the batch axis, its dtype, and of 8 bits the range.
+
+    In the program of a clip it is the shape of one row, and ``frames`` says how many rows a clip
+    has.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
     range: Range | None = None
+    frames: int = 1
 
     @property
     def is_map(self) -> bool:
@@ -72,52 +77,6 @@ def validate(graph: Graph) -> dict[str, Proven]:
     return _Validation(graph).tensors()
 
 
-def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
-    """Hold the lowered operations against what was proven of the tensors they make and read."""
-    for operation in program.operations:
-        for name in (operation.output, *operation.made):
-            found = proven.get(name)
-            if found is None or (*found.shape, 1, 1)[:3] != operation.shape:
-                raise UnsupportedProgramError(f"{operation.kind} that makes {shown(name)}")
-        _check_bytes(operation, program, proven)
-        read = set(operation.read)
-        as_picture = operation.kind in ("convolution", "integer_convolution")
-        for name in read:
-            if (name in program.pictures) != as_picture:
-                raise UnsupportedProgramError("a frame that is not only convolved")
-            eight_bits = name in proven and proven[name].dtype == _UINT8
-            if eight_bits and proven[name].range is None and not as_picture:
-                raise UnsupportedProgramError("a frame that is not only convolved")
-    for name, held in program.outputs.items():
-        found, rows = proven[name], name in program.rows
-        if held in program.constants or held not in program.shapes:
-            raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
-        if held in program.pictures or found.dtype == _UINT8 or rows != (len(found.shape) == 1):
-            raise UnsupportedProgramError(f"an output {shown(name)} of shape {list(found.shape)}")
-
-
-def _check_bytes(operation: Operation, program: CompiledProgram, proven: dict[str, Proven]) -> None:
-    """Hold what an operation reads and writes on 8 bits against what its kind does so."""
-    made = {operation.rounded} - {None}
-    if operation.kind == "quantize":
-        made = {operation.output}
-    for name in operation.made:
-        if (name in made) != (name in program.ranges):
-            raise UnsupportedProgramError(f"{operation.kind} that makes {shown(name)}")
-    for name in (*operation.read, *operation.made):
-        found = proven[name].range if name in proven else None
-        if program.ranges.get(name) != found:
-            raise UnsupportedProgramError(f"{shown(name)} with another range")
-    rounded = [name in program.ranges for name in operation.inputs]
-    as_bytes = operation.kind in READ_BYTES
-    if operation.kind != "mixed_sum" and any(each != as_bytes for each in rounded):
-        raise UnsupportedProgramError(f"{operation.kind} of {shown(operation.inputs[0])}")
-    if operation.shortcut in program.ranges and operation.kind != "integer_dense":
-        raise UnsupportedProgramError(f"{operation.kind} with {shown(operation.shortcut)}")
-    if operation.gate in program.ranges:
-        raise UnsupportedProgramError(f"{operation.kind} with {shown(operation.gate)}")
-
-
 class _Validation:
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -135,6 +94,9 @@ class _Validation:
                 raise UnsupportedProgramError(
                     f"input {shown(name)} {list(info.shape)} {info.dtype}"
                 )
+            if len(info.shape) == CLIP_AXES:
+                self._add(name, info.shape[1:], info.dtype, info.shape[0])
+                continue
             if len(info.shape) != 3:
                 raise UnsupportedProgramError(f"input {shown(name)} of {len(info.shape) + 1} axes")
             self._add(name, info.shape, info.dtype)
@@ -151,13 +113,20 @@ class _Validation:
             "QuantizeLinear": self._quantize,
             "DequantizeLinear": self._dequantize,
             **dict.fromkeys(("Relu", "HardSigmoid", "HardSwish", *_FUNCTIONS), self._same),
+            "Frames": self._frames,
+            "ByRow": self._by_row,
+            "Moved": self._by_row,
+            "AddByFrame": self._add_by_frame,
+            "MixFrames": self._mix_frames,
         }
         for node in self.graph.nodes:
             rule = rules.get(node.kind)
             if rule is None:
                 raise UnsupportedProgramError(f"the operation {shown(node.kind)}")
             self._check_form(node)
-            self._add(node.output, *rule(node))
+            shape, dtype = rule(node)
+            self._add(node.output, shape, dtype, self._frames_of(node))
+        self._check_names()
         for name in self.graph.outputs:
             if name not in self.known:
                 raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
@@ -170,7 +139,22 @@ class _Validation:
             raise UnsupportedProgramError("a program without inputs or operations")
         return self.known
 
-    def _add(self, name: str, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    def _frames_of(self, node: Node) -> int:
+        """Rows of a clip in what a node gives: all that it reads have as many."""
+        if node.kind == "MixFrames":
+            return int(self.graph.constants[node.inputs[1]].shape[0])
+        found = {self.known[name].frames for name in node.inputs if name in self.known}
+        if len(found) != 1:
+            raise UnsupportedProgramError(f"{node.kind} of several numbers of frames")
+        return found.pop()
+
+    def _check_names(self) -> None:
+        """Hold that no name is one that an assembly gives to maps of its own."""
+        for name in (*self.known, *self.graph.constants):
+            if name.startswith(_OWN_NAMES):
+                raise UnsupportedProgramError(f"a tensor of the name {shown(name)}")
+
+    def _add(self, name: str, shape: tuple[int, ...], dtype: np.dtype, frames: int = 1) -> None:
         if any(size < 1 for size in shape):
             raise UnsupportedProgramError(f"{shown(name)} of shape {list(shape)}")
         self.total += 4 * math.prod(shape)
@@ -178,7 +162,7 @@ class _Validation:
             raise DamagedProgramError(
                 f"its maps up to {shown(name)} are too large; {how_to_raise('map_bytes')}"
             )
-        self.known[name] = Proven(shape, dtype, self.ranges.get(name))
+        self.known[name] = Proven(shape, dtype, self.ranges.get(name), frames)
 
     def _check_declared(self, name: str, sizes: tuple[int, ...], dtype: np.dtype) -> None:
         found = self.known.get(name)
@@ -344,7 +328,39 @@ class _Validation:
             raise UnsupportedProgramError("a reshape but of single pixels to rows")
         if sizes[0] == 0 and node.attributes.get("allowzero", 0):
             raise UnsupportedProgramError("a reshape to zero rows")
+        if x.frames != 1:
+            raise UnsupportedProgramError(f"a reshape of {x.frames} frames to rows")
         return (x.shape[0],), _FLOAT
+
+    def _frames(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self.known[node.inputs[0]]
+        return x.shape, x.dtype
+
+    def _by_row(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x, attributes = self._float(node.inputs[0]), node.attributes
+        shape, frames = attributes["shape"], attributes["frames"]
+        if abs(attributes.get("move", 0)) >= frames:
+            raise UnsupportedProgramError("frames that move out of their clip")
+        if x.shape != shape or x.frames != frames:
+            raise DamagedProgramError(
+                f"{frames} frames of {list(shape)} made of {x.frames} of {list(x.shape)}"
+            )
+        return x.shape, _FLOAT
+
+    def _add_by_frame(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self._float(node.inputs[0])
+        added = self._constant(node.inputs[1], "a sum with each frame")
+        fits = added.shape in ((1, x.frames, x.shape[0]), (x.frames, x.shape[0]))
+        if not x.is_pixel or not fits or added.dtype != _FLOAT:
+            raise UnsupportedProgramError(f"a sum of frames and {list(added.shape)}")
+        return x.shape, _FLOAT
+
+    def _mix_frames(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x = self._float(node.inputs[0])
+        matrix = self._constant(node.inputs[1], "a sum over frames")
+        if not x.is_pixel or matrix.dtype != _FLOAT or matrix.shape[1:] != (x.frames,):
+            raise DamagedProgramError(f"{list(matrix.shape)} times {x.frames} frames")
+        return x.shape, _FLOAT
 
 
 def _moved(node: Node, kernel: int, shape: tuple[int, ...]) -> tuple[int, int]:

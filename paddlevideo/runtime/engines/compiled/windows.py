@@ -32,7 +32,7 @@ _span_3, _span_5 = depthwise_span(3), depthwise_span(5)
 
 
 @compiled
-def _span_of(
+def span_of(
     kernel: int,
     rows: Array,
     at: int,
@@ -47,6 +47,7 @@ def _span_of(
     shortcut: int,
     activation: int,
 ) -> None:
+    """A run of outputs of one vector of channels; see `tiles.depthwise_span`."""
     keep_apart()
     table = rows.ctypes.data
     if kernel == 3:
@@ -112,7 +113,7 @@ def depthwise_row(
     for vector in range(first_vector, last_vector):
         at = first_channel_of(vector, channels) * FLOAT_BYTES
         added = shortcut + at if shortcut else 0
-        _span_of(
+        span_of(
             kernel,
             under,
             at,

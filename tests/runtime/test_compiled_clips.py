@@ -1,0 +1,218 @@
+"""Whole clips in the compiled engine: against ONNX Runtime, on threads, and what it refuses."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+pytest.importorskip("numba")
+onnx = pytest.importorskip("onnx")
+ort = pytest.importorskip("onnxruntime")
+pytest.importorskip("paddle2onnx")
+
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from modeling.conftest import randomise, relative_error  # noqa: E402
+from robustness.clip_programs import RandomClip  # noqa: E402
+from robustness.onnx_programs import feeds_of  # noqa: E402
+
+import paddlevideo  # noqa: E402
+from paddlevideo.export import ExportOptions, export_model  # noqa: E402
+from paddlevideo.runtime import load_predictor  # noqa: E402
+from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine  # noqa: E402
+from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows  # noqa: E402
+from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
+from paddlevideo.runtime.engines.compiled.graph import read_graph  # noqa: E402
+from paddlevideo.runtime.engines.compiled.clip_stages import clip_stages  # noqa: E402
+from paddlevideo.utils.errors import BundleError  # noqa: E402
+from runtime.conftest import PIPELINE, clips  # noqa: E402
+
+
+def options(threads=1):
+    return EngineOptions(device="cpu", cpu_threads=threads, engine="compiled")
+
+
+def expected_of(path, feeds):
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, feeds)[0]
+
+
+def saved(path, model):
+    onnx.save(model, str(path))
+    return path
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**20), batch=st.integers(1, 3))
+def test_random_clips_on_any_number_of_threads(tmp_path_factory, seed, batch):
+    """Kernels over time of every length, stride and padding; gates of all frames and of the past.
+
+    More threads than cores: each has few frames, and sees those of its neighbours.
+    """
+    model = RandomClip(seed).model()
+    path = saved(tmp_path_factory.mktemp("clip") / "a.onnx", model)
+    feeds = feeds_of(model, seed, batch)
+    expected = expected_of(path, feeds)
+    alone = CompiledEngine(path, ["logits"], options()).run(feeds)["logits"]
+    assert np.abs(alone - expected).max() <= 1e-6 + 3e-5 * np.abs(expected).max()
+    shared = CompiledEngine(path, ["logits"], options(3)).run(feeds)["logits"]
+    np.testing.assert_array_equal(shared, alone)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_operations_of_a_clip_one_by_one(tmp_path, monkeypatch, seed):
+    """With guards round every map, each held against NumPy."""
+    monkeypatch.setenv("PADDLEVIDEO_CHECK", "1")
+    model = RandomClip(seed).model()
+    path = saved(tmp_path / "a.onnx", model)
+    feeds = feeds_of(model, seed, 2)
+    checked = CompiledEngine(path, ["logits"], options()).run(feeds)["logits"]
+    expected = expected_of(path, feeds)
+    assert np.abs(checked - expected).max() <= 1e-6 + 3e-5 * np.abs(expected).max()
+
+
+@pytest.fixture(scope="module", params=["movinet_t0_base", "movinet_a0_base", "movinet_a0_stream"])
+def bundle(request, tmp_path_factory):
+    model = randomise(paddlevideo.create_model(request.param, num_classes=5)).eval()
+    folder = tmp_path_factory.mktemp("clips") / "bundle"
+    return export_model(model, PIPELINE, folder, "m", None, ExportOptions(formats=("onnx",)))
+
+
+def test_a_network_of_each_kind(bundle):
+    """`auto` takes the compiled engine, and it gives what ONNX Runtime gives, for any batch."""
+    assert engines_of(bundle.clip_files)[-1] == "compiled"
+    engine = open_engine(bundle.clip_files, EngineOptions(device="cpu", cpu_threads=2))
+    assert engine.name == "compiled"
+    feeds = {bundle.manifest.inputs[0].name: clips(3)}
+    (logits,) = engine.run(feeds).values()
+    expected = expected_of(bundle.clip_files.onnx, feeds)
+    assert relative_error(logits, expected) < 1e-5
+    for row in range(3):
+        (alone,) = engine.run({name: clip[row : row + 1] for name, clip in feeds.items()}).values()
+        np.testing.assert_array_equal(alone[0], logits[row])
+
+
+def test_a_video(bundle, video):
+    """`predict --engine compiled`, whose answer is that of another engine."""
+    results = [
+        load_predictor(bundle.folder, device="cpu", cpu_threads=2, engine=engine)(video)
+        for engine in ("compiled", "onnxruntime")
+    ]
+    scores = [[item.score for item in sorted(each.top, key=lambda t: t.index)] for each in results]
+    np.testing.assert_allclose(*scores, rtol=1e-4, atol=1e-6)
+
+
+def test_callers_share_an_engine(bundle):
+    engine = open_engine(bundle.clip_files, options(2))
+    (name,) = engine.input_names
+    expected = [engine.run({name: clips(1, seed)}) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(3):
+            found = threads.map(lambda seed: engine.run({name: clips(1, seed)}), range(4))
+            for one, two in zip(found, expected, strict=True):
+                np.testing.assert_array_equal(*(next(iter(each.values())) for each in (one, two)))
+
+
+def test_clips_of_another_form_are_refused(bundle):
+    engine = open_engine(bundle.clip_files, options())
+    (name,) = engine.input_names
+    for clip in (clips(1)[:, :3], clips(1).astype(np.float32), clips(1)[..., :8], clips(0)):
+        with pytest.raises(BundleError, match="cannot run"):
+            engine.run({name: clip})
+
+
+def test_the_stages_of_a_network(bundle):
+    """One stage of frames between two points at which the whole clip has to be there."""
+    program = read_program(bundle.clip_files.onnx)
+    stages = clip_stages(program.operations, program.frames_of)
+    gates = sum(operation.kind == "mix" for operation in program.operations)
+    assert sum(stage.of_frames for stage in stages) == gates
+    done = set(program.inputs) | set(program.constants)
+    for stage in stages:
+        for operation in stage.operations:
+            assert set(operation.read) <= done
+            done |= set(operation.made)
+
+
+# --- what it refuses
+
+
+def changed(model, kind, change, number=0):
+    """The model with one node of a kind changed."""
+    nodes = [node for node in model.graph.node if node.op_type == kind]
+    change(nodes[number])
+    return model
+
+
+def constant(model, name, value):
+    """Another constant in the place of one."""
+    for tensor in model.graph.initializer:
+        if tensor.name == name:
+            tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(value), name))
+
+
+def moving_clip():
+    """A clip program in which frames move and are mixed."""
+    for seed in range(100):
+        model = RandomClip(seed, num_frames=4).model()
+        kinds = {node.op_type for node in model.graph.node}
+        if {"Slice", "Expand", "MatMul", "Concat"} <= kinds:
+            return model
+    raise AssertionError("none")
+
+
+def _other_order(model):
+    """The frames that are kept come from elsewhere than the zeros let them."""
+    kept = [node for node in model.graph.node if node.op_type == "Slice"][1]
+    lengths = {t.name: onnx.numpy_helper.to_array(t) for t in model.graph.initializer}
+    first, last = (int(lengths[name][0]) for name in kept.input[1:3])
+    move = 1 if first == 0 else -1
+    constant(model, kept.input[1], [first + move])
+    constant(model, kept.input[2], [last + move])
+
+
+REFUSALS = {
+    "frames of a clip in another order": _other_order,
+    "Expand but to zero frames": lambda model: changed(
+        model, "Expand", lambda node: constant(model, node.input[0], np.ones(1, np.float32))
+    ),
+    "a slice but of frames": lambda model: changed(
+        model, "Slice", lambda node: constant(model, node.input[3], [2])
+    ),
+    "a clip that is not taken apart into frames": lambda model: changed(
+        model, "Reshape", lambda node: constant(model, node.input[1], [-1, 12, 1, 1])
+    ),
+    "frames beside something else|of the frames of a clip": lambda model: changed(
+        model, "MatMul", lambda node: setattr(node, "op_type", "Sub")
+    ),
+}
+
+
+@pytest.mark.parametrize("message", REFUSALS)
+def test_frames_that_meet_otherwise_are_refused(tmp_path, message):
+    model = moving_clip()
+    REFUSALS[message](model)
+    path = saved(tmp_path / "a.onnx", model)
+    with pytest.raises(BundleError, match=f"cannot run .*({message}).*--engine onnxruntime"):
+        CompiledEngine(path, ["logits"], options())
+
+
+def test_contradictions_are_damage(tmp_path):
+    model = moving_clip()
+    (node,) = [node for node in model.graph.node if node.op_type == "MatMul"][-1:]
+    constant(model, node.input[0], np.ones((1, 5), np.float32))
+    path = saved(tmp_path / "a.onnx", model)
+    with pytest.raises(BundleError, match=r"cannot be read as ONNX: \[1, 5\] times 4 frames"):
+        CompiledEngine(path, ["logits"], options())
+
+
+def test_a_clip_that_is_too_large_is_refused(tmp_path, monkeypatch):
+    path = saved(tmp_path / "a.onnx", moving_clip())
+    monkeypatch.setenv("PADDLEVIDEO_LIMITS", "map_bytes=20000")
+    with pytest.raises(BundleError, match="map_bytes"):
+        CompiledEngine(path, ["logits"], options())
+
+
+def test_a_step_program_is_left_as_it_is(small_stream):
+    graph = read_graph(small_stream.step_files.onnx)
+    assert frames_as_rows(graph) is graph
