@@ -21,9 +21,9 @@ from paddlevideo.export import ExportOptions, export_model  # noqa: E402
 from paddlevideo.runtime import load_predictor  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine  # noqa: E402
 from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows  # noqa: E402
+from paddlevideo.runtime.engines.compiled.clip_stages import clip_stages  # noqa: E402
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
 from paddlevideo.runtime.engines.compiled.graph import read_graph  # noqa: E402
-from paddlevideo.runtime.engines.compiled.clip_stages import clip_stages  # noqa: E402
 from paddlevideo.utils.errors import BundleError  # noqa: E402
 from runtime.conftest import PIPELINE, clips  # noqa: E402
 

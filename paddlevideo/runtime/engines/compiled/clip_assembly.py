@@ -8,11 +8,11 @@ from paddlevideo.runtime.engines.base import UnsupportedProgramError
 from paddlevideo.runtime.engines.compiled.access import SLACK, padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.runtime.engines.compiled.assembly import Assembler, Assembly
+from paddlevideo.runtime.engines.compiled.clip_stages import Stage, clip_stages
 from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import IDENTITY, CompiledProgram, Operation
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
-from paddlevideo.runtime.engines.compiled.clip_stages import Stage, clip_stages
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code, Way
 from paddlevideo.utils.limits import how_to_raise, limit
 

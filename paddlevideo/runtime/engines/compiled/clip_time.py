@@ -47,7 +47,7 @@ def pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Arr
         to = y + line * row_bytes + row.left * pixel
         source = x + line * row.columns * row.in_channels * FLOAT_BYTES
         if row.list_size == 0:
-            copy_row(source, row.columns, row.channels, to)
+            copy_row(source, row.columns, row.channels, to, 0, vectors_of(row.channels))
             continue
         dense(
             source,

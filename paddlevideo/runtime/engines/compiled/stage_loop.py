@@ -85,7 +85,7 @@ def _make(version: str) -> Callable[..., None]:
         table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int,
         part: int, parts: int, stages: Array, states: Array, let_others: int,
     ) -> None:  # fmt: skip
-        """Run a program for each stream, with other threads where they are; or a stage of a clip."""
+        """Run a program for each stream, alone or with other threads; or a stage of a clip."""
         if not version:
             return
         if table.shape[0] > 0 and table[0].code == Code.FRAMES:
