@@ -123,8 +123,8 @@ def row_of(form: Form) -> Kernel:
             if not limits:
                 finish(
                     sums, sums_row, count, ONE, factors + wide, numbers, activation,
-                    NONE, NONE, NONE, y + wide if y else 0, channels * FLOAT_BYTES, y8 + at if y8 else 0,
-                    channels,
+                    NONE, NONE, NONE, y + wide if y else 0, channels * FLOAT_BYTES,
+                    y8 + at if y8 else 0, channels,
                 )  # fmt: skip
 
     return depthwise_row
