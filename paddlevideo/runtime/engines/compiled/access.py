@@ -31,6 +31,8 @@ from paddlevideo.runtime.engines.compiled.simd import (
 )
 
 SLACK = 2 * VECTOR_BYTES
+# Arguments of compiled functions: for each plain number numba would compile a version of its own.
+NONE, ONE = np.int64(0), np.int64(1)
 Array = Any  # typed where it is compiled
 Row = Any  # of the table of operations; the same
 # Not kept on the disk one by one: numba would not see that what they call has changed.

@@ -1,8 +1,9 @@
 """Products on 8 bits: dense layers of pixels, and the convolution of a frame."""
 
+import numpy as np
 from numba import njit
 
-from paddlevideo.runtime.engines.compiled.access import Array, bytes_at, compiled
+from paddlevideo.runtime.engines.compiled.access import NONE, Array, bytes_at, compiled
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import integer_tile
@@ -37,7 +38,7 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
     big_rows = INTEGER_ROWS[vectors]
     big = integer_tile(big_rows, vectors, form, gather)
     one = integer_tile(1, vectors, form, gather)
-    sums_row = vectors * VECTOR_BYTES
+    sums_row, wide = np.int64(vectors * VECTOR_BYTES), np.int64(vectors)  # as `access.NONE`
 
     @njit(nogil=True)
     def run(
@@ -85,7 +86,7 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
                     sums,
                     sums_row,
                     done,
-                    vectors,
+                    wide,
                     factors,
                     numbers,
                     activation,
@@ -199,7 +200,7 @@ def integer_convolve(
             wide = first * FLOAT_BYTES
             _gather_panel(
                 source, step, out_columns, at, steps, bias + wide, factors + wide, limits,
-                input_offsets, numbers, activation, 0, 0, 0,
+                input_offsets, numbers, activation, NONE, NONE, NONE,
                 y + place * ldy + wide if y else 0, ldy,
                 y8 + place * ldy8 + first if y8 else 0, ldy8, sums, ahead, regions,
             )  # fmt: skip

@@ -3,7 +3,13 @@
 import numpy as np
 from numba import njit
 
-from paddlevideo.runtime.engines.compiled.access import Array, Row, floats_at, padded_bytes
+from paddlevideo.runtime.engines.compiled.access import (
+    NONE,
+    Array,
+    Row,
+    floats_at,
+    padded_bytes,
+)
 from paddlevideo.runtime.engines.compiled.integer_pointwise import (
     average_of_bytes,
     dequantize,
@@ -169,8 +175,8 @@ def _depthwise(
             if row.list_size:
                 integer_dense(
                     source, row.in_channels, row.columns, panels, row.expand_weights, row.depth,
-                    row.expand_bias, row.expand_factors, row.expand_limits, 0, 0, 0, 0, 0, 0, 0,
-                    to, pixel, 0, ahead, regions,
+                    row.expand_bias, row.expand_factors, row.expand_limits, NONE, NONE, NONE,
+                    NONE, NONE, NONE, NONE, to, pixel, NONE, ahead, regions,
                 )  # fmt: skip
             else:
                 copy_bytes_row(source, row.columns, row.channels, to, first_vector, last_vector)

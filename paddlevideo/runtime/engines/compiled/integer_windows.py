@@ -3,6 +3,8 @@
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.access import (
+    NONE,
+    ONE,
     Array,
     bytes_at,
     compiled,
@@ -50,6 +52,8 @@ def row_of(form: Form) -> Kernel:
     span_31, span_32, span_51, span_52 = (
         integer_span(kernel, stride, form) for kernel, stride in INTEGER_WINDOWS
     )
+
+    sums_row = np.int64(VECTOR_BYTES)  # as `access.NONE`
 
     @compiled
     def run_span(
@@ -120,8 +124,9 @@ def row_of(form: Form) -> Kernel:
             )  # fmt: skip
             if not limits:
                 finish(
-                    sums, VECTOR_BYTES, count, 1, factors + wide, numbers, activation, 0, 0, 0,
-                    y + wide if y else 0, channels * FLOAT_BYTES, y8 + at if y8 else 0, channels,
+                    sums, sums_row, count, ONE, factors + wide, numbers, activation,
+                    NONE, NONE, NONE, y + wide if y else 0, channels * FLOAT_BYTES,
+                    y8 + at if y8 else 0, channels,
                 )  # fmt: skip
 
     return depthwise_row
