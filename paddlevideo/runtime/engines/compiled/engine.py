@@ -50,6 +50,9 @@ logger = logging.getLogger(__name__)
 # of them, while their maps still fit the processor's caches.
 _STREAMS_AT_A_TIME = 4
 
+_Whole = tuple[str, tuple[int, ...], np.dtype]
+"""Name, shape with the number of streams, and dtype of an input or a result."""
+
 Arithmetic = Literal["float32", "8-bit integers"]
 
 
@@ -272,6 +275,7 @@ class CompiledEngine(Engine):
         self._local = threading.local()
         self._pool = FloatPool()
         self._free: dict[int, list[Memory]] = defaultdict(list)
+        self._wholes: dict[int, tuple[list[_Whole], list[_Whole]]] = {}
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
         held = program.outputs[name]
@@ -359,21 +363,27 @@ class CompiledEngine(Engine):
         batch = int(inputs[self.expected_inputs[0][0]].shape[0])
         if batch < 1:
             raise BundleError(f"{self._path} cannot run on a batch of 0")
+        if batch not in self._wholes:
+            self._wholes[batch] = (
+                [(name, (batch, *shape), dtype) for name, shape, dtype in self.expected_inputs],
+                [(name, (batch, *shape), dtype) for name, shape, dtype in self._outputs],
+            )
+        expected, outputs = self._wholes[batch]
         addresses = []
-        for name, shape, dtype in self.expected_inputs:
+        for name, shape, dtype in expected:
             tensor = inputs[name]
-            if tensor.shape != (batch, *shape) or tensor.dtype != dtype:
+            if tensor.shape != shape or tensor.dtype != dtype:
                 raise BundleError(
                     f"{self._path} cannot run on {name} {list(tensor.shape)} {tensor.dtype}; it is "
-                    f"for {[batch, *shape]} {dtype}"
+                    f"for {list(shape)} {dtype}"
                 )
             if name in self._pictures:
                 addresses.append(tensor.picture().ctypes.data)
             else:
                 addresses.append(tensor.address(self._slack))
         results = {}
-        for name, shape, dtype in self._outputs:
-            results[name] = result = self._new((batch, *shape), dtype)
+        for name, shape, dtype in outputs:
+            results[name] = result = self._new(shape, dtype)
             addresses.append(result.address(self._slack))
         return results, np.array(addresses, np.int64), batch
 
