@@ -24,6 +24,13 @@ from paddlevideo.runtime.engines.compiled.pointwise import (
 )
 from paddlevideo.runtime.engines.compiled.products import convolve, dense, gated_weights, pad_planes
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
+from paddlevideo.runtime.engines.compiled.stage_walk import (
+    AT,
+    ROWS,
+    begin_walk,
+    next_record,
+    places_of,
+)
 from paddlevideo.runtime.engines.compiled.swish import swish_floats
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code
 from paddlevideo.runtime.engines.compiled.windows import (
@@ -255,13 +262,15 @@ def _make(version: str) -> Callable[..., None]:
     def run(
         table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int
     ) -> None:
-        """Run a program for each stream."""
+        """Run a program for each stream, or a stage of a clip; see `stage_walk`."""
         if not version:
             return
+        walk = begin_walk(table, addresses, streams)
+        given, addresses = addresses, places_of(table, addresses)
         regions = _regions(later, addresses, strides, streams)
         ahead: Array = np.zeros(4, np.int64)
-        for index in range(table.shape[0]):
-            row = table[index]
+        while next_record(walk, table, lists, given, strides, addresses):
+            row, streams = table[walk[AT]], walk[ROWS]
             # What is still to come may not be what this operation itself reads, nor too much.
             if ahead[2] < row.later_first:
                 ahead[0], ahead[1], ahead[2] = 0, 0, row.later_first
@@ -297,5 +306,5 @@ def _make(version: str) -> Callable[..., None]:
     return run
 
 
-rows_loop = njit(nogil=True)(_make(source_digest()))
-"""The operations of a table, for rows one behind the other."""
+program_loop = _make(source_digest())
+"""What `kernel_loader` compiles."""
