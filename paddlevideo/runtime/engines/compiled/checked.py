@@ -98,6 +98,10 @@ class CheckedRun:
         run: Callable[..., None],
     ) -> None:
         self._program, self._assembly, self._pool, self._run = program, assembly, pool, run
+        self._constants = {
+            name: value.reshape(program.frames[name], -1, 1, 1) if name in program.frames else value
+            for name, value in program.constants.items()
+        }
         self._padded = {
             operation.output: operation.options["pads"]
             for operation in program.operations
@@ -133,7 +137,7 @@ class CheckedRun:
             name: self._map(name, maps) for name in operation.read if name not in program.constants
         }
         with np.errstate(all="ignore"):
-            expected = reference(operation, read, program.constants, program.ranges)
+            expected = reference(operation, read, self._constants, program.ranges)
         row = assembly.table[index]
         scratch = int(row["scratch"]) if maps.has_scratch(row) else -1
         for slot in (int(row["output"]), int(row["rounded"]), int(row["sums"]), scratch):

@@ -28,7 +28,7 @@ class ClipStage:
     """Records that run together.
 
     Attributes:
-        table: for `stage_loop`.
+        table: for `stage_walk`.
         streams: rows to run it for; None: a stage of frames, for which threads share the clip.
     """
 

@@ -37,6 +37,13 @@ from paddlevideo.runtime.engines.compiled.shares import (
     vectors_share,
 )
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LINE_BYTES, keep_apart
+from paddlevideo.runtime.engines.compiled.stage_walk import (
+    AT,
+    ROWS,
+    begin_walk,
+    next_record,
+    places_of,
+)
 from paddlevideo.runtime.engines.compiled.swish import swish_floats
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS, Code, Split
 from paddlevideo.runtime.engines.compiled.windows import (
@@ -365,16 +372,20 @@ def _make(version: str) -> Callable[..., None]:
         table: Array, later: Array, lists: Array, addresses: Array, strides: Array, streams: int,
         part: int, parts: int, stages: Array, states: Array, let_others: int,
     ) -> None:  # fmt: skip
-        """Run a program for each stream: with other threads, or one share of each operation."""
+        """Run a program for each stream: with other threads, or one share of each operation.
+
+        Or a stage of a clip, see `stage_walk`.
+        """
         if not version:
             return
-        regions = _regions(later, addresses, strides, streams, part, parts)
+        places = places_of(table, addresses)
+        regions = _regions(later, places, strides, streams, part, parts)
         ahead: Array = np.zeros(4, np.int64)
         if states.shape[0] == 0:
-            for index in range(table.shape[0]):
-                _operation(
-                    table[index], lists, addresses, strides, streams, part, parts, ahead, regions
-                )
+            walk = begin_walk(table, addresses, streams)
+            while next_record(walk, table, lists, addresses, strides, places):
+                row, rows = table[walk[AT]], walk[ROWS]
+                _operation(row, lists, places, strides, rows, part, parts, ahead, regions)
             return
         for stage in range(stages.shape[0]):
             first, last, shares = stages[stage]
@@ -394,5 +405,5 @@ def _make(version: str) -> Callable[..., None]:
     return run
 
 
-rows_loop = njit(nogil=True)(_make(source_digest()))
-"""The operations of a table, for rows one behind the other."""
+program_loop = _make(source_digest())
+"""What `kernel_loader` compiles."""

@@ -13,6 +13,7 @@ from typing import Any
 import numba
 import numpy as np
 
+from paddlevideo.runtime.engines.compiled.interpreter import program_loop
 from paddlevideo.runtime.engines.compiled.kernel_files import (
     compiling_alone,
     drop_kernels,
@@ -21,7 +22,6 @@ from paddlevideo.runtime.engines.compiled.kernel_files import (
     read_kernels,
     writable_folder,
 )
-from paddlevideo.runtime.engines.compiled.stage_loop import program_loop
 from paddlevideo.runtime.engines.compiled.stages import ALONE
 from paddlevideo.runtime.engines.compiled.table import OPERATION
 

@@ -19,6 +19,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     VECTOR,
     VECTOR_BYTES,
     Typed,
+    keep_apart,
     maximum,
     minimum,
     multiply_add,
@@ -78,6 +79,7 @@ def vsigmoid(typing_context: object, x: types.Type) -> Typed:
 @compiled
 def swish_floats(x: int, count: int) -> None:
     """Put ``x sigmoid(x)`` in the place of ``count`` floats."""
+    keep_apart()
     whole = count - count % LANES
     for at in range(x, x + whole * FLOAT_BYTES, VECTOR_BYTES):
         vstore(at, vswish(vload(at)))
