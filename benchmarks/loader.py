@@ -19,6 +19,7 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+from torchcodec_decoder import check_is_installed, own_resize
 
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.memory import keep_freed_memory
@@ -228,6 +229,15 @@ def decoders_part(video: str, title: str, rounds: int) -> None:
                 print(f"{backend} is left out: {error}")
                 break
             runs[f"{backend}, resize: {resize}"] = run
+    try:
+        check_is_installed()
+    except ConfigError as error:
+        print(f"torchcodec is left out: {error}")
+    else:
+        for resize in ("exact", "fast"):
+            node = {**description(TEST_STEPS, resize), "decode": {"name": "TorchcodecDecoder"}}
+            runs[f"torchcodec, resize: {resize}"] = loads(video, node)
+        runs["torchcodec, resized by itself"] = own_resize(video, FRAMES, SIDE)
     compare(f"decoders, {title}: {FRAMES} frames of {SIDE}x{SIDE}", runs, rounds)
 
 
