@@ -9,20 +9,26 @@ milliseconds of one process; all in turns; the ratios are those of the least and
 
 import argparse
 import logging
+import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 import av
 import cv2
 import numpy as np
+from torchcodec_decoder import check_is_installed, own_resize
 
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.memory import keep_freed_memory
 from paddlevideo.video import Pipeline
+
+if TYPE_CHECKING:
+    from paddlevideo.loader import ClipLoader
 
 PARTS = ("test", "train", "window", "workers", "decoders")
 FRAMES, SIDE = 50, 172
@@ -188,7 +194,7 @@ def window_part(video: str, rounds: int) -> None:
     print(f"  seek: none: {1e3 * (time.process_time() - begun):.1f} ms")
 
 
-def workers_part(video: str, rounds: int, clips: int = 64) -> None:
+def workers_part(video: str, rounds: int, clips: int = 128, batch_size: int = 4) -> None:
     from paddlevideo.loader import ClipLoader
     from paddlevideo.loader.dataset.build import build_dataset
 
@@ -198,23 +204,51 @@ def workers_part(video: str, rounds: int, clips: int = 64) -> None:
         node = {"format": "VideoDataset", "file_path": str(listed)}
         for resize in ("exact", "fast"):
             dataset = build_dataset(node, description(TEST_STEPS, resize), training=False)
-            rates: dict[int, list[float]] = {1: [], 2: []}
+            seen: dict[int, list[Reading]] = {1: [], 2: []}
             for _ in range(rounds):
-                for workers, seen in rates.items():
-                    loader = ClipLoader(dataset, 4, training=False, num_workers=workers)
-                    batches = loader.epoch(0)
-                    next(batches)
-                    begun = time.perf_counter()
-                    for _ in batches:
-                        pass
-                    seen.append((clips - 4) / (time.perf_counter() - begun))
-            pairs = [two / one for one, two in zip(*rates.values(), strict=True)]
+                for workers, readings in seen.items():
+                    loader = ClipLoader(dataset, batch_size, training=False, num_workers=workers)
+                    readings.append(read_all(loader, clips))
+            pairs = [two.rate / one.rate for one, two in zip(*seen.values(), strict=True)]
+            best = {workers: max(each.rate for each in found) for workers, found in seen.items()}
             print(
-                f"\nworkers, resize: {resize}: one {max(rates[1]):.1f} clips/s, two "
-                f"{max(rates[2]):.1f}; ratio of the best {max(rates[2]) / max(rates[1]):.2f}, of "
-                f"the median pair {statistics.median(pairs):.2f}",
+                f"\nworkers, resize: {resize}: one {best[1]:.1f} clips/s, two {best[2]:.1f}; ratio "
+                f"of the best {best[2] / best[1]:.2f}, of the median pair "
+                f"{statistics.median(pairs):.2f}",
                 flush=True,
             )
+            for workers, found in seen.items():
+                theirs, ours = (min(each) for each in zip(*(r.cpu_ms for r in found), strict=True))
+                print(
+                    f"  CPU time of a clip, the least, {workers}: in its worker {theirs:.2f} ms, in"
+                    f" the process that gets it {ours:.2f} ms"
+                )
+
+
+class Reading(NamedTuple):
+    rate: float  # clips per second
+    cpu_ms: tuple[float, float]  # a clip, in its worker and in this process
+
+
+def read_all(loader: "ClipLoader", clips: int) -> Reading:
+    """Read an epoch. What the workers have read ahead when the clock starts is not counted."""
+    batches = loader.epoch(0)
+    in_workers = cpu_seconds_of_children()
+    for _ in range(2 * loader.num_workers):
+        next(batches)
+    left = clips - 2 * loader.num_workers * loader.batch_size
+    begun, here = time.perf_counter(), time.process_time()
+    for _ in batches:
+        pass
+    rate = left / (time.perf_counter() - begun)
+    here = time.process_time() - here
+    in_workers = cpu_seconds_of_children() - in_workers
+    return Reading(rate, (1e3 * in_workers / clips, 1e3 * here / left))
+
+
+def cpu_seconds_of_children() -> float:
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def decoders_part(video: str, title: str, rounds: int) -> None:
@@ -228,6 +262,15 @@ def decoders_part(video: str, title: str, rounds: int) -> None:
                 print(f"{backend} is left out: {error}")
                 break
             runs[f"{backend}, resize: {resize}"] = run
+    try:
+        check_is_installed()
+    except ConfigError as error:
+        print(f"torchcodec is left out: {error}")
+    else:
+        for resize in ("exact", "fast"):
+            node = {**description(TEST_STEPS, resize), "decode": {"name": "TorchcodecDecoder"}}
+            runs[f"torchcodec, resize: {resize}"] = loads(video, node)
+        runs["torchcodec, resized by itself"] = own_resize(video, FRAMES, SIDE)
     compare(f"decoders, {title}: {FRAMES} frames of {SIDE}x{SIDE}", runs, rounds)
 
 

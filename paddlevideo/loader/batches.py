@@ -14,6 +14,7 @@ A batch is a dict of arrays:
 """
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -27,6 +28,8 @@ from paddlevideo.video.sample import Sample
 logger = logging.getLogger(__name__)
 
 OnUnreadable = Literal["error", "count_wrong"]
+RoomFor = Callable[[tuple[int, ...], np.dtype], np.ndarray]
+"""Gives an array of this shape and dtype, whatever is in it."""
 
 
 class BatchReader:
@@ -51,11 +54,19 @@ class BatchReader:
         Raises:
             DataError: a sample cannot be read, or the clips differ in shape.
         """
+        return self.read(position, np.empty)
+
+    def read(self, position: tuple[int, list[int]], room_for: RoomFor) -> dict[str, np.ndarray]:
+        """Return the batch, its clips in arrays that ``room_for`` gives.
+
+        Raises:
+            DataError: as above.
+        """
         epoch, entries = position
         samples = [self._read(epoch, entry) for entry in entries]
         inputs = self.dataset.context.pipeline.inputs
         return {
-            **{name: _stack(name, clip_input, samples) for name, clip_input in inputs.items()},
+            **{name: _stack(name, each, samples, room_for) for name, each in inputs.items()},
             "label": np.array([sample.label for sample in samples], np.int64),
             "index": np.array([sample.index for sample in samples], np.int64),
             "readable": np.array([sample.readable for sample in samples], np.bool_),
@@ -78,7 +89,9 @@ class BatchReader:
             return self.dataset.unreadable(draw, index)
 
 
-def _stack(name: str, clip_input: ClipInput, samples: list[Sample]) -> np.ndarray:
+def _stack(
+    name: str, clip_input: ClipInput, samples: list[Sample], room_for: RoomFor
+) -> np.ndarray:
     """The clips ``name`` of all samples; zeros for one that could not be read."""
     first: Sample | None = None
     shape = clip_input.clip_shape()  # of a batch in which nothing is readable
@@ -94,8 +107,7 @@ def _stack(name: str, clip_input: ClipInput, samples: list[Sample]) -> np.ndarra
                 f"{sample.path} gives {list(found)} ({clip_input.output_layout}). "
                 "List a CenterCrop or Resize in this PIPELINE, or use a batch size of 1"
             )
-    clips: np.ndarray = np.zeros((len(samples), *shape), clip_input.output_dtype)
+    clips = room_for((len(samples), *shape), np.dtype(clip_input.output_dtype))
     for position, sample in enumerate(samples):
-        if name in sample.clips:
-            clips[position] = sample.clips[name]
+        clips[position] = sample.clips.get(name, 0)
     return clips

@@ -202,19 +202,30 @@ def _slot_bytes(reader: BatchReader, plan: Plan) -> int:
     return plan.sampler.batch_size * clip_bytes + _SLACK_BYTES
 
 
-def _into_slot(batch: dict[str, np.ndarray], slot: mmap.mmap) -> dict[str, np.ndarray | _InSlot]:
-    """Return the batch with those arrays that fit written into ``slot``."""
-    answer: dict[str, np.ndarray | _InSlot] = {}
-    offset = 0
-    for name, array in batch.items():
-        if offset + array.nbytes > len(slot):
-            answer[name] = array
-            continue
-        target = np.ndarray(array.shape, array.dtype, buffer=slot, offset=offset)
-        target[...] = array
-        answer[name] = _InSlot(array.shape, array.dtype.str, offset)
-        offset = -(-(offset + array.nbytes) // _ALIGNMENT) * _ALIGNMENT
-    return answer
+class _Slot:
+    """The memory of one batch, filled from its start on."""
+
+    def __init__(self, memory: mmap.mmap) -> None:
+        self._memory = memory
+        self._next = 0
+        self._given: dict[int, _InSlot] = {}
+
+    def room_for(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
+        """An array in the slot: read there, a batch is not copied again; one apart if it is full.
+
+        A clip is 4 MB of 50 frames of 172x172: each copy less is 1 % of reading it.
+        """
+        num_bytes = int(np.prod(shape)) * dtype.itemsize
+        if self._next + num_bytes > len(self._memory):
+            return np.empty(shape, dtype)
+        array: np.ndarray = np.ndarray(shape, dtype, buffer=self._memory, offset=self._next)
+        self._given[id(array)] = _InSlot(shape, dtype.str, self._next)
+        self._next = -(-(self._next + num_bytes) // _ALIGNMENT) * _ALIGNMENT
+        return array
+
+    def answer(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | _InSlot]:
+        """The batch as it goes through the pipe: of what is in the slot, where it lies."""
+        return {name: self._given.get(id(array), array) for name, array in batch.items()}
 
 
 def _from_slot(value: np.ndarray | _InSlot, slot: mmap.mmap) -> np.ndarray:
@@ -242,8 +253,9 @@ def _work(reader: BatchReader, pipe: Connection, slots: list[mmap.mmap], reading
 def _answer(
     reader: BatchReader, position: tuple[int, list[int]], slot: mmap.mmap
 ) -> Mapping[str, object]:
+    filled = _Slot(slot)
     try:
-        return _into_slot(reader[position], slot)
+        return filled.answer(reader.read(position, filled.room_for))
     except PaddleVideoError as error:
         content = {"class": type(error).__name__, "message": str(error)}
     except Exception:  # noqa: BLE001 - a defect of ours; raised again in the main process

@@ -20,7 +20,9 @@ from enum import Enum
 
 import numpy as np
 
+from paddlevideo.apps.own_videos.alignment import aligned, blocks, starts
 from paddlevideo.apps.own_videos.file_scan import SIDE, FileScan, Fingerprint
+from paddlevideo.apps.own_videos.movement import Movements
 
 _ROWS = 16  # frames of a video that are looked for in the others
 _RUN = 4  # of them in a row that must be found, at the right distances in time
@@ -56,6 +58,7 @@ class Kind(Enum):
     IDENTICAL = "is the same file as"
     FRAMES = "shows the same frames as"
     MIRRORED = "shows, mirrored, the same frames as"
+    CHANGED = "shows, with changed pictures, the same movement as"
     GOES_ON = "ends where the next one begins,"
 
 
@@ -91,7 +94,7 @@ class Pictures:
         self._queries = [_Query.of(prints, self.step) for prints in self._prints]
 
     def matches(self) -> list[Match]:
-        """All pairs that show the same frames, mirrored or not, by index; each pair once."""
+        """All pairs that show the same frames or movement, mirrored or not; each pair once."""
         best: dict[tuple[int, int], Match] = {}
         for kind in (Kind.FRAMES, Kind.MIRRORED):
             for query, video in self._candidates(kind is Kind.MIRRORED):
@@ -101,6 +104,11 @@ class Pictures:
                 distance = self._distance(query, video, kind is Kind.MIRRORED)
                 if distance is not None:
                     best[pair] = Match(*pair, kind, distance)
+        movements = Movements(self._prints, self.step)
+        for mirrored in (False, True):
+            for one, other, distance in movements.matches(mirrored):
+                pair = (min(one, other), max(one, other))
+                best.setdefault(pair, Match(*pair, Kind.CHANGED, distance))
         return [best[pair] for pair in sorted(best)]
 
     def _candidates(self, mirrored: bool) -> Iterator[tuple[int, int]]:
@@ -109,17 +117,17 @@ class Pictures:
         Where the mean of a run is below its limit, two of its distances are below twice that.
         """
         videos = [i for i, query in enumerate(self._queries) if len(query.times)]
-        for rows in _blocks(videos, [len(self._queries[i].times) for i in videos], _BLOCK_ROWS):
+        for rows in blocks(videos, [len(self._queries[i].times) for i in videos], _BLOCK_ROWS):
             queries = [self._queries[i] for i in rows]
             rows_RD = np.concatenate([query.rows(mirrored) for query in queries])
             limits_R = np.concatenate([2 * query.limits for query in queries])
-            row_starts = _starts([len(query.times) for query in queries])
+            row_starts = starts([len(query.times) for query in queries])
             needed = np.array([min(2, len(query.times)) for query in queries])
             lengths = [-(-len(self._prints[i].times_seconds) // self.step) for i in videos]
-            for block in _blocks(videos, lengths, _BLOCK_FRAMES):
+            for block in blocks(videos, lengths, _BLOCK_FRAMES):
                 frames = [self._frames(i)[0] for i in block]
                 similar_RF = rows_RD @ np.concatenate(frames).T
-                nearest_RV = np.maximum.reduceat(similar_RF, _starts(map(len, frames)), axis=1)
+                nearest_RV = np.maximum.reduceat(similar_RF, starts(map(len, frames)), axis=1)
                 is_near_RV = 1 - nearest_RV <= limits_R[:, None]
                 num_near_QV = np.add.reduceat(is_near_RV.astype(np.int64), row_starts, axis=0)
                 for q, v in np.argwhere(num_near_QV >= needed[:, None]):
@@ -136,18 +144,7 @@ class Pictures:
         rows = self._queries[query]
         frames_FD, times_F = self._frames(video)
         distance_RF = 1 - rows.rows(mirrored) @ frames_FD.T
-        nearest_R = distance_RF.argmin(axis=1)
-        offsets_O = times_F[nearest_R] - rows.times
-        wanted_OR = offsets_O[:, None] + rows.times[None, :]
-        position_OR = np.clip(np.searchsorted(times_F, wanted_OR), 0, len(times_F) - 1)
-        found_OR = np.full(position_OR.shape, np.inf)
-        interval = float(np.median(np.diff(times_F))) if len(times_F) > 1 else 0.0
-        all_rows = np.arange(len(rows.times))[None, :]
-        for beside in (-1, 0, 1):
-            near_OR = np.clip(position_OR + beside, 0, len(times_F) - 1)
-            is_there_OR = np.abs(times_F[near_OR] - wanted_OR) <= 1.01 * interval + 1e-6
-            here_OR = np.where(is_there_OR, distance_RF[all_rows, near_OR], np.inf)
-            found_OR = np.minimum(found_OR, here_OR)
+        found_OR = aligned(distance_RF, rows.times, times_F)
         runs_OW = found_OR[:, rows.runs].mean(axis=2)
         is_same_OW = runs_OW <= rows.run_limits[None, :]
         return float(np.maximum(runs_OW[is_same_OW].min(), 0)) if is_same_OW.any() else None
@@ -278,23 +275,3 @@ def _ends(pairs: Sequence[np.ndarray], which: int) -> tuple[np.ndarray, np.ndarr
     both = [_normalised(pair) for pair in pairs]
     steps = [1 - float(pair_2D[0] @ pair_2D[1]) for pair_2D in both]
     return np.stack([pair_2D[which] for pair_2D in both]), np.array(steps)
-
-
-def _starts(lengths: "Sequence[int] | map[int]") -> np.ndarray:
-    counts = np.array(list(lengths), np.int64)
-    starts: np.ndarray = np.cumsum(counts) - counts
-    return starts
-
-
-def _blocks(videos: Sequence[int], lengths: Sequence[int], size: int) -> Iterator[list[int]]:
-    """Groups of videos that have about ``size`` rows or frames together."""
-    block: list[int] = []
-    total = 0
-    for video, length in zip(videos, lengths, strict=True):
-        if block and total + length > size:
-            yield block
-            block, total = [], 0
-        block.append(video)
-        total += length
-    if block:
-        yield block
