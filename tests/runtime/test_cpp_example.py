@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from export.test_quantization import write_noise
+from modeling.conftest import randomise
 
 import paddlevideo
-from modeling.conftest import randomise
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
 from runtime.conftest import LABELS, PIPELINE
