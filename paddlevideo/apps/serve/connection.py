@@ -35,6 +35,7 @@ from paddlevideo.utils.errors import DataError, nearest_hint
 _GOING = "the service is shutting down"
 _OPTIONS = ("width", "height", "frame_rate", "recording", "top_k")
 _END, _RESET, _TIME = "end", "reset", "time "
+_MOST_TEXTS = 100
 
 
 @dataclass(frozen=True)
@@ -143,9 +144,10 @@ class StreamConnection:
         except WebSocketDisconnect:
             return
         finally:
+            self._service.close_stream(self, stream)
             if reader is not None:
                 reader.cancel()
-            self._service.close_stream(self, stream)
+                await asyncio.wait({reader})  # a task that is forgotten before its end is logged
 
     def _frame_format(self) -> FrameFormat:
         given = FrameFormat(self._request.raw_size, self._limits.max_frame_pixels)
@@ -183,6 +185,7 @@ class StreamConnection:
 
     async def _answer_all(self, stream: PoolStream) -> None:
         stated: float | None = None
+        texts = 0
         while True:
             if self._is_ending:
                 raise RefusedError(CLOSING, _GOING)
@@ -193,8 +196,12 @@ class StreamConnection:
                 return
             if isinstance(message, bytes):
                 await self._take_frame(stream, message, stated)
-                stated = None
-            elif message.startswith(_TIME):
+                stated, texts = None, 0
+                continue
+            texts += 1
+            if texts > _MOST_TEXTS:
+                raise RefusedError(MALFORMED, f"more than {_MOST_TEXTS} texts without a frame")
+            if message.startswith(_TIME):
                 stated = parse_seconds(message.removeprefix(_TIME))
             elif message == _RESET:
                 await self._show_all(stream, self._shown.end())
