@@ -35,7 +35,8 @@ from paddlevideo.utils.errors import DataError, nearest_hint
 _GOING = "the service is shutting down"
 _OPTIONS = ("width", "height", "frame_rate", "recording", "top_k")
 _END, _RESET, _TIME = "end", "reset", "time "
-_MOST_TEXTS = 100
+_MOST_TEXTS = 100  # without a frame
+_CANCEL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,17 @@ def _whole(query: Mapping[str, str], name: str, most: int) -> int:
     return int(text)
 
 
+async def _end_task(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait for its end.
+
+    More than once: `asyncio.wait_for` of Python 3.11 and older loses a cancellation that comes
+    together with what it waits for, and the task would wait for ever.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+
+
 class _Gone:
     """Behind a client's last message: it has closed, or was cut."""
 
@@ -146,8 +158,7 @@ class StreamConnection:
         finally:
             self._service.close_stream(self, stream)
             if reader is not None:
-                reader.cancel()
-                await asyncio.wait({reader})  # a task that is forgotten before its end is logged
+                await _end_task(reader)
 
     def _frame_format(self) -> FrameFormat:
         given = FrameFormat(self._request.raw_size, self._limits.max_frame_pixels)

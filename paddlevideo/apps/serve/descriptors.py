@@ -25,8 +25,8 @@ def require_descriptors(max_connections: int) -> None:
         return
     if hard != resource.RLIM_INFINITY and hard < needed:
         raise ConfigError(
-            f"--max_connections {max_connections} needs {needed} open files, but a process may have "
-            f"{hard} here (ulimit -Hn); raise that limit, or take at most "
+            f"--max_connections {max_connections} needs {needed} open files, but a process may "
+            f"have {hard} here (ulimit -Hn); raise that limit, or take at most "
             f"--max_connections {max(1, hard - _OTHERS)}"
         )
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))

@@ -34,9 +34,6 @@ FULL = Refusal("full", 503, 1013)
 CLOSING = Refusal("closing", 503, 1001)
 TOOK_TOO_LONG = Refusal("took_too_long", 504, 1011)  # the service did
 
-ALL = (MALFORMED, ORIGIN, NO_STREAMS, NOT_FOUND, NOT_ALLOWED, TOO_SLOW, TOO_LARGE, WRONG_TYPE,
-       UNREADABLE, FAILED, FULL, CLOSING, TOOK_TOO_LONG)  # fmt: skip
-
 
 class RefusedError(Exception):
     """A client is refused; not an error of the one who runs the service.
