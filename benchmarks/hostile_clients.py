@@ -207,7 +207,7 @@ def measure(port: int, pid: int, arguments: argparse.Namespace, bundle: Path) ->
     pictures = list(rng.integers(0, 256, (8, 40, 48, 3), np.uint8))
     expected = session_answers(bundle, arguments.engine, pictures)
     # What the first clients bring with them is no growth.
-    asyncio.run(attack(port, min(200, arguments.connects), pictures, expected))
+    asyncio.run(attack(port, min(200, arguments.connects // 3), pictures, expected))
     files = state_of(pid)[1]
     before, files = settled(port, pid, files)
     begun = time.monotonic()
