@@ -1,7 +1,7 @@
 """`paddlevideo serve` under clients that keep to no rule, beside one that does.
 
-python benchmarks/hostile_clients.py [--connects 10000] [--model movinet_t0_stream]
-    [--bundle DIR] [--engine auto]
+python benchmarks/hostile_clients.py [--connects 10000] [--seconds 1800]
+    [--model movinet_t0_stream] [--bundle DIR] [--engine auto]
 
 The server is a process of its own, on the loopback address. So many connections are made to it, a
 few dozen at a time, each of them in one of a dozen wrong ways: cut, silent, malformed, floods,
@@ -41,7 +41,7 @@ UPGRADE = (
 UPLOAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
 AT_A_TIME = 40
 SECONDS = 60.0  # that one connection may take; the server's own limits are far below
-LIMITS = {"idle_seconds": 3, "max_streams": 16, "max_connections": 64, "max_upload_mb": 1}
+LIMITS = {"idle_seconds": 10, "max_streams": 16, "max_connections": 64, "max_upload_mb": 1}
 
 
 def frame(first_byte: int, payload: bytes = b"", length: int | None = None) -> bytes:
@@ -88,6 +88,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connects", type=int, default=10_000)
+    parser.add_argument("--seconds", type=float, default=1800, help="at most")
     parser.add_argument("--model", default="movinet_t0_stream")
     parser.add_argument("--bundle", type=Path, help="in place of --model with random weights")
     parser.add_argument("--engine", default="auto")
@@ -151,17 +152,23 @@ async def well_behaved(
 
 
 async def attack(
-    port: int, connects: int, pictures: list[np.ndarray], expected: list[object]
+    port: int,
+    connects: int,
+    seconds: float,
+    pictures: list[np.ndarray],
+    expected: list[object],
 ) -> tuple[int, int, "collections.Counter[str]"]:
     """The well-behaved client beside all others: its answers, the wrong ones, what others heard."""
     told: collections.Counter[str] = collections.Counter()
     names = itertools.islice(itertools.cycle(KINDS), connects)
     is_over = asyncio.Event()
+    end = time.monotonic() + seconds
     good = asyncio.create_task(well_behaved(f"ws://127.0.0.1:{port}", pictures, expected, is_over))
 
     async def some() -> None:
         for name in names:
-            await misbehave(port, name, told)
+            if time.monotonic() < end:
+                await misbehave(port, name, told)
 
     await asyncio.sleep(0.5)  # it has its place first
     await asyncio.gather(*(some() for _ in range(AT_A_TIME)))
@@ -207,17 +214,18 @@ def measure(port: int, pid: int, arguments: argparse.Namespace, bundle: Path) ->
     pictures = list(rng.integers(0, 256, (8, 40, 48, 3), np.uint8))
     expected = session_answers(bundle, arguments.engine, pictures)
     # What the first clients bring with them is no growth.
-    asyncio.run(attack(port, min(200, arguments.connects // 3), pictures, expected))
+    asyncio.run(attack(port, min(200, arguments.connects // 3), 600, pictures, expected))
     files = state_of(pid)[1]
     before, files = settled(port, pid, files)
     begun = time.monotonic()
-    count, wrong, told = asyncio.run(attack(port, arguments.connects, pictures, expected))
+    connects, limit = arguments.connects, arguments.seconds
+    count, wrong, told = asyncio.run(attack(port, connects, limit, pictures, expected))
     seconds = time.monotonic() - begun
     after, files_after = settled(port, pid, files)
     for words, number in sorted(told.items()):
         print(f"  {number:6d}  {words}")
     print(
-        f"{arguments.connects} connects in {seconds:.0f} s; {count} answers beside them, {wrong} "
+        f"{sum(told.values())} connects in {seconds:.0f} s; {count} answers beside them, {wrong} "
         f"of them wrong; resident {before:.0f} MB before, {after:.0f} MB after; open files "
         f"{files} and {files_after}; healthy: {is_healthy(port)}"
     )

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paddlevideo.apps.serve.frames import FrameFormat
@@ -126,6 +127,8 @@ class StreamConnection:
         self._limits = service.limits
         self._messages: asyncio.Queue[_Message] = asyncio.Queue(service.limits.queue_frames)
         self._is_ending = False
+        self._is_free = True  # nothing is owed to the client
+        self._free_since = time.monotonic()
         self._received = 0
         self._seen = 0
 
@@ -180,12 +183,10 @@ class StreamConnection:
 
     async def _read(self) -> None:
         """Put messages into the queue until the client is gone, or silent for too long."""
-        idle = self._limits.idle_seconds
         while True:
-            try:
-                event = await asyncio.wait_for(self._socket.receive(), idle)
-            except asyncio.TimeoutError:
-                message = f"nothing came for {idle:g} s (--idle_seconds)"
+            event = await self._next_event()
+            if event is None:
+                message = f"nothing came for {self._limits.idle_seconds:g} s (--idle_seconds)"
                 await self._messages.put(RefusedError(TOO_SLOW, message))
                 return
             if event["type"] != "websocket.receive":
@@ -194,13 +195,28 @@ class StreamConnection:
             data = event.get("bytes")
             await self._messages.put(event["text"] if data is None else data)
 
+    async def _next_event(self) -> Message | None:
+        """What comes next; None if nothing does, though the client has had all its answers."""
+        idle = wait = self._limits.idle_seconds
+        while True:
+            try:
+                return await asyncio.wait_for(self._socket.receive(), wait)
+            except asyncio.TimeoutError:
+                wait = idle
+                if self._is_free:  # otherwise the client may well wait for us
+                    wait = self._free_since + idle - time.monotonic()
+                if wait <= 0:
+                    return None
+
     async def _answer_all(self, stream: PoolStream) -> None:
         stated: float | None = None
         texts = 0
         while True:
             if self._is_ending:
                 raise RefusedError(CLOSING, _GOING)
+            self._is_free, self._free_since = True, time.monotonic()
             message = await self._messages.get()
+            self._is_free = False
             if isinstance(message, RefusedError):
                 raise message
             if isinstance(message, _Gone):

@@ -149,7 +149,8 @@ async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...]
     async with service.running():
         host, port = bound.getsockname()[:2]
         where = f"[{host}]" if ":" in host else host
-        logger.info("serving http://%s:%d/ (Ctrl-C ends it)", where, port)
+        what = "videos and streams" if service.has_streams else "videos; the model has no streams"
+        logger.info("serving http://%s:%d/ (%s; Ctrl-C ends it)", where, port, what)
         await create_server(service, origins).serve(sockets=[bound])
     logger.info("all streams and videos have ended")
 
@@ -172,6 +173,10 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError:
             bound.close()
             raise
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"--host {host} is no address of this machine: {error.strerror}"
+        ) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(

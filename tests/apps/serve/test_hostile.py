@@ -4,6 +4,7 @@ import logging
 import struct
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from apps.serve.conftest import pictures, png, serving
 from apps.serve.test_refusals import raw_socket, until
 from paddlevideo.apps.serve import descriptors
 from paddlevideo.apps.serve.descriptors import require_descriptors
+from paddlevideo.apps.serve.origins import check_origin
 from paddlevideo.apps.serve.unread import UnreadAnswers
 from paddlevideo.utils.errors import ConfigError
 
@@ -221,6 +223,39 @@ def test_open_files_are_looked_at_before_the_model_is_opened(monkeypatch):
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY,) * 2)
     require_descriptors(60_000)
     assert len(changed) == 1
+
+
+@pytest.mark.parametrize(
+    ("origin", "is_right"),
+    [
+        ("https://example.org", True), ("http://192.168.0.7:8080/", True), ("example.org", False),
+        ("https://example.org/page", False), ("https://a.org:x", False), ("*", False),
+        ("", False), ("null", False), ("https://example.org?x", False), ("https://me@a.org", False),
+    ],
+)  # fmt: skip
+def test_origins_that_would_never_be_met_are_refused(origin, is_right):
+    if is_right:
+        check_origin(origin)
+        return
+    with pytest.raises(ConfigError, match="--allow_origin"):
+        check_origin(origin)
+
+
+def test_a_client_that_waits_for_a_slow_answer_is_not_idle(stream_bundle, monkeypatch):
+    with serving(stream_bundle, idle_seconds=0.5) as slow:
+        show = slow.service.stepper.show
+
+        def late(*arguments):
+            time.sleep(1.2)
+            return show(*arguments)
+
+        monkeypatch.setattr(slow.service.stepper, "show", late)
+        picture = png(pictures(1)[0])
+        with slow.open() as socket:
+            for _ in range(2):
+                socket.send(picture)
+                assert "label" in socket.recv(timeout=30)
+            assert "nothing came for 0.5 s" in socket.recv(timeout=30)
 
 
 def test_a_lost_cancellation_leaves_no_task(server):
