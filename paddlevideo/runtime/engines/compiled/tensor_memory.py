@@ -3,7 +3,7 @@
 import bisect
 import threading
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from paddlevideo.runtime.engines.compiled.memory import new_block
 _BLOCK_BYTES = 4 << 20
 _LINE_FLOATS = 16  # a cache line
 _FLOAT_BYTES = 4
+
+_Part = tuple[int, int]
+"""Floats that nobody has: how many, and their address."""
 
 
 class Memory:
@@ -22,15 +25,6 @@ class Memory:
     def __init__(self, floats: np.ndarray) -> None:
         self.floats = floats
         self.address: int = floats.ctypes.data
-
-
-@dataclass
-class _Block:
-    """Memory of the operating system; ``free`` are the (start, count) in it that nobody has."""
-
-    floats: np.ndarray
-    address: int
-    free: list[tuple[int, int]] = field(default_factory=list)
 
 
 class TensorMemory:
@@ -47,13 +41,15 @@ class TensorMemory:
 
     def __init__(self) -> None:
         self._waiting: dict[int, list[Memory]] = defaultdict(list)
-        self._blocks: list[_Block] = []  # by address
+        self._free: list[_Part] = []  # what waits for no size; the smallest first
+        self._blocks: list[np.ndarray] = []
+        self._starts: list[int] = []  # their addresses, in order
         self._lock = threading.Lock()
 
     @property
     def num_bytes(self) -> int:
         """What the system was asked for."""
-        return sum(block.floats.nbytes for block in self._blocks)
+        return sum(block.nbytes for block in self._blocks)
 
     def take(self, size: int) -> tuple[Memory, list[Memory]]:
         """So many floats, of any values, that begin with a cache line.
@@ -79,36 +75,37 @@ class TensorMemory:
         return Memory(floats), waiting
 
     def _cut(self, size: int) -> np.ndarray | None:
-        """The first free part that is large enough; None if there is none."""
+        """The smallest free part that is large enough; None if there is none."""
         needed = _in_lines(size)
-        for block in self._blocks:
-            for index, (start, count) in enumerate(block.free):
-                if count < needed:
-                    continue
-                rest = [(start + needed, count - needed)] if count > needed else []
-                block.free[index : index + 1] = rest
-                return block.floats[start : start + size]
-        return None
+        index = bisect.bisect_left(self._free, (needed, 0))
+        if index == len(self._free):
+            return None
+        count, address = self._free.pop(index)
+        if count > needed:
+            bisect.insort(self._free, (count - needed, address + needed * _FLOAT_BYTES))
+        number = bisect.bisect_right(self._starts, address) - 1
+        first = (address - self._starts[number]) // _FLOAT_BYTES
+        return self._blocks[number][first : first + size]
 
     def _join_free(self) -> None:
-        """Take all that waits for its size back into the blocks."""
-        addresses = [block.address for block in self._blocks]
+        """Take all that waits for its size back, and join neighbours."""
+        parts = self._free
         for waiting in list(self._waiting.values()):
             while True:
                 try:
                     memory = waiting.pop()
                 except IndexError:
                     break
-                block = self._blocks[bisect.bisect_right(addresses, memory.address) - 1]
-                start = (memory.address - block.address) // _FLOAT_BYTES
-                block.free.append((start, _in_lines(memory.floats.size)))
-        for block in self._blocks:
-            block.free = _joined(block.free)
+                parts.append((_in_lines(memory.floats.size), memory.address))
+        self._free = sorted(_joined(parts, set(self._starts)))
 
     def _add_block(self, size: int) -> None:
-        floats = new_block(max(_BLOCK_BYTES, _in_lines(size) * _FLOAT_BYTES))
-        block = _Block(floats, floats.ctypes.data, [(0, floats.size)])
-        bisect.insort(self._blocks, block, key=lambda item: item.address)
+        block = new_block(max(_BLOCK_BYTES, _in_lines(size) * _FLOAT_BYTES))
+        address = block.ctypes.data
+        number = bisect.bisect(self._starts, address)
+        self._blocks.insert(number, block)
+        self._starts.insert(number, address)
+        bisect.insort(self._free, (block.size, address))
 
 
 def _in_lines(size: int) -> int:
@@ -116,12 +113,19 @@ def _in_lines(size: int) -> int:
     return -(-size // _LINE_FLOATS) * _LINE_FLOATS
 
 
-def _joined(parts: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same parts in their order, neighbours as one."""
-    joined: list[tuple[int, int]] = []
-    for start, count in sorted(parts):
-        if joined and sum(joined[-1]) == start:
-            joined[-1] = (joined[-1][0], joined[-1][1] + count)
+def _joined(parts: Iterable[_Part], starts: set[int]) -> list[_Part]:
+    """The same parts, neighbours of one block as one.
+
+    Args:
+        starts: addresses of blocks; what lies before one is of another block.
+    """
+    joined: list[_Part] = []
+    end = None
+    for count, address in sorted(parts, key=lambda part: part[1]):
+        if address == end and address not in starts:
+            before, first = joined.pop()
+            joined.append((before + count, first))
         else:
-            joined.append((start, count))
+            joined.append((count, address))
+        end = address + count * _FLOAT_BYTES
     return joined
