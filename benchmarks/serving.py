@@ -1,12 +1,12 @@
 """Load of `paddlevideo serve` on the loopback address: many clients, each as fast as it is served.
 
-python benchmarks/serving.py [--clients 64] [--seconds 60] [--model movinet_a0_stream]
-    [--bundle DIR] [--hostile]
+python benchmarks/serving.py [--clients 64] [--seconds 60 | --frames N]
+    [--model movinet_a0_stream] [--bundle DIR] [--hostile]
 
 The server is a process of its own, the clients are one more, and both share the machine's cores.
 Every client sends the next frame (raw rgb24 of the model's size) when the last one was answered.
 Reported: frames a second, the slowest client's frames by the mean, errors, and the server's
-resident memory a quarter into the run and at its end. With `--hostile` other clients come and go
+resident memory behind each eighth of the run. With `--hostile` other clients come and go
 meanwhile: cut ones, slow ones, malformed and too large frames.
 """
 
@@ -31,6 +31,7 @@ def parse_arguments() -> argparse.Namespace:
     )
     parser.add_argument("--clients", type=int, default=64)
     parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--frames", type=int, help="of all clients, in place of --seconds")
     parser.add_argument("--model", default="movinet_a0_stream")
     parser.add_argument("--bundle", type=Path, help="in place of --model with random weights")
     parser.add_argument("--engine", default="auto")
@@ -57,7 +58,22 @@ def step_figures(port: int) -> str:
     )
 
 
-async def client(address: str, side: int, end: float, seed: int) -> tuple[int, str | None]:
+class Progress:
+    """How far the run is: by its frames where their number is given, or else by the clock."""
+
+    def __init__(self, seconds: float, frames: int | None) -> None:
+        self._begun, self._seconds, self._frames = time.perf_counter(), seconds, frames
+        self.count = 0
+
+    @property
+    def share(self) -> float:
+        """0 at the beginning; 1 or more: it is over."""
+        if self._frames is not None:
+            return self.count / self._frames
+        return (time.perf_counter() - self._begun) / self._seconds
+
+
+async def client(address: str, side: int, progress: Progress, seed: int) -> tuple[int, str | None]:
     """Frames that were answered, and what went wrong."""
     import numpy as np
     from websockets.asyncio.client import connect
@@ -68,21 +84,22 @@ async def client(address: str, side: int, end: float, seed: int) -> tuple[int, s
     try:
         query = f"/stream?width={side}&height={side}&top_k=1"
         async with connect(address + query, compression=None, open_timeout=60) as socket:
-            while time.perf_counter() < end:
+            while progress.share < 1:
                 await socket.send(frames[count % len(frames)])
                 await asyncio.wait_for(socket.recv(), 60)
                 count += 1
+                progress.count += 1
     except Exception as error:  # noqa: BLE001 - every kind of failure is counted
         return count, repr(error)
     return count, None
 
 
-async def hostile(address: str, end: float, kind: int) -> None:
+async def hostile(address: str, progress: Progress, kind: int) -> None:
     """Misbehave, again and again."""
     from websockets.asyncio.client import connect
     from websockets.exceptions import WebSocketException
 
-    while time.perf_counter() < end:
+    while progress.share < 1:
         try:
             async with connect(f"{address}/stream", compression=None) as socket:
                 if kind == 0:
@@ -100,17 +117,22 @@ async def hostile(address: str, end: float, kind: int) -> None:
 async def load(port: int, side: int, pid: int, arguments: argparse.Namespace) -> None:
     address = f"ws://127.0.0.1:{port}"
     begun = time.perf_counter()
-    end = begun + arguments.seconds
+    progress = Progress(arguments.seconds, arguments.frames)
     clients = [
-        asyncio.create_task(client(address, side, end, seed)) for seed in range(arguments.clients)
+        asyncio.create_task(client(address, side, progress, seed))
+        for seed in range(arguments.clients)
     ]
     others = [
-        asyncio.create_task(hostile(address, end, kind)) for kind in range(4) if arguments.hostile
+        asyncio.create_task(hostile(address, progress, kind))
+        for kind in range(4)
+        if arguments.hostile
     ]
-    await asyncio.sleep(arguments.seconds / 4)
-    early = resident_megabytes(pid)
-    await asyncio.sleep(max(0.0, end - time.perf_counter() - 1))
-    late = resident_megabytes(pid)
+    resident: list[float] = []
+    for part in range(1, 9):
+        # The last look is before the clients leave.
+        while progress.share < min(part / 8, 0.99) and not all(task.done() for task in clients):
+            await asyncio.sleep(0.1)
+        resident.append(resident_megabytes(pid))
     steps = await asyncio.to_thread(step_figures, port)
     results = await asyncio.gather(*clients)
     await asyncio.gather(*others)
@@ -120,8 +142,8 @@ async def load(port: int, side: int, pid: int, arguments: argparse.Namespace) ->
     print(
         f"{arguments.clients} clients, {seconds:.0f} s: {sum(counts)} frames, "
         f"{sum(counts) / seconds:.0f} frames/s; slowest {min(counts)} of mean {mean:.1f} frames "
-        f"({min(counts) / mean:.3f}); errors {len(errors)}; resident {early:.0f} MB after a "
-        f"quarter, {late:.0f} MB at the end; {steps}"
+        f"({min(counts) / mean:.3f}); errors {len(errors)}; resident "
+        f"{', '.join(f'{value:.0f}' for value in resident)} MB; {steps}"
     )
     for error in errors[:5]:
         print(error)

@@ -14,7 +14,7 @@ import logging
 from typing import Literal
 
 from paddlevideo.cli.prediction_options import ENGINE_NAMES, positive, positive_number, to_bool
-from paddlevideo.utils.errors import ConfigError
+from paddlevideo.utils.errors import ConfigError, no_effect
 
 logger = logging.getLogger(__name__)
 
@@ -32,14 +32,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     from paddlevideo.apps.serve.limits import ServeLimits
 
     parser.add_argument("bundle", metavar="BUNDLE", help="an exported model")
-    parser.add_argument("--host", default="127.0.0.1", help="to listen at (this machine alone)")
+    parser.add_argument(
+        "--host", default="127.0.0.1", help="to listen at (127.0.0.1: this machine alone)"
+    )
     parser.add_argument("--port", type=int, default=8000, help="0: any that is free (8000)")
     parser.add_argument(
         "--allow_origin", action="append", default=[], metavar="URL",
-        help="web pages of this site may use it",
+        help="web pages of this site may use it, such as https://example.org; again for more",
     )  # fmt: skip
     parser.add_argument("--top_k", type=positive, default=5, help="classes in an answer (5)")
-    parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    parser.add_argument(
+        "--engine", choices=ENGINE_NAMES, default="auto", help="auto: the fastest that is there"
+    )
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
     parser.add_argument(
@@ -54,7 +58,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         kind = int if isinstance(field.default, int) else float
         group.add_argument(
             f"--{field.name}", type=kind, default=field.default, metavar="N",
-            help=f"{field.metadata['what']} ({field.default:,})",
+            help=f"{field.metadata['what']} ({field.default:,.15g})",
         )  # fmt: skip
 
 
@@ -66,6 +70,7 @@ def run(arguments: argparse.Namespace) -> None:
         BundleError: the bundle cannot be used.
     """
     from paddlevideo.apps.serve.limits import ServeLimits
+    from paddlevideo.apps.serve.origins import check_origin
     from paddlevideo.apps.serve.server import listen, serve
     from paddlevideo.apps.serve.service import Service
     from paddlevideo.runtime import read_bundle
@@ -84,9 +89,14 @@ def run(arguments: argparse.Namespace) -> None:
         device=_DEVICES[arguments.use_gpu], cpu_threads=arguments.cpu_threads,
         engine=arguments.engine,
     )  # fmt: skip
-    service = Service(
-        read_bundle(arguments.bundle), engine, limits, streams, arguments.video_workers
-    )
+    for origin in arguments.allow_origin:
+        check_origin(origin)
+    bundle = read_bundle(arguments.bundle)
+    if bundle.manifest.step is None:
+        for option in ("window", "reset_on_cut", "smooth"):
+            if vars(arguments)[option]:
+                raise no_effect(option, "models for streams, and this one is for whole videos")
+    service = Service(bundle, engine, limits, streams, arguments.video_workers)
     with listen(arguments.host, arguments.port) as bound:
         host = bound.getsockname()[0]
         if not ipaddress.ip_address(host).is_loopback:

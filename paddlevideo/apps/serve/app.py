@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 from fastapi import FastAPI, Query, Request, WebSocket
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from paddlevideo import __version__
@@ -18,6 +20,8 @@ from paddlevideo.apps.serve.origins import SameOrigin
 from paddlevideo.apps.serve.refusals import (
     FULL,
     MALFORMED,
+    NOT_ALLOWED,
+    NOT_FOUND,
     TOO_LARGE,
     TOO_SLOW,
     WRONG_TYPE,
@@ -38,15 +42,7 @@ def create_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
     # The pages of FastAPI's own documentation fetch their scripts from elsewhere.
     app = FastAPI(title="paddlevideo serve", version=__version__, docs_url=None, redoc_url=None)
 
-    @app.exception_handler(RefusedError)
-    async def refused(_request: Request, error: RefusedError) -> JSONResponse:
-        service.metrics.refusals.labels(error.refusal.name).inc()
-        # A body that was not read would be taken for the next request.
-        headers = {"connection": "close"}
-        if error.refusal is FULL:
-            headers["retry-after"] = "1"
-        return JSONResponse(error.as_dict(), error.refusal.status, headers)
-
+    _add_refusals(app, service)
     _add_pages(app, service)
 
     @app.post("/predict")
@@ -60,8 +56,52 @@ def create_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
     async def stream(socket: WebSocket) -> None:
         await StreamConnection(service, socket).run()
 
+    @app.websocket("/{path:path}")
+    async def no_stream(socket: WebSocket) -> None:
+        await socket.send_denial_response(_answer(service, _not_found(socket.url.path)))
+
     app.add_middleware(SameOrigin, origins=origins, metrics=service.metrics)
     return app
+
+
+def _add_refusals(app: FastAPI, service: Service) -> None:
+    """Every refusal in one form, whoever refuses."""
+
+    @app.exception_handler(RefusedError)
+    async def refused(_request: Request, error: RefusedError) -> JSONResponse:
+        return _answer(service, error)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        first = error.errors()[0]
+        words = f"{first['loc'][-1]}: {first['msg']}"
+        return _answer(service, RefusedError(MALFORMED, words))
+
+    @app.exception_handler(HTTPException)
+    async def unknown(request: Request, error: HTTPException) -> JSONResponse:
+        path = request.url.path
+        if error.status_code != NOT_ALLOWED.status:
+            return _answer(service, _not_found(path))
+        allowed = {name.lower(): value for name, value in (error.headers or {}).items()}
+        words = f"{path} takes {allowed.get('allow', 'another method')}, not {request.method}"
+        return _answer(service, RefusedError(NOT_ALLOWED, words))
+
+
+def _answer(service: Service, error: RefusedError) -> JSONResponse:
+    service.metrics.refusals.labels(error.refusal.name).inc()
+    # A body that was not read would be taken for the next request.
+    headers = {"connection": "close"}
+    if error.refusal is FULL:
+        headers["retry-after"] = "1"
+    return JSONResponse(error.as_dict(), error.refusal.status, headers)
+
+
+def _not_found(path: str) -> RefusedError:
+    return RefusedError(
+        NOT_FOUND,
+        f"there is no {path[:100]!r}; videos: POST /predict, frames: WebSocket /stream, all else: "
+        "GET /",
+    )
 
 
 def _add_pages(app: FastAPI, service: Service) -> None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 
+from starlette.types import Message
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from paddlevideo.apps.serve.frames import FrameFormat
@@ -35,6 +36,8 @@ from paddlevideo.utils.errors import DataError, nearest_hint
 _GOING = "the service is shutting down"
 _OPTIONS = ("width", "height", "frame_rate", "recording", "top_k")
 _END, _RESET, _TIME = "end", "reset", "time "
+_MOST_TEXTS = 100  # without a frame
+_CANCEL_SECONDS = 0.1
 
 
 @dataclass(frozen=True)
@@ -91,6 +94,17 @@ def _whole(query: Mapping[str, str], name: str, most: int) -> int:
     return int(text)
 
 
+async def _end_task(task: "asyncio.Task[None]") -> None:
+    """Cancel a task and wait for its end.
+
+    More than once: `asyncio.wait_for` of Python 3.11 and older loses a cancellation that comes
+    together with what it waits for, and the task would wait for ever.
+    """
+    while not task.done():
+        task.cancel()
+        await asyncio.wait({task}, timeout=_CANCEL_SECONDS)
+
+
 class _Gone:
     """Behind a client's last message: it has closed, or was cut."""
 
@@ -113,6 +127,8 @@ class StreamConnection:
         self._limits = service.limits
         self._messages: asyncio.Queue[_Message] = asyncio.Queue(service.limits.queue_frames)
         self._is_ending = False
+        self._is_free = True  # nothing is owed to the client
+        self._free_since = time.monotonic()
         self._received = 0
         self._seen = 0
 
@@ -143,9 +159,9 @@ class StreamConnection:
         except WebSocketDisconnect:
             return
         finally:
-            if reader is not None:
-                reader.cancel()
             self._service.close_stream(self, stream)
+            if reader is not None:
+                await _end_task(reader)
 
     def _frame_format(self) -> FrameFormat:
         given = FrameFormat(self._request.raw_size, self._limits.max_frame_pixels)
@@ -167,12 +183,10 @@ class StreamConnection:
 
     async def _read(self) -> None:
         """Put messages into the queue until the client is gone, or silent for too long."""
-        idle = self._limits.idle_seconds
         while True:
-            try:
-                event = await asyncio.wait_for(self._socket.receive(), idle)
-            except asyncio.TimeoutError:
-                message = f"nothing came for {idle:g} s (--idle_seconds)"
+            event = await self._next_event()
+            if event is None:
+                message = f"nothing came for {self._limits.idle_seconds:g} s (--idle_seconds)"
                 await self._messages.put(RefusedError(TOO_SLOW, message))
                 return
             if event["type"] != "websocket.receive":
@@ -181,20 +195,40 @@ class StreamConnection:
             data = event.get("bytes")
             await self._messages.put(event["text"] if data is None else data)
 
+    async def _next_event(self) -> Message | None:
+        """What comes next; None if nothing does, though the client has had all its answers."""
+        idle = wait = self._limits.idle_seconds
+        while True:
+            try:
+                return await asyncio.wait_for(self._socket.receive(), wait)
+            except asyncio.TimeoutError:
+                wait = idle
+                if self._is_free:  # otherwise the client may well wait for us
+                    wait = self._free_since + idle - time.monotonic()
+                if wait <= 0:
+                    return None
+
     async def _answer_all(self, stream: PoolStream) -> None:
         stated: float | None = None
+        texts = 0
         while True:
             if self._is_ending:
                 raise RefusedError(CLOSING, _GOING)
+            self._is_free, self._free_since = True, time.monotonic()
             message = await self._messages.get()
+            self._is_free = False
             if isinstance(message, RefusedError):
                 raise message
             if isinstance(message, _Gone):
                 return
             if isinstance(message, bytes):
                 await self._take_frame(stream, message, stated)
-                stated = None
-            elif message.startswith(_TIME):
+                stated, texts = None, 0
+                continue
+            texts += 1
+            if texts > _MOST_TEXTS:
+                raise RefusedError(MALFORMED, f"more than {_MOST_TEXTS} texts without a frame")
+            if message.startswith(_TIME):
                 stated = parse_seconds(message.removeprefix(_TIME))
             elif message == _RESET:
                 await self._show_all(stream, self._shown.end())

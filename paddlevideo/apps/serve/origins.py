@@ -8,6 +8,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from paddlevideo.apps.serve.metrics import Metrics
 from paddlevideo.apps.serve.refusals import ORIGIN, RefusedError
+from paddlevideo.utils.errors import ConfigError, shown
 
 
 class SameOrigin:
@@ -63,6 +64,25 @@ class SameOrigin:
             return parts.netloc.lower() == host.lower() and _is_address(asked.hostname or "")
         except ValueError:
             return False
+
+
+def check_origin(origin: str) -> None:
+    """See to it that an origin is written as browsers write it; another one would never be met.
+
+    Raises:
+        ConfigError: it is no ``scheme://host`` or ``scheme://host:port``.
+    """
+    try:
+        parts = urlsplit(origin)
+        is_origin = bool(parts.scheme and parts.hostname) and parts.path in ("", "/")
+        is_origin = is_origin and (parts.port is None or parts.port > 0)
+    except ValueError:
+        is_origin = False
+    if not is_origin or "?" in origin or "#" in origin or "@" in origin:
+        raise ConfigError(
+            f"--allow_origin is {shown(origin)}, expected a site as browsers name it, such as "
+            "https://example.org or http://192.168.0.7:8080"
+        )
 
 
 def _is_address(name: str) -> bool:

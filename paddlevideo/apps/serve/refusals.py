@@ -23,6 +23,8 @@ class Refusal:
 MALFORMED = Refusal("malformed", 400, 1007)
 ORIGIN = Refusal("origin", 403, 1008)
 NO_STREAMS = Refusal("no_streams", 404, 1008)
+NOT_FOUND = Refusal("not_found", 404, 1008)
+NOT_ALLOWED = Refusal("not_allowed", 405, 1008)
 TOO_SLOW = Refusal("too_slow", 408, 1008)  # the client is
 TOO_LARGE = Refusal("too_large", 413, 1009)
 WRONG_TYPE = Refusal("wrong_type", 415, 1003)
@@ -31,9 +33,6 @@ FAILED = Refusal("failed", 500, 1011)
 FULL = Refusal("full", 503, 1013)
 CLOSING = Refusal("closing", 503, 1001)
 TOOK_TOO_LONG = Refusal("took_too_long", 504, 1011)  # the service did
-
-ALL = (MALFORMED, ORIGIN, NO_STREAMS, TOO_SLOW, TOO_LARGE, WRONG_TYPE, UNREADABLE, FAILED, FULL,
-       CLOSING, TOOK_TOO_LONG)  # fmt: skip
 
 
 class RefusedError(Exception):

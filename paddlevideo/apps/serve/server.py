@@ -8,17 +8,19 @@ from types import FrameType
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
-from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from paddlevideo.apps.serve.app import create_app
+from paddlevideo.apps.serve.descriptors import require_descriptors
 from paddlevideo.apps.serve.service import Service
+from paddlevideo.apps.serve.unread import UnreadAnswers
+from paddlevideo.apps.serve.websocket_protocol import LimitedWebSockets
 from paddlevideo.utils.errors import ConfigError
 
 logger = logging.getLogger(__name__)
 
 _BACKLOG = 128  # connections that are accepted in one go; the others' answers wait for that
 _LONGEST_HEAD_BYTES = 16 * 1024
-_CLOSING_SECONDS = 5.0  # that a client has to answer the closing of its socket
+_TICKS_A_SECOND = 10  # of uvicorn's server
 
 _FULL_BODY = b'{"error": "full", "message": "all connections are taken; try again soon"}'
 _FULL = (
@@ -77,18 +79,6 @@ def http_protocol(service: Service) -> type[H11Protocol]:
     return LimitedHttp
 
 
-class EndedWebSockets(WebSocketsSansIOProtocol):
-    """uvicorn's WebSocket, whose connection ends when the service is done with it.
-
-    Without this a client that never reads keeps its closed socket for as long as it likes.
-    """
-
-    async def run_asgi(self) -> None:
-        """Run the application; then give the client a while to close."""
-        await super().run_asgi()
-        self.loop.call_later(_CLOSING_SECONDS, self.transport.abort)
-
-
 class Server(uvicorn.Server):
     """uvicorn's server, which lets running answers finish before it closes their sockets.
 
@@ -98,6 +88,14 @@ class Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service = service
+        self._unread = UnreadAnswers(service.limits.idle_seconds)
+
+    async def on_tick(self, counter: int) -> bool:
+        """End connections whose answers are not read, once a second."""
+        if counter % _TICKS_A_SECOND == 0:
+            connections = self.server_state.connections
+            self._unread.end_stuck({item.transport for item in connections if item.transport})
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """End in order, and at the second signal at once."""
@@ -123,7 +121,7 @@ def create_server(service: Service, origins: tuple[str, ...] = ()) -> Server:
     config = uvicorn.Config(
         create_app(service, origins),
         http=http_protocol(service),
-        ws=EndedWebSockets,
+        ws=LimitedWebSockets,
         ws_max_size=service.limits.message_bytes,
         ws_per_message_deflate=False,  # frames are packed already
         # A pong waits behind the frames of a client that is faster than it is served; who is
@@ -145,12 +143,14 @@ async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...]
     """Open the model, serve on a socket of `listen` until a signal, and close everything.
 
     Raises:
-        PaddleVideoError: the model cannot be opened.
+        PaddleVideoError: the model cannot be opened, or so many connections are not possible.
     """
+    require_descriptors(service.limits.max_connections)
     async with service.running():
         host, port = bound.getsockname()[:2]
         where = f"[{host}]" if ":" in host else host
-        logger.info("serving http://%s:%d/ (Ctrl-C ends it)", where, port)
+        what = "videos and streams" if service.has_streams else "videos; the model has no streams"
+        logger.info("serving http://%s:%d/ (%s; Ctrl-C ends it)", where, port, what)
         await create_server(service, origins).serve(sockets=[bound])
     logger.info("all streams and videos have ended")
 
@@ -173,6 +173,10 @@ def listen(host: str, port: int) -> socket.socket:
         except OSError:
             bound.close()
             raise
+    except socket.gaierror as error:
+        raise ConfigError(
+            f"--host {host} is no address of this machine: {error.strerror}"
+        ) from None
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(

@@ -11,7 +11,6 @@ import logging
 import math
 import threading
 import time
-from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -34,10 +33,10 @@ from paddlevideo.runtime.engines.base import (
 from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows
 from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
-from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
 from paddlevideo.runtime.engines.compiled.processor import refusal
 from paddlevideo.runtime.engines.compiled.program_check import check_program
+from paddlevideo.runtime.engines.compiled.tensor_memory import Memory, TensorMemory
 from paddlevideo.runtime.engines.compiled.validation import validate
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
@@ -82,16 +81,6 @@ def read_program(path: Path, integers: bool = True) -> CompiledProgram:
         program = lower(graph, integers)
         check_program(program, proven)
     return program
-
-
-class Memory:
-    """Floats in a row, and where they lie: asking an array for its address takes a microsecond."""
-
-    __slots__ = ("address", "floats")
-
-    def __init__(self, floats: np.ndarray) -> None:
-        self.floats = floats
-        self.address: int = floats.ctypes.data
 
 
 class CompiledTensor:
@@ -273,8 +262,7 @@ class CompiledEngine(Engine):
         rows = [self._assembly.rows_of(slot) for slot in slots]
         self._moves = self._assembly.strides[self._slots] * rows
         self._local = threading.local()
-        self._pool = FloatPool()
-        self._free: dict[int, list[Memory]] = defaultdict(list)
+        self._memory = TensorMemory()
         self._wholes: dict[int, tuple[list[_Whole], list[_Whole]]] = {}
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
@@ -390,12 +378,7 @@ class CompiledEngine(Engine):
     def _new(self, shape: tuple[int, ...], dtype: np.dtype) -> CompiledTensor:
         """A tensor in memory that nobody uses any more, or in new one."""
         size = math.prod(shape) + self._slack
-        free = self._free[size]
-        try:  # another thread may take the last one
-            memory = free.pop()
-        except IndexError:
-            memory = Memory(self._pool.zeros(size))
-        return CompiledTensor(shape, dtype, None, memory, free)
+        return CompiledTensor(shape, dtype, None, *self._memory.take(size))
 
     def rows_of(self, tensor: CompiledTensor, first: int, last: int) -> CompiledTensor:
         """As `Engine.rows_of`; nothing is copied."""

@@ -30,14 +30,15 @@ class FloatPool:
         """An array of ``count`` floats that begins with a cache line."""
         with self._lock:
             if self._used + count > self._block.size:
-                self._block = _new_block(max(self._block_bytes, count * _FLOAT_BYTES))
+                self._block = new_block(max(self._block_bytes, count * _FLOAT_BYTES))
                 self._used = 0
             start = self._used
             self._used += -(-count // _LINE_FLOATS) * _LINE_FLOATS
             return self._block[start : start + count]
 
 
-def _new_block(size: int) -> np.ndarray:
+def new_block(size: int) -> np.ndarray:
+    """Zeros of at least so many bytes, in large pages where there are some."""
     size = -(-size // _LARGE_PAGE) * _LARGE_PAGE
     if not hasattr(mmap, "MAP_PRIVATE"):  # Windows
         return np.zeros(size // _FLOAT_BYTES, np.float32)
