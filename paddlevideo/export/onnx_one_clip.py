@@ -2,8 +2,8 @@
 
 Our clip programs keep the frames of all clips on the first axis, [B*T, C, H, W]. For convolutions
 over time each is made [B, T, C*H*W] for as long as it takes to move it by some frames. With one
-clip that is a move along the first axis: what is flattened and made whole again needs no flattening,
-whose order of numbers is another one with channels last.
+clip that is a move along the first axis, and nothing need be flattened, which gives another order of
+numbers where channels are last.
 """
 
 from collections.abc import Mapping
@@ -111,7 +111,7 @@ class _Moves:
         source, *numbers = node.input
         begins, ends, axes, *steps = (numpy_helper.to_array(self._constants[n]) for n in numbers)
         if list(axes) != [1] or any(list(step) != [1] for step in steps):
-            raise BundleError(f"--format tflite: {node.output[0]} is cut along other axes than time")
+            raise BundleError(f"--format tflite: {node.output[0]} is not cut along time")
         names = [f"{node.output[0]}_{part}" for part in ("begin", "end", "axis")]
         self.constants.update(zip(names, (begins, ends, np.zeros_like(axes)), strict=True))
         return helper.make_node("Slice", [self.same.get(source, source), *names], list(node.output))

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from onnx import GraphProto
     from onnx_graphsurgeon import Node
 
+    Made = dict[str, dict[str, object]]  # what onnx2tf knows of each tensor, by name
+
 SIGNATURE = "channels_last"
 CLIPS_KEY = "clips"  # of the metadata: names with commas
 # onnx2tf looks for this one in the working directory before it asks for it on the internet.
@@ -36,7 +38,6 @@ _PIXELS_FILE, _PIXELS_SHAPE = (
 _TOLERANCE = {"fp32": 1e-4, "fp16": 5e-2, "int8": 0.2}
 _SMALL = 1e-2  # what rounding took from a sum is an output too, and another in every engine
 _SAME = 1e-3  # of a step: what is left of it when an integer has been a float
-_HYBRID_VERSIONS = (9, 5)  # of FULLY_CONNECTED and CONV_2D, with kernels of a scale a channel
 _COUNTED = 3  # what a counter of frames holds while the two are compared
 
 
@@ -88,7 +89,7 @@ def _answers(source: Path, inputs: Mapping[str, np.ndarray]) -> dict[str, np.nda
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    # Its rewriting of graphs rounds float weights, too, where what they are multiplied by is rounded.
+    # Its rewriting of graphs rounds float weights, too, where what they are multiplied by is.
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(str(source), options, ["CPUExecutionProvider"])
     names = [output.name for output in session.get_outputs()]
@@ -138,13 +139,13 @@ def _keep_roundings() -> None:
     from onnx2tf.ops import DequantizeLinear, QuantizeLinear
     from onnx2tf.utils.common_functions import inverted_operation_enable_disable
 
-    def add(node: "Node", tensors: "dict[str, dict[str, object]]", made: object) -> None:
+    def add(node: "Node", tensors: "Made", made: object) -> None:
         output = node.outputs[0]
         facts = {"optype": node.op, "shape": output.shape, "dtype": np.float32, "tf_node": made}
         tensors[output.name] = facts
 
     @inverted_operation_enable_disable
-    def rounded(*, graph_node, tf_layers_dict, **_):
+    def rounded(*, graph_node: "Node", tf_layers_dict: "Made", **_: object) -> None:
         source, scale, zero = graph_node.inputs
         step, low = float(scale.values), -float(zero.values)
         made = tf.quantization.fake_quant_with_min_max_args(
@@ -153,7 +154,7 @@ def _keep_roundings() -> None:
         add(graph_node, tf_layers_dict, made)
 
     @inverted_operation_enable_disable
-    def back(*, graph_node, tf_layers_dict, **_):
+    def back(*, graph_node: "Node", tf_layers_dict: "Made", **_: object) -> None:
         add(graph_node, tf_layers_dict, tf_layers_dict[graph_node.inputs[0].name]["tf_node"])
 
     QuantizeLinear.make_node, DequantizeLinear.make_node = rounded, back
@@ -171,7 +172,8 @@ def _named(
     specs = [tf.TensorSpec(s, t, n) for (n, s), t in zip(outer.items(), types, strict=True)]
 
     def run(*tensors: "tensorflow.Tensor") -> "dict[str, tensorflow.Tensor]":
-        given = model([tf.reshape(t, s) for t, s in zip(tensors, shapes.values(), strict=True)])
+        frames = zip(tensors, shapes.items(), strict=True)
+        given = model([tf.reshape(t, s) if n in clips else t for t, (n, s) in frames])
         outputs = given if isinstance(given, list | tuple) else [given]
         named = dict(zip(expected, outputs, strict=True))
         return {name: _channels_last(tensor, name, expected) for name, tensor in named.items()}
@@ -280,7 +282,8 @@ class _IntegerFile:
         range.
         """
         kinds, tensors = self._schema.BuiltinOperator, self._graph.tensors
-        found = {kinds.CONV_2D, kinds.FULLY_CONNECTED}
+        # The versions of kernels with a scale a channel and inputs of floats.
+        found = {kinds.CONV_2D: 5, kinds.FULLY_CONNECTED: 9}
         codes = self._model.operatorCodes
         for operator in self._graph.operators:
             code = codes[operator.opcodeIndex]
@@ -295,7 +298,7 @@ class _IntegerFile:
             whole, scale_C = _on_8_bits(np.asarray(data).view(np.float32).reshape(kernel.shape))
             if whole is not None:
                 self._store(kernel, whole, scale_C)
-                code.version = max(code.version, _HYBRID_VERSIONS[code.builtinCode == kinds.CONV_2D])
+                code.version = max(code.version, found[code.builtinCode])
 
     def _store(self, kernel: "TensorT", whole: np.ndarray, scale_C: np.ndarray) -> None:
         kernel.type = self._schema.TensorType.INT8

@@ -69,7 +69,7 @@ def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str
         graph = onnx.load(str(raw))
         _name_the_batch(graph.graph)
         onnx.save(graph, str(raw))
-        _fold(raw, folded)
+        fold_constants(raw, folded)
         graph = onnx.load(str(folded))
         _name_outputs(graph.graph, outputs)
         _drop_unused_domains(graph)
@@ -112,7 +112,7 @@ def _name_the_batch(graph: "GraphProto") -> None:
             first.dim_param = _BATCH
 
 
-def _fold(source: Path, target: Path) -> None:
+def fold_constants(source: Path, target: Path) -> None:
     """Compute what is constant, and make biases part of convolutions."""
     import onnxruntime
 
