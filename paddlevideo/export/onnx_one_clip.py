@@ -2,8 +2,8 @@
 
 Our clip programs keep the frames of all clips on the first axis, [B*T, C, H, W]. For convolutions
 over time each is made [B, T, C*H*W] for as long as it takes to move it by some frames. With one
-clip that is a move along the first axis, and nothing need be flattened, which gives another order of
-numbers where channels are last.
+clip that is a move along the first axis, and nothing need be flattened, which gives another order
+of numbers where channels are last.
 """
 
 from collections.abc import Mapping

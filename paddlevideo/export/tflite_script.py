@@ -34,8 +34,8 @@ CLIPS_KEY = "clips"  # of the metadata: names with commas
 _PIXELS_FILE, _PIXELS_SHAPE = (
     "calibration_image_sample_data_20x128x128x3_float32.npy", (20, 128, 128, 3),
 )  # fmt: skip
-# Of the largest number of each output. Axes in a wrong order give differences of about 1.
-_TOLERANCE = {"fp32": 1e-4, "fp16": 5e-2, "int8": 0.2}
+# Of the largest number of each output, for int8 of the mean. Axes in a wrong order give differences of about 1.
+_TOLERANCE = {"fp32": 1e-4, "fp16": 5e-2, "int8": 0.1}
 _SMALL = 1e-2  # what rounding took from a sum is an output too, and another in every engine
 _SAME = 1e-3  # of a step: what is left of it when an integer has been a float
 _COUNTED = 3  # what a counter of frames holds while the two are compared
@@ -63,7 +63,7 @@ def convert(source: Path, target: Path, precision: str) -> None:
         data = _written(saved, precision, has_roundings)
         os.chdir(target.parent)
     given = {n: last(array)[None] if n in clips else last(array) for n, array in inputs.items()}
-    _compare(data, given, expected, _TOLERANCE[precision])
+    _compare(data, given, expected, precision)
     target.write_bytes(data)
 
 
@@ -126,7 +126,7 @@ def _written(saved: str, precision: str, has_roundings: bool) -> bytes:
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT] * has_roundings
-        return _IntegerFile(converter.convert()).rewritten()
+        return IntegerFile(converter.convert()).rewritten()
     return converter.convert()
 
 
@@ -204,7 +204,7 @@ def _compare(
     data: bytes,
     inputs: Mapping[str, np.ndarray],
     expected: Mapping[str, np.ndarray],
-    tolerance: float,
+    precision: str,
 ) -> None:
     from ai_edge_litert.interpreter import Interpreter
 
@@ -215,17 +215,19 @@ def _compare(
         differing = sorted(k for k in {*shapes, *wanted} if shapes.get(k) != wanted.get(k))
         raise ValueError(f"its inputs are not those of the ONNX file: {', '.join(differing)}")
     outputs = runner(**{name: np.ascontiguousarray(array) for name, array in inputs.items()})
+    # Roundings that lie on a border go either way, and others follow: of 8 bits the mean counts.
+    amount = np.mean if precision == "int8" else np.max
     for name, array in expected.items():
-        apart = np.abs(outputs[name].astype(np.float64) - last(array)).max()
-        largest = np.abs(array).max()
-        if not apart <= tolerance * max(largest, _SMALL):  # not a number is wrong too
+        apart = float(amount(np.abs(outputs[name].astype(np.float64) - last(array))))
+        size = float(amount(np.abs(array)))
+        if not apart <= _TOLERANCE[precision] * max(size, _SMALL):  # not a number is wrong too
             raise ValueError(
                 f"{name} of the TFLite file differs from the ONNX file's by {apart:.1e}, its "
-                f"largest number is {largest:.1e}"
+                f"{amount.__name__} is {size:.1e}"
             )
 
 
-class _IntegerFile:
+class IntegerFile:
     """A file of 8-bit integers, changed where the converter does not know what LiteRT is fast at.
 
     Args:

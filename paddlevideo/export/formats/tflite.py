@@ -10,7 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddlevideo.export.exporter import EXPORTERS, Exporter
-from paddlevideo.export.formats.onnx import ONNX_PACKAGES, export_onnx, fold_constants
+from paddlevideo.export.formats.onnx import (
+    ONNX_PACKAGES,
+    drop_unused_domains,
+    export_onnx,
+    fold_constants,
+)
 from paddlevideo.export.onnx_activations import without_hard_sigmoid
 from paddlevideo.export.onnx_one_clip import of_one_clip
 from paddlevideo.export.onnx_roundings import read_rounded, with_float_weights
@@ -70,6 +75,7 @@ class TfliteExporter(Exporter):
                 folded = source.with_suffix(".folded")
                 fold_constants(source, folded)
                 source = folded.replace(source)
+                _rewrite(source, drop_unused_domains)
                 _rewrite(source, of_one_clip)
             _rewrite(source, lambda model: without_hard_sigmoid(model.graph))
             _convert(source, target, spec.precision)
