@@ -34,7 +34,8 @@ CLIPS_KEY = "clips"  # of the metadata: names with commas
 _PIXELS_FILE, _PIXELS_SHAPE = (
     "calibration_image_sample_data_20x128x128x3_float32.npy", (20, 128, 128, 3),
 )  # fmt: skip
-# Of the largest number of each output, for int8 of the mean. Axes in a wrong order give differences of about 1.
+# Of the largest number of each output, for int8 of the mean. Axes in a wrong order give differences
+# of about 1.
 _TOLERANCE = {"fp32": 1e-4, "fp16": 5e-2, "int8": 0.1}
 _SMALL = 1e-2  # what rounding took from a sum is an output too, and another in every engine
 _SAME = 1e-3  # of a step: what is left of it when an integer has been a float
@@ -216,14 +217,14 @@ def _compare(
         raise ValueError(f"its inputs are not those of the ONNX file: {', '.join(differing)}")
     outputs = runner(**{name: np.ascontiguousarray(array) for name, array in inputs.items()})
     # Roundings that lie on a border go either way, and others follow: of 8 bits the mean counts.
-    amount = np.mean if precision == "int8" else np.max
+    what, amount = ("mean", np.mean) if precision == "int8" else ("largest number", np.max)
     for name, array in expected.items():
         apart = float(amount(np.abs(outputs[name].astype(np.float64) - last(array))))
         size = float(amount(np.abs(array)))
         if not apart <= _TOLERANCE[precision] * max(size, _SMALL):  # not a number is wrong too
             raise ValueError(
                 f"{name} of the TFLite file differs from the ONNX file's by {apart:.1e}, its "
-                f"{amount.__name__} is {size:.1e}"
+                f"{what} is {size:.1e}"
             )
 
 
