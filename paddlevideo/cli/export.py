@@ -64,8 +64,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="paddle,onnx,web,tflite",
         help="onnx: write the programs as ONNX beside Paddle's (pip install "
         "paddlevideo-movinet[onnx]); web: also a page that runs the model in a browser "
-        "(docs/web.md); tflite: the program of one frame for LiteRT (its converter has an "
-        "environment of its own: docs/tflite.md)",
+        "(docs/web.md); tflite: for LiteRT (its converter has an environment of its own: "
+        "docs/tflite.md)",
     )
     parser.add_argument(
         "--precision",
@@ -131,10 +131,8 @@ def run(arguments: argparse.Namespace) -> None:
             "paddle,onnx first, then tools/quantize.py --model_dir DIR --calibration VIDEOS; "
             "or train with the section QUANTIZE"
         )
-    if is_int8 and (arguments.format or arguments.mode == "clip"):
-        raise ConfigError(
-            "--precision int8 writes the step program as ONNX: leave out --format and --mode"
-        )
+    if is_int8 and arguments.mode == "clip":
+        raise ConfigError("--precision int8 writes the step program alone: leave out --mode")
     setup_device("cpu")
     weights = weights_of(arguments.pretrained_params)
     model = open_model(recipe, weights)
@@ -150,7 +148,7 @@ def run(arguments: argparse.Namespace) -> None:
         class_names(recipe, model.num_classes, weights_files(weights)),
         ExportOptions(
             mode="stream" if is_int8 else arguments.mode,
-            formats=("onnx",) if is_int8 else arguments.format,
+            formats=arguments.format,
             batch_size=arguments.batch,
             verify=arguments.verify,
             precision="fp32" if is_int8 else arguments.precision,

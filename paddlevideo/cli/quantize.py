@@ -63,6 +63,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         help="of the calibration videos, to compare layers on (default: 16)",
     )
+    parser.add_argument(
+        "--format",
+        type=names,
+        default=("onnx",),
+        metavar="onnx,tflite",
+        help="tflite: write the program for LiteRT, too (docs/tflite.md)",
+    )
 
 
 def table(result: "Quantized") -> str:
@@ -116,7 +123,10 @@ def run(arguments: argparse.Namespace) -> None:
         raise no_effect("range_method", "integer arithmetic, without --weights_only")
     given = {name: value for name in _WITH_DEFAULTS if (value := vars(arguments)[name]) is not None}
     options = QuantizeOptions(
-        weights_only=arguments.weights_only, keep_float=arguments.keep_float, **given
+        weights_only=arguments.weights_only,
+        keep_float=arguments.keep_float,
+        formats=arguments.format,
+        **given,
     )
     bundle = read_bundle(arguments.model_dir)
     folder = arguments.model_dir

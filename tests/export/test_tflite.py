@@ -10,15 +10,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 from modeling.conftest import randomise
+from paddle import nn
 from runtime.conftest import PIPELINE
 
 import paddlevideo
+from export.test_quantization import write_noise
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.export.exporter import exporter
 from paddlevideo.export.formats import tflite
 from paddlevideo.export.onnx_activations import without_hard_sigmoid
+from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
+from paddlevideo.export.quantization.write_quantized import check_formats
 from paddlevideo.export.tflite_script import SIGNATURE
+from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime import proof, read_bundle
+from paddlevideo.runtime.engines import EngineOptions, open_engine
+from paddlevideo.runtime.manifest import ClipProgram, TensorSpec
 from paddlevideo.runtime.reference import read_reference
 from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError
 from paddlevideo.utils.packages import is_installed
@@ -99,12 +106,32 @@ def test_how_it_is_called(tmp_path, python, monkeypatch):
         tflite._convert(source, target, "fp32")
 
 
-def test_clips_alone_are_refused(tmp_path, model, python):
-    """Of a model that is not causal nothing would be written."""
-    python("exit 1")
-    with pytest.raises(ConfigError, match="--format tflite holds no clip program"):
-        export_model(model, PIPELINE, tmp_path / "b", "m", None, ExportOptions(formats=("tflite",)))
-    assert not (tmp_path / "b" / "inference.yml").exists()
+def test_nothing_is_half_written(tmp_path, python):
+    """The converter fails; the bundle that is there stays."""
+    python("echo 'ValueError: no such operation' >&2; exit 1")
+    folder = tmp_path / "b"
+    folder.mkdir()
+    (folder / "inference.yml").write_text("older")
+    wanted = ExportOptions(formats=("tflite",), mode="clip")
+    with pytest.raises(BundleError, match="onnx2tf cannot convert m: ValueError: no such operat"):
+        export_model(*small_stream(), folder, "m", None, wanted)
+    assert [each.name for each in folder.iterdir()] == ["inference.yml"]
+    assert (folder / "inference.yml").read_text() == "older"
+
+
+def test_several_clips_at_a_time_are_refused(tmp_path):
+    clips = TensorSpec("clip", (2, 4, 3, 32, 32), "uint8", "BTCHW")
+    logits = TensorSpec("logits", (2, 4), "float32", "BN")
+    spec = ClipProgram(files={}, inputs=(clips,), outputs=(logits,))
+    program = TracedProgram(nn.Identity(), spec, "m", tmp_path)
+    with pytest.raises(ConfigError, match="a program of one clip; leave out --batch 2"):
+        exporter("tflite").write(program, tmp_path)
+
+
+def test_eight_bits_in_other_formats():
+    """Refused before anything is measured."""
+    with pytest.raises(ConfigError, match="--format web: 8-bit programs are written as onnx and"):
+        check_formats(("onnx", "web"))
 
 
 def hard_sigmoids():
@@ -148,21 +175,33 @@ def test_hard_sigmoids_become_what_tflite_has():
                      "Mul"]  # fmt: skip
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
-def test_the_file_is_the_network(tmp_path, precision):
-    """Names and axes, and the reference in LiteRT behind each of twelve frames."""
+@pytest.fixture
+def converter():
+    """Skips where nothing converts, or nothing runs what is made."""
     try:
         exporter("tflite").check()
     except DeviceError as error:
         pytest.skip(str(error))
-    interpreters = pytest.importorskip("ai_edge_litert.interpreter", reason="no extra litert")
+    pytest.importorskip("ai_edge_litert.interpreter", reason="no extra litert")
+
+
+@pytest.fixture
+def calibration(tmp_path):
+    return [write_noise(tmp_path / f"{number}.mp4", number) for number in range(3)]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+def test_the_file_is_the_network(tmp_path, precision, converter):
+    """Names and axes, and the reference in LiteRT behind each of twelve frames."""
+    from ai_edge_litert import interpreter as interpreters
+
     model, pipeline = small_stream(NUM_FRAMES)
     options = ExportOptions(formats=("tflite",), verify=True, precision=precision)
     bundle = export_model(model, pipeline, tmp_path / "b", "small", None, options)
     step = bundle.manifest.step
     assert step.files["tflite"] == ("small_step.tflite",)
-    assert set(bundle.manifest.clip.files) == {"paddle"}
+    assert set(bundle.manifest.clip.files) == {"paddle", "tflite"}
     path = bundle.folder / "small_step.tflite"
     runner = interpreters.Interpreter(str(path)).get_signature_runner(SIGNATURE)
     stated = {name: queue.shape for queue in step.queues for name in queue.inputs}
@@ -173,4 +212,48 @@ def test_the_file_is_the_network(tmp_path, precision):
     found = {each.what: each.largest for each in proof.prove_bundle(read_bundle(bundle.folder))}
     tolerance = 1e-4 if precision == "fp32" else 1e-2
     assert found["step program in litert, reference"] <= tolerance
+    assert found["clip program in litert, reference"] <= tolerance
     assert read_reference(bundle).order["clip"].shape[1] == NUM_FRAMES
+
+
+@pytest.mark.slow
+def test_clips_of_a_base_model(tmp_path, model, converter):
+    """A model of clips alone, in axes as cameras give them; several clips one after the other."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    options = ExportOptions(formats=("tflite",), verify=True)
+    bundle = export_model(model, PIPELINE, tmp_path / "b", "m", None, options)
+    (spec,) = bundle.manifest.clip.inputs
+    runner = Interpreter(str(bundle.folder / "m.tflite")).get_signature_runner(SIGNATURE)
+    _, frames, channels, height, width = spec.shape
+    given = {name: tuple(each["shape"]) for name, each in runner.get_input_details().items()}
+    assert given == {"clip": (1, frames, height, width, channels)}
+    clips = np.random.default_rng(0).integers(0, 256, (3, *spec.shape[1:]), np.uint8)
+    ours, theirs = (
+        open_engine(bundle.clip_files, EngineOptions(device="cpu", engine=name)).run(
+            {"clip": clips}
+        )["logits"]
+        for name in ("litert", "paddle")
+    )
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("weights_only", [False, True])
+def test_an_int8_bundle(tmp_path, converter, calibration, weights_only):
+    """The same answers as the int8 program in ONNX Runtime, in a file of integers."""
+    from ai_edge_litert.interpreter import Interpreter
+
+    floats = export_model(
+        *small_stream(), tmp_path / "b", "small", None, ExportOptions(formats=("onnx",))
+    )
+    options = QuantizeOptions(
+        weights_only=weights_only, max_error=9, formats=("onnx", "tflite"), search_videos=2
+    )
+    bundle = quantize_bundle(floats, calibration, tmp_path / "int8", options).bundle
+    path = bundle.folder / "small_step.tflite"
+    assert bundle.manifest.step.files["tflite"] == (path.name,)
+    kernels = [e for e in Interpreter(str(path)).get_tensor_details() if len(e["shape"]) == 4]
+    assert any(each["dtype"] == np.int8 for each in kernels)
+    found = {each.what: each.largest for each in proof.prove_bundle(read_bundle(bundle.folder))}
+    assert found["step program in litert, reference"] <= 5e-2

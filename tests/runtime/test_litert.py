@@ -9,7 +9,7 @@ from paddlevideo.runtime.engines.base import ProgramFiles
 from paddlevideo.utils.errors import BundleError, DeviceError
 
 pytest.importorskip("ai_edge_litert", reason="the extra litert is not installed")
-from runtime.tflite_files import OUTPUTS, write_sums
+from runtime.tflite_files import OUTPUTS, write_means, write_sums
 
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1, engine="litert")
 
@@ -46,6 +46,20 @@ def test_channels_are_second_outside_and_last_inside(sums, batch):
     tensor = engine.tensor(given["state"])
     assert tensor.shape == (batch, 2, 4, 3)
     np.testing.assert_array_equal(engine.array(tensor), given["state"])
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_clips(tmp_path, batch):
+    """[B, T, C, H, W] outside, channels last inside, one after the other."""
+    path = write_means(tmp_path / "means.tflite")
+    engine = open_engine(ProgramFiles({"tflite": (path,)}, ("logits",)), OPTIONS)
+    clip = np.random.default_rng(batch).integers(0, 256, (batch, 2, 3, 2, 4), np.uint8)
+    (given,) = engine.run({"clip": clip}).values()
+    np.testing.assert_allclose(given, clip.mean((1, 3, 4)), rtol=1e-6)
+    assert engine.declared["clip"].fits(clip)
+    tensor = engine.tensor(clip)
+    assert tensor.shape == (batch, 2, 2, 4, 3)
+    np.testing.assert_array_equal(engine.array(tensor), clip)
 
 
 def test_a_state_stays_the_engines_own(sums):

@@ -69,10 +69,10 @@ def export_onnx(program: Path, params: Path, target: Path, outputs: Sequence[str
         graph = onnx.load(str(raw))
         _name_the_batch(graph.graph)
         onnx.save(graph, str(raw))
-        _fold(raw, folded)
+        fold_constants(raw, folded)
         graph = onnx.load(str(folded))
         _name_outputs(graph.graph, outputs)
-        _drop_unused_domains(graph)
+        drop_unused_domains(graph)
         onnx.checker.check_model(graph)
         onnx.save(graph, str(target))
     finally:
@@ -112,7 +112,7 @@ def _name_the_batch(graph: "GraphProto") -> None:
             first.dim_param = _BATCH
 
 
-def _fold(source: Path, target: Path) -> None:
+def fold_constants(source: Path, target: Path) -> None:
     """Compute what is constant, and make biases part of convolutions."""
     import onnxruntime
 
@@ -145,7 +145,7 @@ def _name_outputs(graph: "GraphProto", names: Sequence[str]) -> None:
         value.name = given[value.name]
 
 
-def _drop_unused_domains(model: "ModelProto") -> None:
+def drop_unused_domains(model: "ModelProto") -> None:
     """Of the operator sets that ONNX Runtime lists keep those that are used."""
     used = {node.domain for node in model.graph.node}
     replace_items(model.opset_import, (e for e in model.opset_import if e.domain in used))

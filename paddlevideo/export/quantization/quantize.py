@@ -16,7 +16,7 @@ from paddlevideo.export.quantization.ranges import Range, RangeMethod
 from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
 from paddlevideo.export.quantization.step_graphs import load_step_graph
 from paddlevideo.export.quantization.trained_ranges import find_roundings
-from paddlevideo.export.quantization.write_quantized import write_quantized
+from paddlevideo.export.quantization.write_quantized import check_formats, write_quantized
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
 from paddlevideo.utils.nodes import Node
@@ -42,6 +42,7 @@ class QuantizeOptions:
             kept in float as that takes.
         range_method: see `Histogram.range`.
         search_videos: to compare graphs on.
+        formats: to write the program in, beside ONNX.
     """
 
     num_videos: int = 100
@@ -50,6 +51,7 @@ class QuantizeOptions:
     max_error: float = 0.05
     range_method: RangeMethod = "minmax"
     search_videos: int = 16
+    formats: tuple[str, ...] = ("onnx",)
 
     def __post_init__(self) -> None:
         numbers = {"num_videos": self.num_videos, "search_videos": self.search_videos}
@@ -99,11 +101,12 @@ def quantize_bundle(
 
     Raises:
         BundleError: the bundle cannot be quantised, or ``output`` cannot be written.
-        ConfigError: ``keep_float`` names no layer.
+        ConfigError: ``keep_float`` names no layer, or there is no such format.
         DataError: no video can be read.
-        DeviceError: a package is missing.
+        DeviceError: a package or a converter is missing.
     """
     require_packages("quantising", "onnx", "onnxruntime")
+    check_formats(options.formats)
     if output.resolve() == bundle.folder.resolve():
         raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
     model = load_step_graph(bundle)
@@ -131,7 +134,8 @@ def quantize_bundle(
     floats |= plan.names - {item.name for item in candidates}
     choices = plan.choices(floats, damages)
     facts = _facts(choices, damage, measured, options)
-    made = write_quantized(bundle, plan.build(plan.names - floats, "float16"), output, facts)
+    graph = plan.build(plan.names - floats, "float16")
+    made = write_quantized(bundle, graph, output, facts, options.formats)
     num_read = len(taken.paths) - len(taken.unreadable)
     return Quantized(made, choices, damage, num_read, len(taken.unreadable))
 

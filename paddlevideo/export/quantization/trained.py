@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,7 +13,7 @@ from paddlevideo.export.quantization.graph_layers import Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import dequantise, integer_weights
 from paddlevideo.export.quantization.step_graphs import load_step_graph
 from paddlevideo.export.quantization.trained_ranges import FoundRounding, find_roundings
-from paddlevideo.export.quantization.write_quantized import write_quantized
+from paddlevideo.export.quantization.write_quantized import check_formats, write_quantized
 from paddlevideo.export.write_bundle import ExportOptions, export_model
 from paddlevideo.modeling.interfaces import Recognizer
 from paddlevideo.runtime.bundle import Bundle
@@ -24,13 +25,14 @@ if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
 
 
-def quantize_trained(bundle: Bundle, output: Path) -> Bundle:
+def quantize_trained(bundle: Bundle, output: Path, formats: Sequence[str] = ("onnx",)) -> Bundle:
     """Write the int8 bundle of a network that was trained quantisation-aware.
 
     Args:
         bundle: the network as it was exported, with its step program as ONNX: it rounds its
             numbers, in float32 arithmetic.
         output: folder of the new bundle.
+        formats: to write the program in, beside ONNX.
 
     Raises:
         BundleError: the step program has no trained ranges, or ``output`` cannot be written.
@@ -54,7 +56,7 @@ def quantize_trained(bundle: Bundle, output: Path) -> Bundle:
         "integer_layers": len(integer),
         "float_layers": [item.name for item in layers if item.name not in integer],
     }
-    return write_quantized(bundle, graph, output, facts)
+    return write_quantized(bundle, graph, output, facts, formats)
 
 
 def export_int8(
@@ -71,14 +73,16 @@ def export_int8(
     Args:
         model: with trained ranges.
         folder: of the bundle.
-        options: with the format ``onnx``; ``verify`` compares the network with what it is made of,
-            its programs in float32 arithmetic.
+        options: its formats are those of the int8 program, beside ONNX; ``verify`` compares the
+            network with what it is made of, its programs in float32 arithmetic.
 
     The others are those of `export_model`, as are the errors.
     """
+    check_formats(options.formats)
+    floats = replace(options, formats=("onnx",))
     with tempfile.TemporaryDirectory() as work:
-        whole = export_model(model, pipeline, Path(work) / name, name, labels, options, training)
-        return quantize_trained(whole, Path(folder))
+        whole = export_model(model, pipeline, Path(work) / name, name, labels, floats, training)
+        return quantize_trained(whole, Path(folder), options.formats)
 
 
 def integer_layers(layers: Sequence[Layer], roundings: Sequence[FoundRounding]) -> dict[str, float]:

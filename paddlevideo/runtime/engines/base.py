@@ -265,8 +265,8 @@ def the_file(path: Path | None, engine: EngineName, other: Path | None) -> Path:
     where = "the bundle" if other is None else other.parent
     if engine == "litert":
         raise BundleError(
-            f"{where} holds no TFLite file of this program: --format tflite writes that of one "
-            "frame (--stream) of a causal model; or use another --engine"
+            f"{where} holds no TFLite file of this program: export with --format tflite, or use "
+            "another --engine"
         )
     raise BundleError(
         f"{where} holds no ONNX file; export with --format paddle,onnx, or use --engine paddle"

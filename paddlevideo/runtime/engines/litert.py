@@ -5,6 +5,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import cv2
 import numpy as np
 
 from paddlevideo.runtime.engines.base import (
@@ -26,10 +27,13 @@ from paddlevideo.utils.packages import require_packages
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-# The signature of our files says so: tensors of four axes [B, C, H, W] are [B, H, W, C] in them.
+# The signature of our files says so: tensors of four axes [B, C, H, W] are [B, H, W, C] in them,
+# clips [B, T, C, H, W] are [B, T, H, W, C].
 SIGNATURE = "channels_last"
 _ANY = -1
-_FEW_CHANNELS = 4  # NumPy turns a frame of 172x172 seven times as fast channel by channel
+_WITH_CHANNELS = (4, 5)  # axes
+# NumPy turns a frame of 172x172 seven times as fast channel by channel, OpenCV fifty times.
+_FEW_CHANNELS = 4
 # What its Python raises on a damaged file, beside its own RuntimeError and ValueError.
 _ERRORS = (RuntimeError, ValueError, MemoryError, IndexError, KeyError, TypeError, SystemError)
 
@@ -106,20 +110,22 @@ class LiteRtEngine(Engine):
         return {name: np.concatenate([one[name] for one in each]) for name in self._outputs}
 
     def tensor(self, array: np.ndarray) -> EngineTensor:
-        """The array with its channels last; one of other than four axes as it is."""
-        if array.ndim != 4:
+        """The array with its channels last; one of less than four axes as it is."""
+        if array.ndim not in _WITH_CHANNELS:
             return np.ascontiguousarray(array)
-        last = array.transpose(0, 2, 3, 1)
-        if last.flags.c_contiguous or last.shape[3] > _FEW_CHANNELS:
+        last = np.moveaxis(array, -3, -1)
+        if last.flags.c_contiguous or last.shape[-1] > _FEW_CHANNELS:
             return np.ascontiguousarray(last)
+        if array.ndim == 4 and len(array) == 1:
+            return cv2.merge(list(array[0])).reshape(last.shape)
         copy = np.empty(last.shape, last.dtype)
-        for channel in range(last.shape[3]):
+        for channel in range(last.shape[-1]):
             copy[..., channel] = last[..., channel]
         return copy
 
     def array(self, tensor: EngineTensor) -> np.ndarray:
         """A copy of the tensor in our order of axes."""
-        ours = tensor.transpose(0, 3, 1, 2) if tensor.ndim == 4 else tensor
+        ours = np.moveaxis(tensor, -1, -3) if tensor.ndim in _WITH_CHANNELS else tensor
         return np.array(ours, order="C")
 
     def _rows(self, inputs: Mapping[str, EngineTensor]) -> int | None:
@@ -211,7 +217,7 @@ def _check_sizes(tensors: Sequence[Mapping[str, np.ndarray]], path: Path) -> Non
 
 
 def _channels_second(shape: tuple[int, ...]) -> tuple[int, ...]:
-    return (shape[0], shape[3], *shape[1:3]) if len(shape) == 4 else shape
+    return (*shape[:-3], shape[-1], *shape[-3:-1]) if len(shape) in _WITH_CHANNELS else shape
 
 
 def _any_batch(shape: tuple[int, ...]) -> tuple[int, ...]:
