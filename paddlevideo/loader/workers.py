@@ -208,7 +208,8 @@ class _Slot:
     def __init__(self, memory: mmap.mmap) -> None:
         self._memory = memory
         self._next = 0
-        self._given: dict[int, _InSlot] = {}
+        # The arrays are kept too, so that no other one gets the identity of one that is gone.
+        self._given: dict[int, tuple[np.ndarray, _InSlot]] = {}
 
     def room_for(self, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:
         """An array in the slot: read there, a batch is not copied again; one apart if it is full.
@@ -219,13 +220,16 @@ class _Slot:
         if self._next + num_bytes > len(self._memory):
             return np.empty(shape, dtype)
         array: np.ndarray = np.ndarray(shape, dtype, buffer=self._memory, offset=self._next)
-        self._given[id(array)] = _InSlot(shape, dtype.str, self._next)
+        self._given[id(array)] = (array, _InSlot(shape, dtype.str, self._next))
         self._next = -(-(self._next + num_bytes) // _ALIGNMENT) * _ALIGNMENT
         return array
 
     def answer(self, batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray | _InSlot]:
         """The batch as it goes through the pipe: of what is in the slot, where it lies."""
-        return {name: self._given.get(id(array), array) for name, array in batch.items()}
+        return {
+            name: self._given[id(array)][1] if id(array) in self._given else array
+            for name, array in batch.items()
+        }
 
 
 def _from_slot(value: np.ndarray | _InSlot, slot: mmap.mmap) -> np.ndarray:
