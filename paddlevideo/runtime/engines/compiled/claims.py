@@ -23,10 +23,10 @@ from numba.core.base import BaseContext as Target
 from paddlevideo.runtime.engines.compiled.access import compiled
 from paddlevideo.runtime.engines.compiled.simd import INT64, LINE_BYTES, Typed, operation
 
-MOST_SHARES = 32
+_MOST_SHARES = 32
 WORDS = LINE_BYTES // 8
 """Integers of a stage's state: only the first is used."""
-_FINISHED = 1 << MOST_SHARES
+_FINISHED = 1 << _MOST_SHARES
 _SPINS = 1000  # some tens of microseconds
 _I = types.intp
 

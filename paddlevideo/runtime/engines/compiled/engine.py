@@ -241,7 +241,8 @@ class CompiledEngine(Engine):
         """How long each operation takes where it stands, for one stream on this thread.
 
         They are run one by one in their order, ``rounds`` times; the least of each is given. What
-        is prefetched then comes for the next operation only.
+        is prefetched then comes for the next operation only. Where several threads share a stream,
+        the shares of an operation are run one after the other, and the slowest one's time is given.
 
         Raises:
             BundleError: it is the program of clips, whose operations run a few frames at a time.
@@ -251,16 +252,15 @@ class CompiledEngine(Engine):
         _held, first_addresses, _batch = self._bind(inputs)
         assembly, addresses = self._assembly, self._addresses(1)
         addresses[self._slots] = first_addresses
-        parts = [assembly.table[n : n + 1] for n in range(len(assembly.table))]
-        least = [math.inf] * len(parts)
+        least: np.ndarray = np.full((len(assembly.table), assembly.parts), math.inf)
         for _ in range(rounds):
-            for index, part in enumerate(parts):
+            for index, part in np.ndindex(*least.shape):
                 begun = time.perf_counter()
                 self._run(
-                    part, assembly.later, assembly.lists, addresses, assembly.strides, 1,
-                    *self._alone,
+                    assembly.table[index : index + 1], assembly.later, assembly.lists, addresses,
+                    assembly.strides, 1, part, assembly.parts, *self._alone[2:],
                 )  # fmt: skip
-                least[index] = min(least[index], time.perf_counter() - begun)
+                least[index, part] = min(least[index, part], time.perf_counter() - begun)
         return [
             OperationTime(
                 operation.kind,
@@ -268,7 +268,9 @@ class CompiledEngine(Engine):
                 operation.multiply_adds(self._shapes),
                 0 if operation.weights is None else operation.weights.nbytes,
             )
-            for operation, seconds in zip(assembly.operations, least, strict=True)
+            for operation, seconds in zip(
+                assembly.operations, least.max(axis=1).tolist(), strict=True
+            )
         ]
 
     def _bind(

@@ -8,7 +8,6 @@ import itertools
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.claims import MOST_SHARES
 from paddlevideo.runtime.engines.compiled.integer_products import INTEGER_ROWS_OF
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
 from paddlevideo.runtime.engines.compiled.products import ROWS_OF
@@ -20,6 +19,8 @@ _LEAST_WORK = 250_000
 """Multiply-adds of a large product in the time that makes a stage of its own worth it."""
 _LEAST_OF_A_THREAD = 20_000_000
 """Multiply-adds of a frame for each thread that shares it."""
+_MOST_THREADS = 4
+"""A stage has some ten microseconds: more threads would mostly wait for each other."""
 # What one multiply-add, or one number, of other operations takes, in those of a large product.
 _OF_ONE_PIXEL, _OF_A_SUM, _OF_A_NUMBER, _OF_AN_EXPONENTIAL = 4, 4, 4, 130
 
@@ -85,7 +86,7 @@ def split_of(
 def threads_of(program: CompiledProgram, threads: int) -> int:
     """How many of ``threads`` are to share one stream: no more than it pays for."""
     work = sum(operation.multiply_adds(program.shapes) for operation in program.operations)
-    return max(1, min(threads, work // _LEAST_OF_A_THREAD, MOST_SHARES))
+    return max(1, min(threads, work // _LEAST_OF_A_THREAD, _MOST_THREADS))
 
 
 def stages_of(table: np.ndarray, parts: int) -> np.ndarray:
