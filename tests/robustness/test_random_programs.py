@@ -1,4 +1,4 @@
-"""Random programs of steps and clips: the compiled engine gives ONNX Runtime's answer, or refuses by name."""
+"""Random programs of steps and clips: the answer of ONNX Runtime, or a refusal by name."""
 
 import pytest
 
