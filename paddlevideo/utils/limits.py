@@ -34,7 +34,7 @@ DEFAULT_LIMITS: Mapping[str, float] = {
     "shard_index_bytes": 256e6,  # shards.json: about 1.5 million samples
     "state_bytes": 1e9,  # all states of one stream, as a manifest lists them
     "tensor_bytes": 8e9,  # one tensor of a weights file or a program
-    "map_bytes": 1e9,  # all maps of one stream in a program of the compiled engine
+    "map_bytes": 1e9,  # all maps of a stream in a program of the compiled engine; see docs
     "tensors": 20_000,  # tensors in one weights file
     "weights_header_bytes": 4e6,  # the list of tensors of a .safetensors file, the graph of TF's
     "index_bytes": 16e6,  # the .index file of a TensorFlow checkpoint

@@ -13,6 +13,7 @@ pytest.importorskip("onnxruntime")
 
 from onnx import TensorProto, helper, numpy_helper  # noqa: E402
 
+from robustness.clip_programs import RandomClip  # noqa: E402
 from robustness.guarded import failures, outcomes  # noqa: E402
 from robustness.mutations import mutants  # noqa: E402
 from robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
@@ -149,6 +150,8 @@ def _cases(seed, count):
     for number in range(count - count // 2):
         rng = np.random.default_rng([seed, number])
         source = base if number % 3 else RandomProgram(number).model()
+        if number % 4 == 1:
+            source = RandomClip(number).model()
         model = restructured(source, rng)
         yield f"seed {seed}, structure {number}", model.SerializeToString(), (
             "auto", "compiled", "onnxruntime"

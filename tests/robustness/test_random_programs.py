@@ -1,4 +1,4 @@
-"""Random step programs: the compiled engine gives ONNX Runtime's answer, or refuses by name."""
+"""Random programs of steps and clips: the answer of ONNX Runtime, or a refusal by name."""
 
 import pytest
 
@@ -6,6 +6,7 @@ pytest.importorskip("numba")
 onnx = pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")
 
+from robustness.clip_programs import RandomClip  # noqa: E402
 from robustness.guarded import failures, outcomes  # noqa: E402
 from robustness.onnx_programs import RandomProgram, run_file, step_program  # noqa: E402
 from robustness.rounded_programs import RoundedProgram, run_rounded  # noqa: E402
@@ -49,3 +50,19 @@ def test_random_programs_on_8_bits(tmp_path, seeds):
     assert not failures(results, [f"seed {seed}" for seed in seeds])
     integers = sum(result.text == "'8-bit integers'" for result in results)
     assert integers > 0.3 * len(seeds), f"{integers} of {len(seeds)} ran in integers"
+
+
+@pytest.mark.parametrize(
+    "seeds", [range(30), pytest.param(range(30, 1500), marks=pytest.mark.slow)]
+)
+def test_random_clips(tmp_path, seeds):
+    """All of them run; what is no number in a clip shows in its answer."""
+
+    def check(seed):
+        path = tmp_path / "a.onnx"
+        onnx.save(RandomClip(seed).model(), str(path))
+        return run_file(path, "compiled", seed, batch=1 + seed % 3, broken=seed % 5 == 0)
+
+    results = outcomes(check, list(seeds))
+    assert not failures(results, [f"seed {seed}" for seed in seeds])
+    assert all(result.kind == "ok" for result in results)

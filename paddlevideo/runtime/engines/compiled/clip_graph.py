@@ -2,9 +2,9 @@
 
 In the file the frames of a clip are rows of the batch, so most nodes know nothing of a clip. Where
 frames meet, the rows are taken apart into [B, T, S] and put together again, with nodes that only
-rearrange: `frames_as_rows` follows which frame lies where, and makes one node of them (``Moved``,
-``ByRow``) whose rule `validation` has. What works on [B, T, S] becomes ``AddByFrame`` and
-``MixFrames`` on rows.
+rearrange: `frames_as_rows` follows which frame lies where, and makes one node of them (``ByFrame``
+where rows are taken apart, then ``Moved`` or ``ByRow``) whose rule `validation` has. What works on
+[B, T, S] becomes ``AddByFrame`` and ``MixFrames`` on rows.
 """
 
 from collections.abc import Callable
@@ -121,7 +121,9 @@ class _Reading:
                 return False  # of single pixels to rows
             if sizes[0] != -1 or min(sizes[1:]) < 1:
                 raise UnsupportedProgramError(f"a reshape to {shown(sizes)}")
-            self.views[node.output] = _View(x, sizes[1], sizes[2], tuple(range(sizes[1])))
+            form = {"frames": sizes[1], "size": sizes[2]}
+            self.nodes.append(Node("ByFrame", (x,), node.output, form))
+            self.views[node.output] = _View(node.output, sizes[1], sizes[2], tuple(range(sizes[1])))
             return True
         self._back_to_rows(node, self.views[x], sizes)
         return True
@@ -131,7 +133,7 @@ class _Reading:
         if len(sizes) != 4 or sizes[0] != -1 or min(sizes[1:]) < 1 or view.source is None:
             raise UnsupportedProgramError(f"a reshape of frames to {shown(sizes)}")
         if int(np.prod(sizes[1:], dtype=object)) != view.size:
-            raise DamagedProgramError(f"a reshape of frames of {view.size} to {shown(sizes)}")
+            raise UnsupportedProgramError(f"a reshape of frames of {view.size} to {shown(sizes)}")
         form = {"shape": tuple(sizes[1:]), "frames": view.of}
         if view.is_whole:
             self.nodes.append(Node("ByRow", (view.source,), node.output, form))
@@ -194,7 +196,7 @@ class _Reading:
         if len(sources) != len(views) or not all(view.is_whole for view in views):
             raise UnsupportedProgramError("channels of frames that were moved")
         if len({view.of for view in views}) != 1:
-            raise DamagedProgramError("Concat of several numbers of frames")
+            raise UnsupportedProgramError("Concat of several numbers of frames")
         size = sum(view.size for view in views)
         self.nodes.append(Node("Concat", sources, node.output, {"axis": 1}))
         self.views[node.output] = _View(node.output, views[0].of, size, views[0].frames)

@@ -104,6 +104,7 @@ class _Lowering:
             "DequantizeLinear": self._dequantize,
             **dict.fromkeys(_FUNCTIONS, self._function),
             "Frames": self._reshape,
+            "ByFrame": self._by_frame,
             "ByRow": self._reshape,
             "Moved": self._moved,
             "AddByFrame": self._add_by_frame,
@@ -385,6 +386,11 @@ class _Lowering:
         x = self._name(node.inputs[0])
         self.alias[node.output] = x
         self.uses[x] += self.uses[node.output]
+
+    def _by_frame(self, node: Node) -> None:
+        x = self._name(node.inputs[0])
+        self.alias[node.output] = x
+        self.uses[x] += self.uses[node.output] - 1
 
     def _moved(self, node: Node) -> None:
         x = self._name(node.inputs[0])

@@ -32,6 +32,7 @@ _ATTRIBUTES: dict[str, dict[str, type]] = {
     "Reshape": {"allowzero": int},
     "QuantizeLinear": {"axis": int, "saturate": int},
     "DequantizeLinear": {"axis": int},
+    "ByFrame": {"size": int, "frames": int},
     "ByRow": {"shape": tuple, "frames": int},
     "Moved": {"shape": tuple, "frames": int, "move": int},
 }
@@ -114,6 +115,7 @@ class _Validation:
             "DequantizeLinear": self._dequantize,
             **dict.fromkeys(("Relu", "HardSigmoid", "HardSwish", *_FUNCTIONS), self._same),
             "Frames": self._frames,
+            "ByFrame": self._by_frame,
             "ByRow": self._by_row,
             "Moved": self._by_row,
             "AddByFrame": self._add_by_frame,
@@ -336,13 +338,21 @@ class _Validation:
         x = self.known[node.inputs[0]]
         return x.shape, x.dtype
 
+    def _by_frame(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
+        x, frames, size = self._float(node.inputs[0]), *map(node.attributes.get, ("frames", "size"))
+        if x.frames != frames or math.prod(x.shape) != size:
+            raise UnsupportedProgramError(
+                f"{x.frames} frames of {list(x.shape)} taken apart into {frames} of {size}"
+            )
+        return x.shape, _FLOAT
+
     def _by_row(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
         x, attributes = self._float(node.inputs[0]), node.attributes
         shape, frames = attributes["shape"], attributes["frames"]
         if abs(attributes.get("move", 0)) >= frames:
             raise UnsupportedProgramError("frames that move out of their clip")
         if x.shape != shape or x.frames != frames:
-            raise DamagedProgramError(
+            raise UnsupportedProgramError(
                 f"{frames} frames of {list(shape)} made of {x.frames} of {list(x.shape)}"
             )
         return x.shape, _FLOAT
