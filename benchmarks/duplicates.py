@@ -20,6 +20,7 @@ from paddlevideo.apps.own_videos.footage import Pictures
 from paddlevideo.apps.own_videos.scanning import scan_files
 from paddlevideo.video.video_files import files_under
 
+BOX = "drawbox=color=white:t=fill"
 # Title -> FFmpeg's filters, the crf, frames that are left out at both ends.
 COPIES: dict[str, tuple[str, int, int]] = {
     "re-encoded, crf 23": ("", 23, 0),
@@ -32,13 +33,13 @@ COPIES: dict[str, tuple[str, int, int]] = {
     "5 frames cut at each end": ("", 23, 5),
     "20 frames cut at each end": ("", 23, 20),
     "mirrored": ("hflip", 23, 0),
-    "grey": ("hue=s=0", 23, 0),
-    "brighter": ("eq=brightness=0.12", 23, 0),
-    "darker, black clipped": ("eq=brightness=-0.15", 23, 0),
-    "gamma 1.5": ("eq=gamma=1.5", 23, 0),
-    "logo, 15 % x 10 %": ("drawbox=x=iw*0.8:y=ih*0.05:w=iw*0.15:h=ih*0.1:color=white:t=fill", 23, 0),
-    "logo, 25 % x 20 %": ("drawbox=x=iw*0.7:y=ih*0.05:w=iw*0.25:h=ih*0.2:color=white:t=fill", 23, 0),
-    "subtitle": ("drawbox=x=iw*0.2:y=ih*0.85:w=iw*0.6:h=ih*0.08:color=white:t=fill", 23, 0),
+    "grey": ("lutyuv=u=128:v=128", 23, 0),
+    "brighter": ("lutyuv=y=val+30", 23, 0),
+    "darker, black clipped": ("lutyuv=y=val-38", 23, 0),
+    "gamma 1.5": ("lutyuv=y=gammaval(0.67)", 23, 0),
+    "logo, 15 % x 10 %": (f"{BOX}:x=iw*0.8:y=ih*0.05:w=iw*0.15:h=ih*0.1", 23, 0),
+    "logo, 25 % x 20 %": (f"{BOX}:x=iw*0.7:y=ih*0.05:w=iw*0.25:h=ih*0.2", 23, 0),
+    "subtitle": (f"{BOX}:x=iw*0.2:y=ih*0.85:w=iw*0.6:h=ih*0.08", 23, 0),
     "black border over 4 %": ("drawbox=x=0:y=0:w=iw:h=ih:color=black:t=ceil(ih*0.04)", 23, 0),
     "3 % cut off": ("crop=iw*0.97:ih*0.97", 23, 0),
     "5 % cut off": ("crop=iw*0.95:ih*0.95", 23, 0),
@@ -88,13 +89,13 @@ def write_copy(video: Path, file: Path, filters: str, crf: int, cut: int) -> Pat
     return file
 
 
-def count_found(originals: Sequence[FileScan], copies: Sequence[FileScan]) -> tuple[int, int]:
-    """How many of the copies are found beside their originals, and pairs with another original."""
+def looked_for(originals: Sequence[FileScan], copies: Sequence[FileScan]) -> tuple[list[str], int]:
+    """Names of the copies that are not found beside their originals; pairs with other originals."""
     number = len(originals)
     pairs = {(m.first, m.second) for m in Pictures([*originals, *copies]).matches()}
-    found = sum((index, number + index) in pairs for index in range(number))
+    missed = [each.path.name for i, each in enumerate(originals) if (i, number + i) not in pairs]
     own = {(one % number, other % number) for one, other in pairs}
-    return found, sum(one != other for one, other in own)
+    return missed, sum(one != other for one, other in own)
 
 
 def main() -> None:
@@ -105,12 +106,12 @@ def main() -> None:
     parser.add_argument("--every", type=int, default=10)
     arguments = parser.parse_args()
     logging.disable(logging.ERROR)
-    listed = [
-        file for path in arguments.videos for file in (files_under(path) if path.is_dir() else [path])
-    ]  # fmt: skip
+    listed: list[Path] = []
+    for path in arguments.videos:
+        listed += files_under(path) if path.is_dir() else [path]
     by_path = {scan.path: scan for scan in scan_files(listed)}
     scans = [by_path[path] for path in listed if by_path[path].is_usable]
-    originals = scans[:: arguments.every]
+    originals = [scan for scan in scans if min(scan.width, scan.height) >= 32][:: arguments.every]
     print(f"{len(scans)} videos, copies of {len(originals)}")
     with tempfile.TemporaryDirectory() as folder:
         for title, how in COPIES.items():
@@ -118,8 +119,13 @@ def main() -> None:
                 scan_file(write_copy(scan.path, Path(folder) / f"{number}.mkv", *how))
                 for number, scan in enumerate(originals)
             ]
-            found, others = count_found(originals, copies)
-            print(f"{title:30s} {found} of {len(copies)}, pairs with others: {others}", flush=True)
+            missed, others = looked_for(originals, copies)
+            found = len(copies) - len(missed)
+            print(
+                f"{title:30s} {found} of {len(copies)}, pairs with others: {others}; not found: "
+                f"{', '.join(missed[:3])}",
+                flush=True,
+            )
     matches = Pictures(scans).matches()
     print(f"pairs of the videos themselves: {len(matches)}")
     for match in matches:
