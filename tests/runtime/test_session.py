@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from paddlevideo.runtime.streams.factory import stream_options
 from paddlevideo.runtime.streams.session import StreamSession
+from paddlevideo.runtime.streams.session_options import StreamCounts
 from paddlevideo.utils.errors import ConfigError, DataError
 from runtime.stream_fakes import SIDE, FakeRunner, grey, view
 
@@ -182,3 +183,15 @@ def test_a_pipeline_without_a_size():
 def test_options_that_cannot_be(options, message):
     with pytest.raises(ConfigError, match=message):
         session(**options)
+
+
+def test_the_newest_latencies_are_kept():
+    counts = StreamCounts()
+    assert counts.mean_latency_ms is None and counts.p95_latency_ms is None
+    counts.add_latency(3.0)
+    assert counts.mean_latency_ms == counts.p95_latency_ms == 3.0
+    for number in range(25_000):
+        counts.add_latency(float(number))
+    assert counts.mean_latency_ms == np.mean(np.arange(15_000, 25_000))
+    assert counts.p95_latency_ms == np.percentile(np.arange(15_000, 25_000), 95)
+    assert counts.as_dict()["steps"] == 25_001

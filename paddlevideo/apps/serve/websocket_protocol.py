@@ -1,12 +1,15 @@
 """`LimitedWebSockets`: uvicorn's WebSocket for clients that do not keep to the rules."""
 
 import json
+from typing import TYPE_CHECKING
 
-from uvicorn._types import ASGISendEvent
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 
 from paddlevideo.apps.serve.refusals import MALFORMED, RefusedError
+
+if TYPE_CHECKING:  # uvicorn's own name, which may move
+    from uvicorn._types import ASGISendEvent
 
 _CLOSING_SECONDS = 5.0  # that a client has to answer the closing of its socket
 _SLICE_BYTES = 32 * 1024  # what is parsed before the flood in it is seen
@@ -68,7 +71,7 @@ class LimitedWebSockets(WebSocketsSansIOProtocol):
                 return
         super().send_receive_event_to_app()
 
-    async def send(self, message: ASGISendEvent) -> None:
+    async def send(self, message: "ASGISendEvent") -> None:
         """Send what the application says."""
         await super().send(message)
         if self.close_sent:  # uvicorn takes a refused handshake for one that was forgotten

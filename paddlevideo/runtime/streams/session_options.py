@@ -1,7 +1,6 @@
 """What can be chosen for a stream, and what is counted of it."""
 
 import math
-from collections import deque
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -85,22 +84,31 @@ class StreamCounts:
     skipped: int = 0
     dropped: int = 0
     resets: int = 0
-    _latencies_ms: deque[float] = field(default_factory=lambda: deque(maxlen=_KEPT_LATENCIES))
+    _num_latencies: int = 0
+    # All of it at once: a list would grow for the first half hour of a stream.
+    _latencies_ms: np.ndarray = field(
+        default_factory=lambda: np.full(_KEPT_LATENCIES, np.nan), compare=False, repr=False
+    )
 
     def add_latency(self, latency_ms: float) -> None:
         """Note the latency of one step; the newest 10,000 are kept."""
         self.steps += 1
-        self._latencies_ms.append(latency_ms)
+        self._latencies_ms[self._num_latencies % _KEPT_LATENCIES] = latency_ms
+        self._num_latencies += 1
+
+    @property
+    def _kept_ms(self) -> np.ndarray:
+        return self._latencies_ms[: self._num_latencies]
 
     @property
     def mean_latency_ms(self) -> float | None:
         """Mean latency; None before the first step."""
-        return float(np.mean(list(self._latencies_ms))) if self._latencies_ms else None
+        return float(np.mean(self._kept_ms)) if self._num_latencies else None
 
     @property
     def p95_latency_ms(self) -> float | None:
         """The latency that 95 % of the steps keep; None before the first step."""
-        return float(np.percentile(list(self._latencies_ms), 95)) if self._latencies_ms else None
+        return float(np.percentile(self._kept_ms, 95)) if self._num_latencies else None
 
     def as_dict(self) -> dict[str, object]:
         """Plain values."""
