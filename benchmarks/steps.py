@@ -3,8 +3,8 @@
 python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--blocks 8] [--alone]
 
 The first one is what the others are held against. A .tflite file's states are handed on as views
-of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt. With --alone LiteRT's run
-is timed without what goes in and out, of the bundles' TFLite files too.
+of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt. With --alone
+LiteRT's run is timed without what goes in and out, of the bundles' TFLite files too.
 """
 
 import argparse

@@ -271,8 +271,9 @@ class LiteFile:
                 continue
             kernel, bias = (self._floats(index) for index in operator.inputs[1:])
             source, output = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
-            is_scale = list(source.shape) == list(output.shape) and kernel is not None
-            if not is_scale or kernel.shape[1:3] != (1, 1) or bias is None or bias.any():
+            if kernel is None or bias is None or bias.any():
+                continue
+            if kernel.shape[1:3] != (1, 1) or list(source.shape) != list(output.shape):
                 continue
             options = self._schema.MulOptionsT()
             options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
