@@ -1,9 +1,11 @@
 """One frame of any step programs in turns: bundles and .tflite files beside each other.
 
 python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--threads 1] [--blocks 8]
+    [--alone]
 
 The first one is what the others are held against. A .tflite file's states are handed on as views
-of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt.
+of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt. With --alone
+LiteRT's run is timed without what goes in and out, of the bundles' TFLite files too.
 """
 
 import argparse
@@ -20,6 +22,15 @@ from paddlevideo.runtime.engines.base import EngineName
 from paddlevideo.runtime.streams.step_runner import StepRunner
 
 CALLS, DROPPED = 40, 8
+
+
+def run_of(path: Path, threads: int) -> Callable[[], object]:
+    from peers.tflite_step import run_alone
+
+    found = path if path.suffix == ".tflite" else read_bundle(path).step_files.tflite
+    if found is None:
+        raise SystemExit(f"{path} holds no TFLite file of a step")
+    return run_alone(found, threads)
 
 
 def step_of(path: Path, engine: EngineName, threads: int) -> Callable[[], object]:
@@ -43,9 +54,13 @@ def main() -> None:
     parser.add_argument("--engine", choices=get_args(EngineName), default="compiled")
     parser.add_argument("--threads", type=int, default=1, help="for one stream")
     parser.add_argument("--blocks", type=int, default=8)
+    parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
     runs = {
-        str(path): step_of(path, arguments.engine, arguments.threads) for path in arguments.programs
+        str(path): run_of(path, arguments.threads)
+        if arguments.alone
+        else step_of(path, arguments.engine, arguments.threads)
+        for path in arguments.programs
     }
     times = in_turns(runs, arguments.blocks, CALLS, DROPPED)
     first = next(iter(times.values()))

@@ -127,8 +127,7 @@ def _written(saved: str, precision: str, has_roundings: bool) -> bytes:
         converter.target_spec.supported_types = [tf.float16]
     if precision == "int8":
         converter.optimizations = [tf.lite.Optimize.DEFAULT] * has_roundings
-        return IntegerFile(converter.convert()).rewritten()
-    return converter.convert()
+    return LiteFile(converter.convert()).rewritten(precision == "int8")
 
 
 def _keep_roundings() -> None:
@@ -228,8 +227,8 @@ def _compare(
             )
 
 
-class IntegerFile:
-    """A file of 8-bit integers, changed where the converter does not know what LiteRT is fast at.
+class LiteFile:
+    """A TFLite file, changed where the converter does not know what LiteRT is fast at.
 
     Args:
         data: of the file.
@@ -243,16 +242,53 @@ class IntegerFile:
         self._model = schema_py_generated.ModelT.InitFromObj(root)
         (self._graph,) = self._model.subgraphs
 
-    def rewritten(self) -> bytes:
-        """The file, its weights on 8 bits and its hard swishes in float32."""
+    def rewritten(self, of_integers: bool) -> bytes:
+        """The file.
+
+        Args:
+            of_integers: store weights on 8 bits, and leave hard swishes in float32.
+        """
         import flatbuffers
 
-        self._float_hard_swish()
-        self._integer_kernels()
+        self._scale_by_products()
+        if of_integers:
+            self._float_hard_swish()
+            self._integer_kernels()
         self._forget_unused()
         builder = flatbuffers.Builder(1 << 20)
         builder.Finish(self._model.Pack(builder), b"TFL3")
         return bytes(builder.Output())
+
+    def _scale_by_products(self) -> None:
+        """Write depthwise convolutions of 1x1, which are one number a channel, as products.
+
+        They are the parts of a convolution over time, 39 in A0: a step takes 0.95 of the time.
+        """
+        kinds, tensors = self._schema.BuiltinOperator, self._graph.tensors
+        codes = self._model.operatorCodes
+        for operator in self._graph.operators:
+            if codes[operator.opcodeIndex].builtinCode != kinds.DEPTHWISE_CONV_2D:
+                continue
+            kernel, bias = (self._floats(index) for index in operator.inputs[1:])
+            source, output = tensors[operator.inputs[0]], tensors[operator.outputs[0]]
+            if kernel is None or bias is None or bias.any():
+                continue
+            if kernel.shape[1:3] != (1, 1) or list(source.shape) != list(output.shape):
+                continue
+            options = self._schema.MulOptionsT()
+            options.fusedActivationFunction = operator.builtinOptions.fusedActivationFunction
+            operator.opcodeIndex = self._code(kinds.MUL, 1)
+            operator.inputs = list(operator.inputs[:2])
+            operator.builtinOptionsType = self._schema.BuiltinOptions.MulOptions
+            operator.builtinOptions = options
+
+    def _floats(self, index: int) -> np.ndarray | None:
+        """A constant of float32, None where the tensor is none."""
+        tensor = self._graph.tensors[index]
+        data = self._model.buffers[tensor.buffer].data
+        if data is None or tensor.type != self._schema.TensorType.FLOAT32:
+            return None
+        return np.asarray(data).view(np.float32).reshape(tensor.shape)
 
     def _float_hard_swish(self) -> None:
         """Bring what hard swish takes back from 8 bits, and round what it gives.
@@ -292,15 +328,12 @@ class IntegerFile:
             code = codes[operator.opcodeIndex]
             if code.builtinCode not in found:
                 continue
-            kernel = tensors[operator.inputs[1]]
-            if kernel.type != self._schema.TensorType.FLOAT32 or not _is_dense(kernel.shape):
+            kernel = self._floats(operator.inputs[1])
+            if kernel is None or not _is_dense(kernel.shape):
                 continue
-            data = self._model.buffers[kernel.buffer].data
-            if data is None:
-                continue
-            whole, scale_C = _on_8_bits(np.asarray(data).view(np.float32).reshape(kernel.shape))
+            whole, scale_C = _on_8_bits(kernel)
             if whole is not None:
-                self._store(kernel, whole, scale_C)
+                self._store(tensors[operator.inputs[1]], whole, scale_C)
                 code.version = max(code.version, found[code.builtinCode])
 
     def _store(self, kernel: "TensorT", whole: np.ndarray, scale_C: np.ndarray) -> None:
