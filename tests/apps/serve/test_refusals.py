@@ -236,7 +236,10 @@ def test_hostile_clients_change_nobodys_answers(served):
 
     def misbehave(kind):
         while not stop.is_set():
-            with contextlib.suppress(OSError, ConnectionClosed, httpx.HTTPError, EOFError):
+            # Also refused: on a slow machine those that are cut hold all connections for a while.
+            with contextlib.suppress(
+                OSError, ConnectionClosed, InvalidStatus, httpx.HTTPError, EOFError
+            ):
                 if kind == 0:
                     served.stream([b"\xff\xd8\xff" + bytes(1000)])
                 elif kind == 1:
