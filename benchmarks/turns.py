@@ -14,7 +14,11 @@ class Times(NamedTuple):
 
 
 def in_turns(
-    runs: Mapping[str, Callable[[], Any]], blocks: int, calls: int, dropped: int
+    runs: Mapping[str, Callable[[], Any]],
+    blocks: int,
+    calls: int,
+    dropped: int,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> dict[str, Times]:
     """Median and least of each: a block of calls of one, then a block of the next, and again.
 
@@ -25,6 +29,7 @@ def in_turns(
         blocks: of each run.
         calls: timed in a block.
         dropped: calls before them, which fill the caches again.
+        clock: gives seconds.
     """
     taken: dict[str, list[float]] = {name: [] for name in runs}
     for _ in range(blocks):
@@ -32,7 +37,7 @@ def in_turns(
             for _ in range(dropped):
                 run()
             for _ in range(calls):
-                begun = time.perf_counter()
+                begun = clock()
                 run()
-                taken[name].append(1e3 * (time.perf_counter() - begun))
+                taken[name].append(1e3 * (clock() - begun))
     return {name: Times(statistics.median(each), min(each)) for name, each in taken.items()}
