@@ -8,6 +8,7 @@ import numpy as np
 from numba import njit
 
 from paddlevideo.runtime.engines.compiled.access import (
+    NONE,
     Array,
     Row,
     activation_at,
@@ -47,7 +48,7 @@ def pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Arr
         to = y + line * row_bytes + row.left * pixel
         source = x + line * row.columns * row.in_channels * FLOAT_BYTES
         if row.list_size == 0:
-            copy_row(source, row.columns, row.channels, to, 0, vectors_of(row.channels))
+            copy_row(source, row.columns, row.channels, to, NONE, vectors_of(row.channels))
             continue
         dense(
             source,
@@ -59,7 +60,7 @@ def pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Arr
             to,
             pixel,
             row.expand_bias,
-            0,
+            NONE,
             row.expand_activation,
             ahead,
             regions,

@@ -6,6 +6,7 @@ import numpy as np
 from numba import njit
 
 from paddlevideo.runtime.engines.compiled.access import (
+    NONE,
     Array,
     Row,
     floats_at,
@@ -192,7 +193,7 @@ def _depthwise(
                     to,
                     pixel,
                     row.expand_bias,
-                    0,
+                    NONE,
                     row.expand_activation,
                     ahead,
                     regions,
