@@ -49,7 +49,7 @@ def test_within_a_hundredth_of_the_spread(model, half):
     """The figures are neither those of float32 nor far from them."""
     found = verify.verify_bundle(model, half)
     programs = [item.largest for item in found if "program" in item.what]
-    assert len(programs) == (5 if HAS_ONNX else 2)
+    assert len(programs) == (6 if HAS_ONNX else 2)
     assert all(1e-6 < largest < 1e-2 for largest in programs)
 
 
