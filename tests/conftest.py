@@ -1,5 +1,8 @@
 """What tests of several parts share."""
 
+import sys
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,6 +10,26 @@ import pytest
 from paddlevideo.utils.packages import is_installed
 
 _SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
+
+
+def _seed_paddle(name: str) -> None:
+    """Random weights are a function of ``name``, whatever ran before in this process."""
+    paddle = sys.modules.get("paddle")  # importing it takes longer than most tests
+    if paddle is not None:
+        paddle.seed(zlib.crc32(name.encode()))
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_fixture_setup(
+    fixturedef: pytest.FixtureDef[object],
+) -> Iterator[None]:
+    _seed_paddle(fixturedef.argname)
+    return (yield)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_call(item: pytest.Item) -> None:
+    _seed_paddle(item.nodeid)
 
 
 @pytest.fixture(scope="session")

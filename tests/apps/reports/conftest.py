@@ -22,7 +22,7 @@ HOSTILE = [
     "<script>alert(1)</script>",
     '"><img src=http://example.com/x.png onerror=alert(2)>',
     "javascript:alert(3)",
-    "{{ 7 * 7 }} & 'quoted' ` 类",
+    "{{ 98765 * 4321 }} & 'quoted' ` 类",
 ]
 EPOCHS = 3
 
