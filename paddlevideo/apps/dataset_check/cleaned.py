@@ -47,14 +47,17 @@ def write_cleaned(result: CheckResult, file: Path, files: Mapping[str, Path]) ->
     left_out = _left_out(result)
     numbers = {title: number for number, title in enumerate(listing.classes)}
     lines: dict[str, list[str]] = {split: [] for split in files}
+    stays: dict[str, set[str]] = {split: set() for split in files}
     for index, entry in enumerate(listing.entries):
         if index not in left_out:
             number = numbers[entry.label] if entry.number is None else entry.number
             lines[entry.split].append(_line(entry, number))
+            stays[entry.split].add(entry.label)
     for split, path in files.items():
         write_text(path, "".join(lines[split]))
     counts = Counter(left_out.values())
-    said = [f"{files[s]}: {len(lines[s])} samples" for s in files]
+    said = [f"{files[s]}: {_count(lines[s])}" for s in files]
+    said += _emptied(listing, stays)
     said += [f"  left out: {count} {why}" for why, count in counts.items()]
     if all(entry.number is None for entry in listing.entries):
         write_text(_classes_file(file), "".join(f"{title}\n" for title in listing.classes))
@@ -65,6 +68,24 @@ def write_cleaned(result: CheckResult, file: Path, files: Mapping[str, Path]) ->
         if why == _TWO_LABELS
     ]
     return said
+
+
+def _count(lines: list[str]) -> str:
+    return f"{len(lines)} samples" if lines else "EMPTY: no sample of it can be used"
+
+
+def _emptied(listing: Listing, stays: Mapping[str, set[str]]) -> list[str]:
+    """Sentences on the classes that have lost their last sample of a split."""
+    before: dict[str, set[str]] = {split: set() for split in stays}
+    for entry in listing.entries:
+        if entry.label:
+            before[entry.split].add(entry.label)
+    return [
+        f"  no sample is left of {label}" + (f" in {split}" if len(stays) > 1 else "")
+        for split, labels in before.items()
+        if stays[split]
+        for label in sorted(labels - stays[split])
+    ]
 
 
 _TWO_LABELS = "of videos under two labels"

@@ -74,12 +74,21 @@ def test_everything_planted_is_found(planted, tmp_path, capsys):
         line.rpartition("/")[2] for line in (tmp_path / "clean_train.txt").read_text().splitlines()
     ]
     assert names == ["a.mp4 0", "c.mp4 0"]
+    assert "no sample is left of 1 in train\n" in said.out and "EMPTY" not in said.out
     names = [
         line.rpartition("/")[2] for line in (tmp_path / "clean_val.txt").read_text().splitlines()
     ]
     assert names == ["b_in_val.mp4 1", "c_small.mp4 0"]
     code, said = command(capsys, *lists, *options)
     assert code == 1 and "clean_train.txt exists and is not written over" in said.err
+
+
+def test_a_list_of_which_nothing_stays_says_so(planted, tmp_path, capsys):
+    listed, clean = tmp_path / "bad.list", tmp_path / "clean.txt"
+    listed.write_text("empty.mp4 0\ntext.mp4 1\n")
+    code, said = command(capsys, listed, "--prefix", planted, "--fix", clean)
+    assert code == 1 and clean.read_text() == ""
+    assert f"{clean}: EMPTY: no sample of it can be used" in said.out
 
 
 def test_options_that_do_nothing_are_refused(planted, capsys):
