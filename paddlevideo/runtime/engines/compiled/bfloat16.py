@@ -1,7 +1,7 @@
 """Numbers rounded to bfloat16 in NumPy: weights when a program is laid out, and what to check.
 
 A bfloat16 is the upper half of a float32: a sign, 8 bits of exponent, and 8 significant bits of
-which 7 are stored. Rounded to the nearest it is at most a share of ``UNIT_ROUNDOFF`` away.
+which 7 are stored. Rounded to the nearest, a number moves by at most 2**-8 of itself.
 """
 
 from dataclasses import replace
@@ -9,8 +9,6 @@ from dataclasses import replace
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
-
-UNIT_ROUNDOFF = 2.0**-8
 
 _QUIET = np.uint32(0x40)  # of what is no number, the bit that the upper half must have
 _SIGN, _EXPONENT = np.uint32(0x8000_0000), np.uint32(0x7F80_0000)

@@ -1,4 +1,4 @@
-"""Whether a program can have products of bfloat16, and how far its answers are then from float32's."""
+"""Whether a program can have products of bfloat16, and how far that moves its answers."""
 
 import logging
 from collections.abc import Mapping, Sequence, Set
@@ -30,8 +30,8 @@ def in_bfloat16(program: CompiledProgram, path: Path) -> CompiledProgram:
         raise no_effect("products bfloat16", f"float bundles, and {path} computes on 8 bits")
     if not host().bfloat16:
         raise DeviceError(
-            "products of bfloat16 are for processors with AVX512-BF16 (AMD since Zen 4, Intel's "
-            "Xeon since Sapphire Rapids), and this is none; leave --products out"
+            "products of bfloat16 are written for processors with AVX512-BF16 (AMD's since Zen 4, "
+            "Intel's Xeon since Sapphire Rapids), and this is none; leave --products out"
         )
     changed = with_bfloat16(program)
     if changed.operations == program.operations:
@@ -63,7 +63,7 @@ def say_difference(
 def noise(inputs: Inputs, pictures: Set[str], batch: int) -> Mapping[str, np.ndarray]:
     """Random pixels in the pictures, zeros in all else; always the same."""
     rng = np.random.default_rng(0)
-    feeds = {}
+    feeds: dict[str, np.ndarray] = {}
     for name, shape, dtype in inputs:
         if name not in pictures:
             feeds[name] = np.zeros((batch, *shape), dtype)

@@ -16,7 +16,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.base import BaseContext as Target
 
-from paddlevideo.runtime.engines.compiled.access import Array, compiled, halves_at, words_at
+from paddlevideo.runtime.engines.compiled.access import compiled, halves_at, words_at
 from paddlevideo.runtime.engines.compiled.products import ROWS, dense_of
 from paddlevideo.runtime.engines.compiled.simd import (
     LANES,
