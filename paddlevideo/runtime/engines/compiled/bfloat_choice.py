@@ -28,15 +28,21 @@ def in_bfloat16(program: CompiledProgram, path: Path) -> CompiledProgram:
     """
     if program.ranges:
         raise no_effect("products bfloat16", f"float bundles, and {path} computes on 8 bits")
+    require_bfloat16()
+    changed = with_bfloat16(program)
+    products = [each for item in changed.operations for each in (item, item.expand) if each]
+    if all(each.products == "float32" for each in products):
+        raise no_effect("products bfloat16", f"programs with matrix products, and {path} has none")
+    return changed
+
+
+def require_bfloat16() -> None:
+    """Raise `DeviceError` unless the processor has products of bfloat16."""
     if not host().bfloat16:
         raise DeviceError(
             "products of bfloat16 are written for processors with AVX512-BF16 (AMD's since Zen 4, "
             "Intel's Xeon since Sapphire Rapids), and this is none; leave --products out"
         )
-    changed = with_bfloat16(program)
-    if changed.operations == program.operations:
-        raise no_effect("products bfloat16", f"programs with matrix products, and {path} has none")
-    return changed
 
 
 def say_difference(
