@@ -47,6 +47,7 @@ def run(arguments: argparse.Namespace) -> None:
         BundleError: the compiled engine does not run a bundle, or a bundle is damaged.
     """
     from paddlevideo.runtime.engines.compiled.kernel_files import (
+        KERNELS_OF,
         find_kernels,
         nowhere_to_keep,
         read_kernels,
@@ -57,16 +58,18 @@ def run(arguments: argparse.Namespace) -> None:
     reason = refusal()
     if reason is not None:
         raise DeviceError(reason)
-    was_there = bool(read_kernels())
+    parts = KERNELS_OF[arguments.products]
+    was_there = all(map(read_kernels, parts))
     if not was_there and writable_folder() is None:
         raise ConfigError(nowhere_to_keep())
     begun = time.perf_counter()
     _with_clock(partial(_load, arguments.products))
-    seconds, path = time.perf_counter() - begun, find_kernels()
-    if path is None:
-        raise ConfigError(nowhere_to_keep())
+    seconds, paths = time.perf_counter() - begun, list(map(find_kernels, parts))
     say(f"{'loaded' if was_there else 'compiled'} in {seconds:.1f} s")
-    say(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    for path in paths:
+        if path is None:
+            raise ConfigError(nowhere_to_keep())
+        say(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     for bundle in arguments.bundles:
         say(f"{bundle}  {_milliseconds(bundle, arguments.products):.1f} ms a frame, one thread")
 

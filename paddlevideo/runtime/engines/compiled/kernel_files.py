@@ -26,6 +26,7 @@ from typing import Literal
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import Products
 from paddlevideo.runtime.engines.compiled.processor import refused_by_kernel
 from paddlevideo.utils.errors import ConfigError, SaveError
 from paddlevideo.utils.files import atomic_write
@@ -41,6 +42,9 @@ _POLL_SECONDS = 0.2
 
 KernelPart = Literal["loop", "bfloat16"]
 """What is compiled, and kept, by itself: the loop; products that only some programs ask for."""
+KERNELS_OF: Mapping[Products, tuple[KernelPart, ...]] = {
+    "float32": ("loop",), "bfloat16": ("loop", "bfloat16"),
+}  # fmt: skip
 
 
 @cache
