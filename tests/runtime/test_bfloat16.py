@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -110,11 +111,12 @@ def test_products(tmp_path_factory, inner, outer, side, batch, gated, shortcut, 
         nodes, last, x = [node("Mul", ["x", "g"], "xg")], "xg", x * feeds["g"]
     nodes.append(node("Conv", [last, "w", "b"], "c", kernel_shape=[1, 1]))
     last, added = "c", constants["b"][:, None, None].astype(float)
+    amount = np.abs(added)
     if shortcut:
         shapes["s"] = (outer, side, side), FLOAT
         feeds["s"] = floats(rng, batch, outer, side, side)
         nodes.append(node("Add", ["s", "c"], "y"))
-        last, added = "y", added + feeds["s"]
+        last, added, amount = "y", added + feeds["s"], amount + np.abs(feeds["s"])
     path = tmp_path_factory.mktemp("dense") / "a.onnx"
     save(path, nodes, shapes, {last: ((outer, side, side), FLOAT)}, constants)
     engine = CompiledEngine(path, [last], BFLOAT16)
@@ -126,11 +128,12 @@ def test_products(tmp_path_factory, inner, outer, side, batch, gated, shortcut, 
         return np.einsum("bchw,dc->bdhw", a.astype(float), b.astype(float))
 
     size = product(np.abs(x), np.abs(weights))
+    # Each of its additions rounds what has come together so far.
+    of_sums = 1.1 * (inner + 2) * _OF_FLOAT32 * (1.01 * size + amount)
     error = np.abs(found - (product(rounded(x), rounded(weights)) + added))
-    assert (error <= (inner + 4) * _OF_FLOAT32 * 1.1 * (size + np.abs(added))).all()
-    bound = (2 * _ROUNDOFF + _ROUNDOFF**2) * size + (inner + 4) * _OF_FLOAT32 * 1.1 * size
+    assert (error <= of_sums).all()
     error = np.abs(found - (product(x, weights) + added))
-    assert (error <= bound + 4 * _OF_FLOAT32 * np.abs(added)).all()
+    assert (error <= (2 * _ROUNDOFF + _ROUNDOFF**2) * size + of_sums).all()
     alone = engine.run({name: value[-1:] for name, value in feeds.items()})[last]
     np.testing.assert_array_equal(alone[0], found[-1])
 
@@ -157,8 +160,8 @@ def test_random_programs_compute_what_numpy_does(tmp_path, monkeypatch, seed):
 def test_random_clips(tmp_path, monkeypatch, seed):
     """Checked as above; and in stages, on one thread and on three, the same bits as checked."""
     model = RandomClip(seed).model()
-    path, names = saved(tmp_path / "a.onnx", model)
-    feeds = feeds_of(model, seed, 2)
+    path, _ = saved(tmp_path / "a.onnx", model)
+    names, feeds = ["logits"], feeds_of(model, seed, 2)
     alone = CompiledEngine(path, names, BFLOAT16).run(feeds)["logits"]
     shared = CompiledEngine(path, names, replace(BFLOAT16, cpu_threads=3)).run(feeds)["logits"]
     np.testing.assert_array_equal(shared, alone)
@@ -243,7 +246,7 @@ def test_a_processor_without_it_is_refused(small_stream, monkeypatch):
 
 
 def test_a_bundle_on_8_bits_is_refused(tmp_path):
-    path, names = saved(tmp_path / "a.onnx", RoundedProgram(1).model())
+    path, names = saved(tmp_path / "a.onnx", RoundedProgram(3).model())
     with pytest.raises(ConfigError, match=r"float bundles, and .*a.onnx computes on 8 bits"):
         open_engine(ProgramFiles({"onnx": (path,)}, tuple(names)), BFLOAT16)
 
@@ -275,7 +278,7 @@ def test_from_the_command_line(small_stream, video, tmp_path, capsys):
     assert scores["float32"] != scores["bfloat16"]
     capsys.readouterr()
     main(["stream", file, "--bundle", bundle, "--products", "bfloat16", "--max_seconds", "0.2"])
-    assert '"top"' in capsys.readouterr().out
+    assert '"score"' in capsys.readouterr().out
     main(["warm-up", bundle, "--products", "bfloat16"])
     assert capsys.readouterr().out.count(" MB\n") == 2
     with pytest.raises(SystemExit) as ended:
@@ -288,7 +291,7 @@ def test_from_the_command_line(small_stream, video, tmp_path, capsys):
 @needs_bfloat16
 def test_comparing_shows_both(small_stream, video, tmp_path, capsys):
     listed = tmp_path / "val.list"
-    listed.write_text(f"{video} 1\n".replace(" ", "\\ ") if " " in str(video) else f"{video} 1\n")
+    listed.write_text(f"{shutil.copy(video, tmp_path / 'a.mp4')} 1\n")
     main(["compare", "--model_dir", str(small_stream.folder), "-i", str(listed), "--repeats", "2",
           "--products", "bfloat16", "--output", str(tmp_path / "r.json")])  # fmt: skip
     found = json.loads((tmp_path / "r.json").read_text())["bundles"]
