@@ -1,7 +1,7 @@
 """Where the time of an exported program goes, by kind of operation.
 
 python benchmarks/operations.py [--model movinet_a0_base] [--program clip] [--engine onnxruntime]
-    [--runs 10] [--threads 1]
+    [--runs 10] [--threads 1] [--products float32]
 
 Of every operation the least of all runs is taken. Measuring each costs some time of its own. With
 several threads, in the compiled engine, the time of an operation is that of its slowest share: what
@@ -13,9 +13,12 @@ import json
 import tempfile
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pool import exported
+
+from paddlevideo.runtime.engines import EngineOptions
+from paddlevideo.runtime.engines.base import Products
 
 
 def random_inputs(session: Any, seed: int = 0) -> dict[str, Any]:
@@ -54,14 +57,12 @@ def least_times(path: Path, runs: int, folder: Path) -> dict[str, tuple[str, flo
     return least
 
 
-def report_compiled(files: Any, name: str, runs: int, threads: int) -> None:
+def report_compiled(files: Any, name: str, runs: int, options: EngineOptions) -> None:
     """The same of the compiled engine, with what it computes."""
     import numpy as np
 
-    from paddlevideo.runtime.engines import EngineOptions
     from paddlevideo.runtime.engines.compiled.engine import CompiledEngine
 
-    options = EngineOptions(device="cpu", cpu_threads=threads, engine="compiled")
     engine = CompiledEngine(files.onnx, files.outputs, options)
     rng = np.random.default_rng(0)
     inputs = {
@@ -94,9 +95,14 @@ def main() -> None:
     parser.add_argument("--engine", choices=("onnxruntime", "compiled"), default="onnxruntime")
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--threads", type=int, default=1, help="of the compiled engine")
+    parser.add_argument("--products", choices=get_args(Products), default="float32")
     arguments = parser.parse_args()
     if arguments.threads > 1 and arguments.engine != "compiled":
         parser.error("--threads is for --engine compiled")
+    options = EngineOptions(
+        device="cpu", cpu_threads=arguments.threads, engine=arguments.engine,
+        products=arguments.products,
+    )  # fmt: skip
     import paddlevideo
     from paddlevideo.runtime import read_bundle
 
@@ -107,7 +113,7 @@ def main() -> None:
         if files.onnx is None:
             raise SystemExit("this needs what writes ONNX: pip install -r requirements-onnx.txt")
         if arguments.engine == "compiled":
-            report_compiled(files, arguments.model, arguments.runs, arguments.threads)
+            report_compiled(files, arguments.model, arguments.runs, options)
             return
         least = least_times(files.onnx, arguments.runs, Path(folder))
     total, number = Counter[str](), Counter[str]()

@@ -1,11 +1,12 @@
 """One frame of any step programs in turns: bundles and .tflite files beside each other.
 
 python benchmarks/steps.py BUNDLE... FILE.tflite... [--engine compiled] [--threads 1] [--blocks 8]
-    [--alone]
+    [--products float32 bfloat16] [--alone]
 
 The first one is what the others are held against. A .tflite file's states are handed on as views
-of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt. With --alone
-LiteRT's run is timed without what goes in and out, of the bundles' TFLite files too.
+of LiteRT's own memory (`peers/tflite_step.py`); it needs requirements-litert.txt. With several
+--products each bundle is timed with each of them. With --alone LiteRT's run is timed without what
+goes in and out, of the bundles' TFLite files too.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from turns import in_turns
 
 from paddlevideo.runtime.bundle import read_bundle
 from paddlevideo.runtime.engines import EngineOptions
-from paddlevideo.runtime.engines.base import EngineName
+from paddlevideo.runtime.engines.base import EngineName, Products
 from paddlevideo.runtime.streams.step_runner import StepRunner
 
 CALLS, DROPPED = 40, 8
@@ -33,14 +34,16 @@ def run_of(path: Path, threads: int) -> Callable[[], object]:
     return run_alone(found, threads)
 
 
-def step_of(path: Path, engine: EngineName, threads: int) -> Callable[[], object]:
+def step_of(
+    path: Path, engine: EngineName, threads: int, products: Products
+) -> Callable[[], object]:
     rng = np.random.default_rng(0)
     if path.suffix == ".tflite":
         from peers.tflite_step import frame_shape, step_by_views
 
         step, picture = step_by_views(path, threads), rng.random(frame_shape(path), np.float32)
         return lambda: step(picture)
-    options = EngineOptions(device="cpu", cpu_threads=threads, engine=engine)
+    options = EngineOptions(device="cpu", cpu_threads=threads, engine=engine, products=products)
     runner = StepRunner(read_bundle(path), options)
     frames_BCHW = rng.integers(0, 256, (1, *runner.frame_shape), np.uint8)
     return lambda: runner.step(frames_BCHW)
@@ -53,15 +56,21 @@ def main() -> None:
     parser.add_argument("programs", nargs="+", type=Path, metavar="BUNDLE|FILE.tflite")
     parser.add_argument("--engine", choices=get_args(EngineName), default="compiled")
     parser.add_argument("--threads", type=int, default=1, help="for one stream")
+    parser.add_argument(
+        "--products", nargs="+", choices=get_args(Products), default=["float32"],
+        help="of the compiled engine",
+    )  # fmt: skip
     parser.add_argument("--blocks", type=int, default=8)
     parser.add_argument("--alone", action="store_true")
     arguments = parser.parse_args()
-    runs = {
-        str(path): run_of(path, arguments.threads)
-        if arguments.alone
-        else step_of(path, arguments.engine, arguments.threads)
-        for path in arguments.programs
-    }
+    runs: dict[str, Callable[[], object]] = {}
+    for path in arguments.programs:
+        if arguments.alone:
+            runs[str(path)] = run_of(path, arguments.threads)
+            continue
+        for products in arguments.products if path.suffix != ".tflite" else ["float32"]:
+            name = str(path) if products == "float32" else f"{path}, {products}"
+            runs[name] = step_of(path, arguments.engine, arguments.threads, products)
     times = in_turns(runs, arguments.blocks, CALLS, DROPPED)
     first = next(iter(times.values()))
     for name, taken in times.items():

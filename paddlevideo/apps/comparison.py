@@ -6,7 +6,7 @@ compared with.
 
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from paddlevideo.loader.dataset.list_files import read_list
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.runtime.class_scores import ClassScore
 from paddlevideo.runtime.engines import EngineOptions
-from paddlevideo.runtime.engines.base import EngineName
+from paddlevideo.runtime.engines.base import EngineName, Products
 from paddlevideo.runtime.engines.open_engine import ENGINES
 from paddlevideo.runtime.predictor import VideoResult, open_predictor
 from paddlevideo.runtime.streams.step_runner import StepRunner
@@ -51,6 +51,7 @@ class BundleFigures:
     """What was found of one bundle.
 
     Attributes:
+        products: what its matrix products multiply, see `EngineOptions`.
         step_bytes: of the files of the program of one frame that the engine reads.
         folder_bytes: of all files.
         step_ms: median time of a step of one stream in one thread.
@@ -62,6 +63,7 @@ class BundleFigures:
     folder: str
     precision: str
     engine: str
+    products: Products
     step_bytes: int
     folder_bytes: int
     step_ms: float
@@ -121,6 +123,8 @@ def compare_bundles(
     """Classify the videos with every bundle, and time a step of each in turns.
 
     Args:
+        options: with other ``products`` than float32's, bundles that are not on 8 bits are compared
+            once more, so.
         repeats: steps of each bundle that are timed.
 
     Raises:
@@ -130,14 +134,15 @@ def compare_bundles(
     classes = {bundle.manifest.outputs[0].shape for bundle in bundles}
     if len(classes) > 1:
         raise BundleError("the bundles have not the same classes; compare those of one model")
-    runners = [StepRunner(bundle, options) for bundle in bundles]
+    ways = _ways(bundles, options)
+    runners = [StepRunner(*way) for way in ways]
     times = _step_times(runners, repeats)
-    answers = [_answers(bundle, videos, options) for bundle in bundles]
+    answers = [_answers(bundle, videos, how) for bundle, how in ways]
     unreadable = tuple(item.path for item in answers[0] if isinstance(item, VideoFailure))
     if len(unreadable) == len(videos):
         raise DataError(f"none of the {len(videos)} videos can be read, {unreadable[0]} and on")
     figures = []
-    for bundle, runner, seconds, found in zip(bundles, runners, times, answers, strict=True):
+    for (bundle, how), runner, seconds, found in zip(ways, runners, times, answers, strict=True):
         right = sum(
             isinstance(item, VideoResult) and item.index == video.label
             for item, video in zip(found, videos, strict=True)
@@ -147,6 +152,7 @@ def compare_bundles(
                 folder=str(bundle.folder),
                 precision=_step_precision(bundle),
                 engine=runner.engine_name,
+                products=how.products,
                 step_bytes=_step_bytes(bundle, runner.engine_name),
                 folder_bytes=sum(p.stat().st_size for p in bundle.folder.iterdir() if p.is_file()),
                 step_ms=1e3 * seconds,
@@ -157,6 +163,16 @@ def compare_bundles(
             )
         )
     return Comparison(tuple(figures), len(videos), unreadable)
+
+
+def _ways(bundles: Sequence[Bundle], options: EngineOptions) -> list[tuple[Bundle, EngineOptions]]:
+    """The bundles in float32, then those once more that can have other products."""
+    ways = [(bundle, replace(options, products="float32")) for bundle in bundles]
+    if options.products == "float32":
+        return ways
+    others = [(bundle, options) for bundle in bundles if _step_precision(bundle) != "int8"]
+    # Where there is none the engine says why.
+    return ways + (others or [(bundles[0], options)])
 
 
 def _answers(

@@ -5,7 +5,7 @@ paddlevideo compare --model_dir inference/Mine inference/Mine_int8 \\
 
 The videos are a folder of class folders, or a list file of lines "path label". One thread; the time
 is that of one frame of one stream, the bundles taking turns. The first bundle is what the others
-are compared with.
+are compared with. With --products bfloat16 each float bundle is compared in both ways.
 """
 
 import argparse
@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from paddlevideo.cli.output import say
-from paddlevideo.cli.prediction_options import ENGINE_NAMES, positive
+from paddlevideo.cli.prediction_options import ENGINE_NAMES, add_products_option, positive
 from paddlevideo.utils.packages import TRAINING
 
 if TYPE_CHECKING:
-    from paddlevideo.apps.comparison import Comparison
+    from paddlevideo.apps.comparison import BundleFigures, Comparison
     from paddlevideo.runtime.class_scores import ClassScore
 
 PACKAGES = TRAINING  # for lists of labelled videos
@@ -31,6 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--output", type=Path, help="write all that is found as JSON")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    add_products_option(parser)
     parser.add_argument(
         "--repeats", type=positive, default=100, help="steps to time (default: 100)"
     )
@@ -44,7 +45,7 @@ def table(found: "Comparison") -> str:
     ]
     for item in found.bundles:
         lines.append(
-            f"{Path(item.folder).name:32}{item.precision:>8}{item.engine:>13}"
+            f"{_name_of(item):32}{item.precision:>8}{item.engine:>13}"
             f"{item.step_bytes / 1e6:9.2f}{item.folder_bytes / 1e6:11.2f}{item.step_ms:10.2f}"
             f"{item.step_ratio:7.2f}{item.top1:8.4f}{len(item.changed):9d}"
         )
@@ -52,11 +53,16 @@ def table(found: "Comparison") -> str:
     for item in found.bundles:
         for change in item.changed:
             lines.append(
-                f"{Path(item.folder).name}: {change.file} ({change.true_label}): "
+                f"{_name_of(item)}: {change.file} ({change.true_label}): "
                 f"{_named(change.before)} -> {_named(change.after)}"
             )
     lines += [f"unreadable: {path}" for path in found.unreadable]
     return "\n".join(lines)
+
+
+def _name_of(item: "BundleFigures") -> str:
+    name = Path(item.folder).name
+    return name if item.products == "float32" else f"{name}, {item.products}"
 
 
 def _named(score: "ClassScore") -> str:
@@ -72,7 +78,9 @@ def run(arguments: argparse.Namespace) -> None:
 
     bundles = [read_bundle(folder) for folder in arguments.model_dir]
     videos = labelled_videos(arguments.input, bundles[0].manifest.labels)
-    options = EngineOptions(device="cpu", cpu_threads=1, engine=arguments.engine)
+    options = EngineOptions(
+        device="cpu", cpu_threads=1, engine=arguments.engine, products=arguments.products
+    )
     found = compare_bundles(bundles, videos, options, arguments.repeats)
     if arguments.output:
         write_json(arguments.output, found.as_dict())

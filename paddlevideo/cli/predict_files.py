@@ -33,6 +33,7 @@ def engine_options(arguments: argparse.Namespace) -> EngineOptions:
         engine=arguments.engine,
         tensorrt_max_batch=arguments.tensorrt_max_batch,
         tensorrt_cache=arguments.tensorrt_cache,
+        products=arguments.products,
     )
 
 

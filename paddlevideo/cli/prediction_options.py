@@ -12,6 +12,7 @@ from paddlevideo.utils.errors import ConfigError, no_effect
 
 # Those of `paddlevideo.runtime.engines.base`, which imports NumPy.
 ENGINE_NAMES = ("auto", "paddle", "onnxruntime", "compiled", "litert")
+PRODUCTS = ("float32", "bfloat16")
 STREAM_OPTIONS = ("window", "reset_on_cut", "smooth", "max_seconds", "frame_size", "frame_rate",
                   "live", "reconnect", "save_video", "save_plot", "show")  # fmt: skip
 FILE_OPTIONS = ("workers", "batch_size")
@@ -40,6 +41,7 @@ def add_prediction_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top_k", type=positive, default=1, help="classes to show")
     parser.add_argument("--output", type=Path, help="results as .jsonl or .csv")
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
+    add_products_option(parser)
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--precision", choices=("fp32", "fp16", "int8"), default="fp32")
     parser.add_argument("--ir_optim", type=to_bool, default=True)
@@ -60,6 +62,15 @@ def add_prediction_options(parser: argparse.ArgumentParser) -> None:
     )
     for name in ("use_npu", "use_xpu", "time_test_file"):
         parser.add_argument(f"--{name}", type=to_bool, default=False, help="not available")
+
+
+def add_products_option(parser: argparse.ArgumentParser) -> None:
+    """What the compiled engine's matrix products multiply."""
+    parser.add_argument(
+        "--products", choices=PRODUCTS, default="float32",
+        help="of the compiled engine and float bundles; bfloat16: faster, where the processor has "
+        "it (float32)",
+    )  # fmt: skip
 
 
 def positive_number(text: str) -> float:

@@ -13,7 +13,13 @@ import ipaddress
 import logging
 from typing import Literal
 
-from paddlevideo.cli.prediction_options import ENGINE_NAMES, positive, positive_number, to_bool
+from paddlevideo.cli.prediction_options import (
+    ENGINE_NAMES,
+    add_products_option,
+    positive,
+    positive_number,
+    to_bool,
+)
 from paddlevideo.utils.errors import ConfigError, no_effect
 
 logger = logging.getLogger(__name__)
@@ -44,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--engine", choices=ENGINE_NAMES, default="auto", help="auto: the fastest that is there"
     )
+    add_products_option(parser)
     parser.add_argument("--use_gpu", type=to_bool, help="default: where there is one")
     parser.add_argument("--cpu_threads", type=positive, help="default: all cores")
     parser.add_argument(
@@ -87,7 +94,7 @@ def run(arguments: argparse.Namespace) -> None:
     )  # fmt: skip
     engine = EngineOptions(
         device=_DEVICES[arguments.use_gpu], cpu_threads=arguments.cpu_threads,
-        engine=arguments.engine,
+        engine=arguments.engine, products=arguments.products,
     )  # fmt: skip
     for origin in arguments.allow_origin:
         check_origin(origin)

@@ -2,9 +2,11 @@
 
 paddlevideo warm-up
 paddlevideo warm-up runs/mine/bundle
+paddlevideo warm-up --products bfloat16
 
 What is compiled is the same for every model; bundles are tried in it: one frame of zeros each. It
-is kept in the folder PADDLEVIDEO_HOME, by default in the user's cache folder.
+is kept in the folder PADDLEVIDEO_HOME, by default in the user's cache folder. With --products the
+kernels of that option are compiled too, and the bundles run with it.
 """
 
 import argparse
@@ -12,11 +14,16 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from paddlevideo.cli.output import say
+from paddlevideo.cli.prediction_options import add_products_option
 from paddlevideo.utils.errors import ConfigError, DeviceError
+
+if TYPE_CHECKING:
+    from paddlevideo.runtime.engines.base import Products
 
 PACKAGES = ("numba", "onnx")
 
@@ -28,6 +35,7 @@ Result = TypeVar("Result")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the options of ``paddlevideo warm-up``."""
     parser.add_argument("bundles", nargs="*", type=Path, metavar="BUNDLE", help="to be tried in it")
+    add_products_option(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -35,10 +43,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     Raises:
         ConfigError: there is no folder to keep it in.
-        DeviceError: the compiled engine cannot run on this machine.
+        DeviceError: the compiled engine cannot run on this machine, or has not these products.
         BundleError: the compiled engine does not run a bundle, or a bundle is damaged.
     """
     from paddlevideo.runtime.engines.compiled.kernel_files import (
+        KERNELS_OF,
         find_kernels,
         nowhere_to_keep,
         read_kernels,
@@ -49,27 +58,34 @@ def run(arguments: argparse.Namespace) -> None:
     reason = refusal()
     if reason is not None:
         raise DeviceError(reason)
-    was_there = bool(read_kernels())
+    parts = KERNELS_OF[arguments.products]
+    was_there = all(map(read_kernels, parts))
     if not was_there and writable_folder() is None:
         raise ConfigError(nowhere_to_keep())
     begun = time.perf_counter()
-    _with_clock(_load)
-    seconds, path = time.perf_counter() - begun, find_kernels()
-    if path is None:
-        raise ConfigError(nowhere_to_keep())
+    _with_clock(partial(_load, arguments.products))
+    seconds, paths = time.perf_counter() - begun, list(map(find_kernels, parts))
     say(f"{'loaded' if was_there else 'compiled'} in {seconds:.1f} s")
-    say(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
+    for path in paths:
+        if path is None:
+            raise ConfigError(nowhere_to_keep())
+        say(f"{path}  {path.stat().st_size / 1e6:.2f} MB")
     for bundle in arguments.bundles:
-        say(f"{bundle}  {_milliseconds(bundle):.1f} ms a frame, one thread")
+        say(f"{bundle}  {_milliseconds(bundle, arguments.products):.1f} ms a frame, one thread")
 
 
-def _load() -> None:
-    from paddlevideo.runtime.engines.compiled.kernel_loader import compiled_loop
+def _load(products: "Products") -> None:
+    from paddlevideo.runtime.engines.compiled.bfloat_choice import require_bfloat16
+    from paddlevideo.runtime.engines.compiled.kernel_loader import bfloat_address, compiled_loop
 
+    if products == "bfloat16":
+        require_bfloat16()
     compiled_loop()
+    if products == "bfloat16":
+        bfloat_address()
 
 
-def _milliseconds(folder: Path) -> float:
+def _milliseconds(folder: Path, products: "Products") -> float:
     """Of a step of the bundle, the least of five."""
     import numpy as np
 
@@ -77,7 +93,7 @@ def _milliseconds(folder: Path) -> float:
     from paddlevideo.runtime.engines import EngineOptions
     from paddlevideo.runtime.streams.step_runner import StepRunner
 
-    options = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
+    options = EngineOptions(device="cpu", cpu_threads=1, engine="compiled", products=products)
     runner = StepRunner(read_bundle(folder), options)
     frame = np.zeros((1, *runner.frame_shape), runner.frame_dtype)
     least = float("inf")

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, Protocol, TypeAlias, get_args
 
 import numpy as np
 
-from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint
+from paddlevideo.utils.errors import BundleError, ConfigError, nearest_hint, no_effect
 
 DeviceName = Literal["auto", "cpu", "gpu"]
 DEVICE_NAMES: tuple[DeviceName, ...] = get_args(DeviceName)
@@ -15,6 +15,8 @@ Precision = Literal["fp32", "fp16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 EngineName = Literal["auto", "paddle", "onnxruntime", "compiled", "litert"]
 ENGINE_NAMES: tuple[EngineName, ...] = get_args(EngineName)
+Products = Literal["float32", "bfloat16"]
+PRODUCTS: tuple[Products, ...] = get_args(Products)
 
 
 def engine_title(name: EngineName) -> str:
@@ -38,6 +40,9 @@ class EngineOptions:
         tensorrt_max_batch: clips or streams at a time that TensorRT prepares for.
         tensorrt_cache: folder for the engines it builds; None is one beside the program.
         engine: one of `ENGINE_NAMES`; ``auto``: see `open_engine`.
+        products: what the compiled engine's matrix products multiply: ``bfloat16`` rounds a float
+            bundle's weights and maps to it first, on processors that have an instruction for it.
+            Sums are float32.
     """
 
     device: DeviceName = "auto"
@@ -50,10 +55,12 @@ class EngineOptions:
     engine: EngineName = "auto"
     tensorrt_max_batch: int = 8
     tensorrt_cache: Path | None = None
+    products: Products = "float32"
 
     def __post_init__(self) -> None:
         for name, known in (
             ("device", DEVICE_NAMES), ("precision", PRECISIONS), ("engine", ENGINE_NAMES),
+            ("products", PRODUCTS),
         ):  # fmt: skip
             value = vars(self)[name]
             if value not in known:
@@ -71,6 +78,8 @@ class EngineOptions:
         for name in ("onednn", "ir_optim", "use_tensorrt"):
             if not isinstance(vars(self)[name], bool):
                 raise ConfigError(f"{name}={str(vars(self)[name])[:100]!r}, expected True or False")
+        if self.products != "float32" and self.engine not in ("auto", "compiled"):
+            raise no_effect(f"products {self.products}", "--engine compiled")
 
 
 def wrong_inputs(path: Path, given: Iterable[str], expected: Iterable[str]) -> BundleError:

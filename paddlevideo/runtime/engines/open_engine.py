@@ -17,6 +17,7 @@ from paddlevideo.runtime.engines.base import (
     engine_title,
 )
 from paddlevideo.runtime.engines.compiled.processor import refusal
+from paddlevideo.utils.errors import no_effect
 from paddlevideo.utils.packages import is_installed, require_packages
 
 logger = logging.getLogger(__name__)
@@ -78,14 +79,22 @@ def open_engine(files: ProgramFiles, options: EngineOptions) -> Engine:
     Inference; on a GPU, Paddle Inference. That is the order of their speed (docs/benchmarks.md).
     Where the compiled engine has yet to be compiled for this processor the next one answers
     meanwhile (`StandInEngine`).
+    With ``products`` other than float32 it is the compiled engine or an error.
     Paddle is imported for its own engine alone, and on a machine with a GPU to ask it.
 
     Raises:
         BundleError: the bundle has no file for the engine that is asked for, or the engine
             refuses it.
         DeviceError: the engine, the GPU or TensorRT is not there.
+        ConfigError: ``products`` would do nothing.
     """
     names = _candidates(files, options)
+    if options.products != "float32":  # no other engine, not even for the first frames
+        if names[0] != "compiled":
+            titles = engine_title("compiled"), engine_title(names[0])
+            belongs = "{}, and here {} runs the program".format(*titles)
+            raise no_effect(f"products {options.products}", belongs)
+        return ENGINES["compiled"].load().open(files, options)
     if len(names) > 1 and names[0] == "compiled":
         from paddlevideo.runtime.engines.compiled.kernel_files import read_kernels
 

@@ -66,6 +66,18 @@ def bytes_at(address: int, count: int) -> Array:
 
 
 @compiled
+def halves_at(address: int, count: int) -> Array:
+    """The memory at an address as an array of 16-bit integers."""
+    return carray(_pointer(address), (count,), np.uint16)
+
+
+@compiled
+def words_at(address: int, count: int) -> Array:
+    """The memory at an address as an array of 64-bit integers."""
+    return carray(_pointer(address), (count,), np.int64)
+
+
+@compiled
 def copy_floats(target: int, source: int, count: int) -> None:
     """Copy ``count`` floats; fewer than a vector are copied with what follows them."""
     size = count * FLOAT_BYTES

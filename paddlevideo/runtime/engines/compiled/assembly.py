@@ -11,6 +11,8 @@ import numpy as np
 
 from paddlevideo.runtime.engines.compiled.access import padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
+from paddlevideo.runtime.engines.compiled.bfloat16 import pairs_of
+from paddlevideo.runtime.engines.compiled.bfloat_products import row_bytes, rows_at_once
 from paddlevideo.runtime.engines.compiled.graph import StoredWeights
 from paddlevideo.runtime.engines.compiled.integer_assembly import IntegerFills
 from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
@@ -79,9 +81,15 @@ class Assembly:
         return arena, addresses
 
 
-def assemble(program: CompiledProgram, pool: Pool | None = None, parts: int = 1) -> Assembly:
-    """Lay ``program`` out for up to ``parts`` threads; its operands lie in ``pool``."""
-    return Assembler(program, pool or FloatPool(), parts).assembly()
+def assemble(
+    program: CompiledProgram, pool: Pool | None = None, parts: int = 1, product: int = 0
+) -> Assembly:
+    """Lay ``program`` out for up to ``parts`` threads; its operands lie in ``pool``.
+
+    Args:
+        product: address of `bfloat_products.bfloat_product`, for a program of such products.
+    """
+    return Assembler(program, pool or FloatPool(), parts, product).assembly()
 
 
 class Assembler(IntegerFills):
@@ -90,10 +98,14 @@ class Assembler(IntegerFills):
     Args:
         pool: gives the memory of operands.
         parts: threads that are to share the operations of one stream.
+        product: see `assemble`.
     """
 
-    def __init__(self, program: CompiledProgram, pool: Pool, parts: int = 1) -> None:
+    def __init__(
+        self, program: CompiledProgram, pool: Pool, parts: int = 1, product: int = 0
+    ) -> None:
         self.operations, shapes = _with_copies(program)
+        self.product = product
         super().__init__(program, shapes, pool, parts)
         self.fills: dict[str, tuple[Code, _Fill | None]] = {
             "dense": (Code.DENSE, self._fill_dense),
@@ -207,7 +219,7 @@ class Assembler(IntegerFills):
             row[name] = -1 if read is None else self._map(read)
         row["output"] = self._map(operation.output) if operation.writes else -1
         row["rounded"] = -1 if operation.rounded is None else self._map(operation.rounded)
-        row["sums"] = -1
+        row["sums"] = row["pairs"] = -1
         channels, rows, columns = operation.shape
         row["channels"], row["out_rows"] = channels, rows
         row["out_columns"], row["pixels"] = columns, rows * columns
@@ -234,8 +246,9 @@ class Assembler(IntegerFills):
         if stored is not None and single and plain and _is_read_fast(stored.numbers):
             self._fill_stored(row, stored)
             return
-        self._matrix(row, operation.own_weights)
-        if operation.gate is not None:
+        self._matrix(row, self._multiplied(row, operation))
+        row["depth"] = len(operation.own_weights)
+        if operation.gate is not None and not row["products"]:
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
             self._scratch(row, int(row["count"]))
 
@@ -250,11 +263,22 @@ class Assembler(IntegerFills):
     def _expand(self, row: np.void, expand: Operation | None) -> None:
         """The product that makes the input."""
         if expand is not None and expand.bias is not None:
-            row["expand_weights"], panels = self._packed(expand.own_weights)
+            row["expand_weights"], panels = self._packed(self._multiplied(row, expand))
             row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
             row["expand_bias"] = self._kept(expand.bias)
             row["expand_activation"] = self._activation(expand)
             row["expand_swish"] = expand.activation.silu
+
+    def _multiplied(self, row: np.void, operation: Operation) -> np.ndarray:
+        """The weights of a matrix product as it multiplies them."""
+        weights = operation.own_weights
+        if operation.products == "float32":
+            return weights
+        depth = len(weights)
+        row["products"] = self.product
+        size = int(rows_at_once(depth) * row_bytes(depth))
+        row["pairs"], row["pairs_step"] = self._own("pairs", size)
+        return pairs_of(weights)
 
     def _matrix(self, row: np.void, weights: np.ndarray, widest: int = 3) -> None:
         row["weights"], panels = self._packed(weights, widest)

@@ -29,6 +29,7 @@ logger = logging.getLogger(__name__)
 CHECK_VARIABLE = "PADDLEVIDEO_CHECK"
 _GUARD_FLOATS = 1024
 _LINE_FLOATS = 16  # a cache line
+_WRITTEN = ("output", "rounded", "sums", "pairs")
 _SLACK = SLACK // FLOAT_BYTES
 _TOLERANCE = 1e-4  # of the largest value
 _RARE = 0.02  # of a map, what may be rounded to the other side
@@ -140,7 +141,7 @@ class CheckedRun:
             expected = reference(operation, read, self._constants, program.ranges)
         row = assembly.table[index]
         scratch = int(row["scratch"]) if maps.has_scratch(row) else -1
-        for slot in (int(row["output"]), int(row["rounded"]), int(row["sums"]), scratch):
+        for slot in (*(int(row[name]) for name in _WRITTEN), scratch):
             if slot >= 0:
                 maps.forget(slot)
         rows = 1 if operation.kind == "mix" else assembly.rows_of(int(row["output"]))
@@ -217,7 +218,8 @@ class _GuardedMaps:
         uses = row["code"] in (
             Code.CONVOLUTION, Code.DEPTHWISE, Code.INTEGER_CONVOLUTION, Code.INTEGER_DEPTHWISE,
         )  # fmt: skip
-        return bool(uses or (row["code"] == Code.DENSE and row["gate"] >= 0))
+        gated = row["code"] == Code.DENSE and row["gate"] >= 0 and not row["products"]
+        return bool(uses or gated)
 
 
 def _steps(found: np.ndarray, expected: np.ndarray, exact: bool) -> float:

@@ -68,22 +68,23 @@ class ClipAssembly:
 
 
 def assemble_clip(
-    program: CompiledProgram, pool: Pool | None = None, whole: bool = False
+    program: CompiledProgram, pool: Pool | None = None, whole: bool = False, product: int = 0
 ) -> ClipAssembly:
     """Lay ``program`` out; its operands lie in ``pool``.
 
     Args:
         whole: every map is to hold all frames, so that operations can run one by one.
+        product: see `assemble`.
 
     Raises:
         UnsupportedProgramError: its maps are larger than the limit ``map_bytes``.
     """
-    return _ClipAssembler(program, pool or FloatPool(), whole).clip_assembly()
+    return _ClipAssembler(program, pool or FloatPool(), whole, product).clip_assembly()
 
 
 class _ClipAssembler(Assembler):
-    def __init__(self, program: CompiledProgram, pool: Pool, whole: bool) -> None:
-        super().__init__(program, pool)
+    def __init__(self, program: CompiledProgram, pool: Pool, whole: bool, product: int) -> None:
+        super().__init__(program, pool, product=product)
         self.num_frames, self.whole = program.num_frames, whole
         self.stages = clip_stages(self.operations, program.frames_of)
         self.operations = [item for stage in self.stages for item in stage.operations]

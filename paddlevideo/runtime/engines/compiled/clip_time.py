@@ -19,7 +19,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     padded_pixel,
     vectors_of,
 )
-from paddlevideo.runtime.engines.compiled.products import dense
+from paddlevideo.runtime.engines.compiled.product_call import product
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     LANES,
@@ -35,7 +35,9 @@ from paddlevideo.runtime.engines.compiled.windows import clear_border, copy_row,
 
 
 @njit(nogil=True)
-def pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Array) -> None:
+def pad_frame(
+    row: Row, lists: Array, x: int, y: int, pairs: int, ahead: Array, regions: Array
+) -> None:
     """A frame's map, or a product of it, with zeros left and right of it and a row of zeros below.
 
     Each pixel of the result begins with a cache line.
@@ -50,7 +52,10 @@ def pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Arr
         if row.list_size == 0:
             copy_row(source, row.columns, row.channels, to, NONE, vectors_of(row.channels))
             continue
-        dense(
+        product(
+            row.products,
+            NONE,
+            pairs,
             source,
             row.in_channels * FLOAT_BYTES,
             row.columns,
@@ -231,4 +236,5 @@ def run_between_frames(
         for frame in range(frames):
             x = addresses[row.a] + frame * strides[row.a]
             y = addresses[row.output] + frame * strides[row.output]
-            pad_frame(row, lists, x, y, ahead, regions)
+            pairs = addresses[row.pairs] if row.products else 0
+            pad_frame(row, lists, x, y, pairs, ahead, regions)

@@ -12,7 +12,7 @@ import math
 import threading
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Literal
@@ -53,7 +53,7 @@ _STREAMS_AT_A_TIME = 4
 _Whole = tuple[str, tuple[int, ...], np.dtype]
 """Name, shape with the number of streams, and dtype of an input or a result."""
 
-Arithmetic = Literal["float32", "8-bit integers"]
+Arithmetic = Literal["float32", "8-bit integers", "bfloat16"]
 
 
 def can_compile(path: Path) -> bool:
@@ -109,7 +109,7 @@ class CompiledEngine(Engine):
     Attributes:
         expected_inputs: name, shape of one stream and dtype of every input.
         arithmetic: of the products that the file has on 8 bits, by what was faster when it was
-            opened; float32 of a file that has none.
+            opened; of a file that has none float32, or what the options say.
 
     Raises:
         BundleError: the file cannot be read, or has an operation that the engine does not know
@@ -143,8 +143,14 @@ class CompiledEngine(Engine):
         from paddlevideo.runtime.engines.compiled.team import Team
 
         program = read_program(path)
+        product = 0
+        if options.products == "bfloat16":
+            from paddlevideo.runtime.engines.compiled.bfloat_choice import in_bfloat16
+            from paddlevideo.runtime.engines.compiled.kernel_loader import bfloat_address
+
+            program, product = in_bfloat16(program, path), bfloat_address()
         self._run = run_program = compiled_loop()
-        self.arithmetic: Arithmetic = "float32"
+        self.arithmetic: Arithmetic = options.products
         if program.ranges and integers_are_faster(run_program):
             self.arithmetic = "8-bit integers"
         elif program.ranges:
@@ -164,12 +170,12 @@ class CompiledEngine(Engine):
         self._alone = ALONE
         with refusing_damage(path):
             if program.is_clip:
-                clip = assemble_clip(program, guarded, whole=guarded is not None)
+                clip = assemble_clip(program, guarded, guarded is not None, product)
                 self._clip = ClipRun(clip, run_program, self._threads)
                 self._assembly = clip.base
             else:
                 parts = threads_of(program, self._threads.count)
-                self._assembly = assemble(program, guarded, parts)
+                self._assembly = assemble(program, guarded, parts, product)
                 self._team = Team(self._assembly, run_program) if parts > 1 else None
         self._checked: CheckedRun | None = None
         if guarded is not None:
@@ -204,7 +210,14 @@ class CompiledEngine(Engine):
     @classmethod
     def open(cls, files: ProgramFiles, options: EngineOptions) -> "CompiledEngine":
         """As `Engine.open`."""
-        return cls(the_file(files.onnx, "compiled", files.program), files.outputs, options)
+        path = the_file(files.onnx, "compiled", files.program)
+        engine = cls(path, files.outputs, options)
+        if options.products != "float32":
+            from paddlevideo.runtime.engines.compiled.bfloat_choice import say_difference
+
+            plain = cls(path, files.outputs, replace(options, products="float32"))
+            say_difference(plain, engine, engine.expected_inputs, engine._pictures)
+        return engine
 
     @property
     def input_names(self) -> list[str]:

@@ -24,10 +24,10 @@ from paddlevideo.runtime.engines.compiled.pointwise import (
     multiply_channels,
     weighted_sum,
 )
+from paddlevideo.runtime.engines.compiled.product_call import product
 from paddlevideo.runtime.engines.compiled.products import (
     ROWS_OF,
     convolve,
-    dense,
     gated_weights,
     pad_planes,
 )
@@ -70,10 +70,14 @@ def _dense(
     """A product. Where its input has a gate, each stream has its own copy of the weights."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     weights, groups, rows = row.weights, 1, streams * row.pixels
+    gate = pairs = 0
     if row.apart:
         groups, rows = streams, row.pixels
-    if row.gate >= 0:
+    if row.products:
+        pairs = addresses[row.pairs] + part * row.pairs_step
+    elif row.gate >= 0:
         weights = addresses[row.scratch] + part * row.scratch_step
+    if row.gate >= 0:
         groups, rows = streams, row.pixels
     first, last = 0, rows
     if row.split == Split.CHANNELS:
@@ -87,9 +91,13 @@ def _dense(
             added = addresses[row.shortcut] + group * strides[row.shortcut] + first * ldc
         if row.gate >= 0:
             gate = addresses[row.gate] + group * strides[row.gate]
-            gated_weights(row.weights, panels, row.depth, gate, weights)
+            if not row.products:
+                gated_weights(row.weights, panels, row.depth, gate, weights)
         output = addresses[row.output] + group * strides[row.output] + first * ldc
-        dense(
+        product(
+            row.products,
+            gate,
+            pairs,
             addresses[row.a] + group * strides[row.a] + first * lda,
             lda,
             last - first,
@@ -158,8 +166,8 @@ def _convolution(
 
 @njit(nogil=True)
 def _depthwise(
-    row: Row, lists: Array, x: int, y: int, shortcut: int, ring: int, part: int, parts: int,
-    ahead: Array, regions: Array,
+    row: Row, lists: Array, x: int, y: int, shortcut: int, ring: int, pairs: int, part: int,
+    parts: int, ahead: Array, regions: Array,
 ) -> None:  # fmt: skip
     """A depthwise convolution; where its input is a product, of that product row by row.
 
@@ -183,7 +191,10 @@ def _depthwise(
             to = ring + done % row.kernel * row_bytes + row.left * pixel
             source = x + done * row.columns * row.in_channels * FLOAT_BYTES
             if row.list_size:
-                dense(
+                product(
+                    row.products,
+                    NONE,
+                    pairs,
                     source,
                     row.in_channels * FLOAT_BYTES,
                     row.columns,
@@ -355,7 +366,8 @@ def _operation(
             added = 0
             if row.shortcut >= 0:
                 added = addresses[row.shortcut] + stream * strides[row.shortcut]
-            _depthwise(row, lists, a, output, added, scratch, part, parts, ahead, regions)
+            pairs = addresses[row.pairs] + part * row.pairs_step if row.products else 0
+            _depthwise(row, lists, a, output, added, scratch, pairs, part, parts, ahead, regions)
         elif code == Code.CONVOLUTION:
             _convolution(row, lists, a, output, scratch, part, parts, ahead, regions)
         elif code == Code.WEIGHTED_SUM:

@@ -22,9 +22,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import Products
 from paddlevideo.runtime.engines.compiled.processor import refused_by_kernel
 from paddlevideo.utils.errors import ConfigError, SaveError
 from paddlevideo.utils.files import atomic_write
@@ -37,6 +39,12 @@ _MOST_BYTES = 64 << 20  # a file of kernels has half a megabyte
 _UNUSED_SECONDS = 90 * 86400
 _OTHERS_MAY_WRITE = stat.S_IWGRP | stat.S_IWOTH
 _POLL_SECONDS = 0.2
+
+KernelPart = Literal["loop", "bfloat16"]
+"""What is compiled, and kept, by itself: the loop; products that only some programs ask for."""
+KERNELS_OF: Mapping[Products, tuple[KernelPart, ...]] = {
+    "float32": ("loop",), "bfloat16": ("loop", "bfloat16"),
+}  # fmt: skip
 
 
 @cache
@@ -88,13 +96,17 @@ def kernel_folders() -> list[Path]:
     return folders
 
 
-def find_kernels() -> Path | None:
+def find_kernels(part: KernelPart = "loop") -> Path | None:
     """The file of kernels for this process, if there is one; it may be damaged."""
-    return next(_files(), None)
+    return next(_files(part), None)
 
 
-def _files() -> Iterator[Path]:
-    name = f"{kernel_key()}.zip"
+def _name_of(part: KernelPart) -> str:
+    return f"{kernel_key()}.zip" if part == "loop" else f"{kernel_key()}-{part}.zip"
+
+
+def _files(part: KernelPart) -> Iterator[Path]:
+    name = _name_of(part)
     for folder in kernel_folders():
         if (folder / name).is_file() and _is_safe(folder):
             yield folder / name
@@ -119,12 +131,12 @@ def nowhere_to_keep() -> str:
     return f"compiled kernels cannot be kept ({folders}); name a folder: {HOME_VARIABLE}=DIR"
 
 
-def read_kernels() -> dict[str, bytes]:
+def read_kernels(part: KernelPart = "loop") -> dict[str, bytes]:
     """The files that numba wrote for this process, by name; none if there are none.
 
     Damaged ones are taken away, which is said.
     """
-    return next((files for files in map(_read, _files()) if files), {})
+    return next((files for files in map(_read, _files(part)) if files), {})
 
 
 def _read(path: Path) -> dict[str, bytes]:
@@ -146,9 +158,9 @@ def _read(path: Path) -> dict[str, bytes]:
     return files
 
 
-def drop_kernels(reason: str) -> None:
+def drop_kernels(reason: str, part: KernelPart = "loop") -> None:
     """Take files of kernels away that are of no use."""
-    for path in _files():
+    for path in _files(part):
         _drop(path, reason)
 
 
@@ -158,7 +170,7 @@ def _drop(path: Path, reason: str) -> None:
         path.unlink(missing_ok=True)
 
 
-def keep_kernels(files: Mapping[str, bytes]) -> Path | None:
+def keep_kernels(files: Mapping[str, bytes], part: KernelPart = "loop") -> Path | None:
     """Write the file of kernels; None if that cannot be, which is said."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -168,7 +180,7 @@ def keep_kernels(files: Mapping[str, bytes]) -> Path | None:
     if folder is None:
         logger.warning("%s", nowhere_to_keep())
         return None
-    path = folder / f"{kernel_key()}.zip"
+    path = folder / _name_of(part)
     try:
         with atomic_write(path) as file:
             file.write(data.getvalue())

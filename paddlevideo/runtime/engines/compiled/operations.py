@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from paddlevideo.runtime.engines.base import Products
 from paddlevideo.runtime.engines.compiled.graph import StoredWeights, TensorInfo
 from paddlevideo.utils.eight_bits import LEVELS, Range
 
@@ -112,6 +113,7 @@ class Operation:
         rounded: name of a map on 8 bits that it makes too, or alone.
         rounding: of that map.
         writes: whether ``output`` is made.
+        products: of a ``dense``: what its input (times the gate) and its weights are rounded to.
     """
 
     kind: str
@@ -132,6 +134,7 @@ class Operation:
     rounded: str | None = None
     rounding: Rounding | None = None
     writes: bool = True
+    products: Products = "float32"
 
     @property
     def own_weights(self) -> np.ndarray:

@@ -32,6 +32,7 @@ class Processor:
         registers: vectors that the processor holds.
         form: of products on 8 bits.
         converts_halves: float16 becomes float32 in one instruction.
+        bfloat16: two products of bfloat16 are added to a float32 in one instruction.
     """
 
     family: Family
@@ -39,6 +40,7 @@ class Processor:
     registers: int
     form: Form
     converts_halves: bool
+    bfloat16: bool = False
 
 
 def refusal(
@@ -77,7 +79,8 @@ def processor_of(family: Family, features: Set[str]) -> Processor:
         return Processor("arm", 4, 32, _form_of_arm(features), True)
     has_avx2 = {"avx", "avx2"} <= features
     if has_avx2 and "avx512f" in features:
-        return Processor("x86", 16, 32, _form_of_avx512(features), True)
+        halves = "avx512bf16" in features
+        return Processor("x86", 16, 32, _form_of_avx512(features), True, halves)
     if has_avx2:
         form: Form = "dot" if "avxvnni" in features else "pairs"
         return Processor("x86", 8, 16, form, "f16c" in features)

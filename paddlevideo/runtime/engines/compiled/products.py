@@ -18,21 +18,19 @@ from paddlevideo.runtime.engines.compiled.simd import (
     VECTOR_BYTES,
     Kernel,
     keep_apart,
+    multiply_add,
     vload,
     vmul,
     vsplat,
     vstore,
 )
-from paddlevideo.runtime.engines.compiled.tiles import tile
+from paddlevideo.runtime.engines.compiled.tiles import Multiply, tile
 
 ROWS = {1: 14, 2: 12, 3: 8} if REGISTERS == 32 else {1: 10, 2: 6, 3: 4}
 _FEW = 4
 _DISTANCE = 4096  # bytes by which weights are prefetched
-_tile_1, _tile_2, _tile_3 = (tile(ROWS[n], n) for n in (1, 2, 3))
 ROWS_OF = (1, ROWS[1], ROWS[2], ROWS[3])
 """Rows of a whole tile, by the vectors of its panel."""
-_few_1, _few_2, _few_3 = (tile(_FEW, n, lines=n) for n in (1, 2, 3))
-_one_1, _one_2, _one_3 = (tile(1, n, lines=n) for n in (1, 2, 3))
 _gather_1, _gather_few_1, _gather_one_1 = (
     tile(rows, 1, gather=True) for rows in (ROWS[1], _FEW, 1)
 )
@@ -121,49 +119,61 @@ def _rows_of(vectors: int, big: Kernel, few: Kernel, one: Kernel) -> Kernel:
     return run
 
 
-_panel_1 = _rows_of(1, _tile_1, _few_1, _one_1)
-_panel_2 = _rows_of(2, _tile_2, _few_2, _one_2)
-_panel_3 = _rows_of(3, _tile_3, _few_3, _one_3)
 _gather_panel_1 = _rows_of(1, _gather_1, _gather_few_1, _gather_one_1)
 
 
-@compiled
-def dense(
-    a: int,
-    lda: int,
-    rows: int,
-    panels: Array,
-    b: int,
-    depth: int,
-    c: int,
-    ldc: int,
-    bias: int,
-    shortcut: int,
-    activation: int,
-    ahead: Array,
-    regions: Array,
-) -> None:
-    """``activation(a @ b + bias + shortcut)`` for ``rows`` pixels.
+def _panel_of(vectors: int, multiply: Multiply) -> Kernel:
+    few, one = (tile(rows, vectors, lines=vectors, multiply=multiply) for rows in (_FEW, 1))
+    return _rows_of(vectors, tile(ROWS[vectors], vectors, multiply=multiply), few, one)
 
-    ``panels`` [n, 3] says which columns lie together in b: the first one, how many vectors, and
-    where in b, in bytes.
-    """
-    for index in range(panels.shape[0]):
-        first, vectors, at = panels[index, 0] * FLOAT_BYTES, panels[index, 1], b + panels[index, 2]
-        to, offsets = c + first, bias + first
-        added = shortcut + first if shortcut else 0
-        if vectors == 3:
-            _panel_3(
-                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
-            )
-        elif vectors == 2:
-            _panel_2(
-                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
-            )
-        else:
-            _panel_1(
-                a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
-            )
+
+def dense_of(multiply: Multiply = multiply_add) -> Kernel:
+    """The function of a matrix product, see `dense`; ``multiply`` as `tiles.tile` has it."""
+    panel_1, panel_2, panel_3 = (_panel_of(vectors, multiply) for vectors in (1, 2, 3))
+
+    @njit(nogil=True)
+    def dense(
+        a: int,
+        lda: int,
+        rows: int,
+        panels: Array,
+        b: int,
+        depth: int,
+        c: int,
+        ldc: int,
+        bias: int,
+        shortcut: int,
+        activation: int,
+        ahead: Array,
+        regions: Array,
+    ) -> None:
+        """Multiply all panels."""
+        for index in range(panels.shape[0]):
+            first, vectors = panels[index, 0] * FLOAT_BYTES, panels[index, 1]
+            at, to, offsets = b + panels[index, 2], c + first, bias + first
+            added = shortcut + first if shortcut else 0
+            if vectors == 3:
+                panel_3(
+                    a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+                )
+            elif vectors == 2:
+                panel_2(
+                    a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+                )
+            else:
+                panel_1(
+                    a, lda, rows, at, depth, to, ldc, offsets, added, 0, activation, ahead, regions
+                )
+
+    return dense
+
+
+dense = dense_of()
+"""``activation(a @ b + bias + shortcut)`` for ``rows`` pixels.
+
+``panels`` [n, 3] says which columns lie together in b: the first one, how many vectors, and where
+in b, in bytes.
+"""
 
 
 @compiled

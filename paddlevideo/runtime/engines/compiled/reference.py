@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from paddlevideo.runtime.engines.compiled.bfloat16 import rounded
 from paddlevideo.runtime.engines.compiled.integer_reference import (
     INTEGER_KINDS,
     Maps,
@@ -48,16 +49,21 @@ def _finished(operation: Operation, total: np.ndarray, maps: Maps) -> np.ndarray
     return activate(total, operation.activation)
 
 
-def _product(x_BCHW: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def _product(x_BCHW: np.ndarray, operation: Operation) -> np.ndarray:
     """A matrix [depth, channels] on each pixel."""
+    weights = operation.own_weights
+    if operation.products == "bfloat16":
+        x_BCHW, weights = rounded(x_BCHW), rounded(weights)
     return np.einsum("bchw,cd->bdhw", x_BCHW.astype(np.float64), weights.astype(np.float64))
 
 
 def _dense(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
-    x: np.ndarray = inputs[0].astype(np.float64)
+    x = inputs[0]
     if operation.gate is not None:
-        x = x * maps[operation.gate]
-    return _finished(operation, _product(x, operation.own_weights), maps)
+        # In bfloat16 the product with the gate is a float32, which is rounded.
+        is_float64 = operation.products == "float32"
+        x = (x.astype(np.float64) if is_float64 else x) * maps[operation.gate]
+    return _finished(operation, _product(x, operation), maps)
 
 
 def _windows(x_BCHW: np.ndarray, operation: Operation, fill: float = 0.0) -> np.ndarray:
@@ -84,7 +90,7 @@ def _convolution(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> 
 def _depthwise(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.ndarray:
     x, expand = inputs[0], operation.expand
     if expand is not None:
-        x = _finished(expand, _product(x, expand.own_weights), maps)
+        x = _finished(expand, _product(x, expand), maps)
     kernel = operation.options["kernel"]
     weights: np.ndarray = operation.own_weights.astype(np.float64).reshape(kernel, kernel, -1)
     seen = _windows(x, operation)
@@ -158,7 +164,7 @@ def _padded(operation: Operation, inputs: list[np.ndarray], maps: Maps) -> np.nd
     """With zeros left and right, and a row of zeros below."""
     x, expand = inputs[0], operation.expand
     if expand is not None:
-        x = _finished(expand, _product(x, expand.own_weights), maps)
+        x = _finished(expand, _product(x, expand), maps)
     _, left, _, right = operation.options["pads"]
     return np.pad(x, ((0, 0), (0, 0), (0, 1), (left, right)))
 

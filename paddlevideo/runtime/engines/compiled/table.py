@@ -69,6 +69,8 @@ _FIELDS = (
     *("a", "b", "shortcut", "gate", "output", "scratch"),
     # The result on 8 bits; memory for the sums of a tile.
     *("rounded", "sums"),
+    # The function of the products, 0: float32's; memory for rows of pairs, bytes for each share.
+    *("products", "pairs", "pairs_step"),
     # Addresses.
     *("weights", "bias", "activation", "offsets"),
     *("expand_weights", "expand_bias", "expand_activation"),

@@ -5,6 +5,8 @@ register of its own, each number of ``a`` read once for all vectors, each vector
 all rows.
 """
 
+from collections.abc import Callable
+
 from llvmlite import ir
 from numba.core import types
 from numba.core.base import BaseContext as Target
@@ -29,12 +31,21 @@ from paddlevideo.runtime.engines.compiled.simd import (
     store_vector,
 )
 
+Multiply = Callable[[ir.IRBuilder, ir.Value, ir.Value, ir.Value], ir.Value]
+"""IR: a * b + c of vectors, each number of ``a`` and ``b`` in the place of a float."""
+
 _I = types.intp
 _SIGNATURE = types.void(*[_I] * 11)
 _GROUP = 4  # rows whose addresses are told apart by multiples of one stride
 
 
-def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kernel:
+def tile(
+    rows: int,
+    vectors: int,
+    gather: bool = False,
+    lines: int = 1,
+    multiply: Multiply = multiply_add,
+) -> Kernel:
     """A numba function of ``rows`` x ``vectors * LANES`` numbers of ``activation(a @ b + bias)``.
 
     Its arguments: address of a, and bytes between its rows; address of b, packed [depth, vectors *
@@ -44,6 +55,9 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kerne
     follow each other; address of the activation, see `simd.load_activation`; and an address from
     which on ``lines`` cache lines are prefetched with each step of the depth: memory that is needed
     later comes while the processor multiplies.
+
+    ``multiply`` may take what lies in the place of a float for something else: a pair of smaller
+    numbers, for instance.
     """
 
     @operation
@@ -55,7 +69,7 @@ def tile(rows: int, vectors: int, gather: bool = False, lines: int = 1) -> Kerne
         """Emit the products of a tile; see above."""
 
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-            _Block(builder, values, (rows, vectors), gather, lines).emit()
+            _Block(builder, values, (rows, vectors), gather, lines, multiply).emit()
             return context.get_dummy_value()
 
         return _SIGNATURE, generate
@@ -67,11 +81,18 @@ class _Block:
     """Emits the code of one block."""
 
     def __init__(
-        self, builder: ir.IRBuilder, values: list, shape: tuple[int, int], gather: bool, lines: int
+        self,
+        builder: ir.IRBuilder,
+        values: list,
+        shape: tuple[int, int],
+        gather: bool,
+        lines: int,
+        multiply: Multiply,
     ) -> None:
         (self.a, self.lda, self.b, self.depth, self.c, self.ldc, self.bias,
          self.shortcut, self.input_offsets, self.activation, self.ahead) = values  # fmt: skip
         self.builder, self.gather, self.lines = builder, gather, lines
+        self.multiply = multiply
         self.rows, self.vectors = shape
         self.cells = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
 
@@ -114,7 +135,7 @@ class _Block:
             address = builder.add(self._start(a_now, row, step), multiples[row % _GROUP])
             number = splat(builder, load_scalar(builder, address))
             new += [
-                multiply_add(builder, number, column, old[row * self.vectors + vector])
+                self.multiply(builder, number, column, old[row * self.vectors + vector])
                 for vector, column in enumerate(columns)
             ]
         next_step = builder.add(step, INT64(1))

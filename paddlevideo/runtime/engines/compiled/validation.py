@@ -40,7 +40,7 @@ _FUNCTIONS = ("Sin", "Cos", "Floor", "Reciprocal", "Sigmoid")
 _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat": (1, 10_000),
            "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3),
            "AddByFrame": (2, 2), "MixFrames": (2, 2)}  # fmt: skip
-_OWN_NAMES = ("output:", "scratch:", "sums:", "padded:", "spare:", "frame:")
+_OWN_NAMES = ("output:", "scratch:", "sums:", "pairs:", "padded:", "spare:", "frame:")
 _LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 
 
