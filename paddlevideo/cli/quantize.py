@@ -4,8 +4,8 @@ paddlevideo export -c CONFIG -p WEIGHTS -o inference/Mine --format paddle,onnx
 paddlevideo quantize --model_dir inference/Mine --calibration data/mine/train --num_videos 100
 
 The videos are of the kind that the model is to see, and not those that it is tested on: each runs
-through the model, frame by frame if it is causal, its states handed on. A layer that alone damages the logits too
-much stays in float; the table says which (docs/quantization.md).
+through the model, frame by frame where the bundle has a step program, its states handed on. A layer
+that alone damages the logits too much stays in float; the table says which (docs/quantization.md).
 """
 
 import argparse

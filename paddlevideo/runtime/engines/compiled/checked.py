@@ -16,6 +16,7 @@ from numpy.typing import DTypeLike
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.assembly import Assembly
+from paddlevideo.runtime.engines.compiled.clip_lowering import WITH_ZEROS
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
 from paddlevideo.runtime.engines.compiled.reference import reference
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
@@ -105,7 +106,7 @@ class CheckedRun:
         self._padded = {
             operation.output: operation.options["pads"]
             for operation in program.operations
-            if operation.kind == "padded"
+            if operation.kind in WITH_ZEROS
         }
         self._by_streams: dict[int, _GuardedMaps] = {}
 
@@ -143,7 +144,8 @@ class CheckedRun:
         for slot in (int(row["output"]), int(row["rounded"]), int(row["sums"]), scratch):
             if slot >= 0:
                 maps.forget(slot)
-        rows = 1 if operation.kind == "mix" else assembly.rows_of(int(row["output"]))
+        made_slot = int(row["output"] if row["output"] >= 0 else row["rounded"])
+        rows = 1 if operation.kind == "mix" else assembly.rows_of(made_slot)
         for part in range(assembly.parts):
             self._run(
                 assembly.table[index : index + 1], assembly.later, assembly.lists,
