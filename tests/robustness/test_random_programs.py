@@ -36,13 +36,12 @@ def test_random_programs(tmp_path, seeds):
 
 
 @pytest.mark.parametrize(
-    "seeds", [range(100), pytest.param(range(100, 500), marks=pytest.mark.slow)]
+    "seeds", [range(100), pytest.param(range(100, 1000), marks=pytest.mark.slow)]
 )
 def test_random_programs_on_8_bits(tmp_path, seeds):
     """In integers, each operation as in NumPy; in floats with the same roundings.
 
-    Seed 565 has a sum over time that is 0 everywhere: ours is 9e-10, which the check of operations
-    holds against the largest value, 0.
+    Seed 565 has a sum over time whose terms cancel.
     """
 
     def check(seed):

@@ -80,12 +80,11 @@ def load_step_graph(bundle: Bundle) -> "ModelProto":
         BundleError: it has none as ONNX, one for a fixed number of streams, or weights that are not
             float32.
     """
-    if bundle.manifest.step is None:
-        raise BundleError(
-            f"{bundle.folder} holds no step program as ONNX, which is what is quantised; export "
-            "with --format paddle,onnx"
-        )
-    return _load(bundle, bundle.manifest.step, "step")
+    step = bundle.manifest.step
+    if step is None:
+        _ = bundle.step_files  # says that there is none
+        raise BundleError(f"{bundle.folder} has no step program")
+    return _load(bundle, step, "step")
 
 
 def _load(bundle: Bundle, program: Program, what: str) -> "ModelProto":
