@@ -72,6 +72,9 @@ def _frame_ranges(model: "ModelProto") -> dict[str, Range]:
         for item in model.graph.input
         if item.type.tensor_type.elem_type == TensorProto.UINT8
     }
+    for node in model.graph.node:  # a clip is taken apart into frames
+        if node.op_type == "Reshape" and node.input[0] in frames:
+            frames.add(node.output[0])
     return {
         node.output[0]: Range(1.0, 0)
         for node in model.graph.node
