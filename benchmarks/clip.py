@@ -2,6 +2,7 @@
 
 python benchmarks/clip.py [--model movinet_a0_base] [--threads 1 2] [--blocks 4] [--clips 3]
     [--cpu_time]
+python benchmarks/clip.py --bundle A0 A0_int8 [--threads 1 2] ...   # bundles, the first is 1.00
 
 The plain export is what `paddle.jit.save` and `paddle2onnx.export` make of the network as it is,
 in ONNX Runtime and in Paddle Inference with oneDNN, with one thread; ours is the bundle's clip
@@ -81,11 +82,32 @@ def runs_of(name: str, folder: Path, threads: list[int]) -> dict[str, Callable[[
     return {title: partial(engine.run, {"clip": clip}) for title, engine in engines.items()}
 
 
+def runs_of_bundles(folders: list[Path], threads: list[int]) -> dict[str, Callable[[], Any]]:
+    """The clip programs of some bundles, in each engine."""
+    import numpy as np
+
+    from paddlevideo.runtime import read_bundle
+    from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine
+
+    runs: dict[str, Callable[[], Any]] = {}
+    for folder in folders:
+        bundle = read_bundle(folder)
+        spec = bundle.manifest.inputs[0]
+        clip = np.random.default_rng(0).integers(0, 256, (1, *spec.shape[1:]), np.uint8)
+        for engine, count in itertools.product(engines_of(bundle.clip_files)[::-1], threads):
+            options = EngineOptions(device="cpu", cpu_threads=count, engine=engine)
+            opened = open_engine(bundle.clip_files, options)
+            title = f"{folder.name}, {engine}, {count} thread(s)"
+            runs[title] = partial(opened.run, {spec.name: clip})
+    return runs
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="movinet_a0_base")
+    parser.add_argument("--bundle", type=Path, nargs="+", help="in place of --model")
     parser.add_argument("--threads", type=int, nargs="+", default=[1], help="of ours")
     parser.add_argument("--blocks", type=int, default=4)
     parser.add_argument("--clips", type=int, default=3, help="of a block")
@@ -97,14 +119,21 @@ def main() -> None:
         parser.error("--cpu_time is that of the thread that calls: --threads 1")
     clock = time.thread_time if arguments.cpu_time else time.perf_counter
     with tempfile.TemporaryDirectory() as folder:
-        runs = runs_of(arguments.model, Path(folder), arguments.threads)
+        if arguments.bundle:
+            runs = runs_of_bundles(arguments.bundle, arguments.threads)
+        else:
+            runs = runs_of(arguments.model, Path(folder), arguments.threads)
         times = in_turns(runs, arguments.blocks, arguments.clips, DROPPED, clock)
-    bar = min(each.median for title, each in times.items() if title.startswith(PLAIN))
-    title = f"{arguments.model}, one clip"
-    print(f"| {title} | median | least | of the faster {PLAIN} |")
-    print("|---|---|---|---|")
+    bar, what = next(iter(times.values())), "first"
+    if not arguments.bundle:
+        plain = [each for title, each in times.items() if title.startswith(PLAIN)]
+        bar, what = min(plain), f"faster {PLAIN}"
+    title = "bundles" if arguments.bundle else f"{arguments.model}, one clip"
+    print(f"| {title} | median | least | of the {what} | least of its least |")
+    print("|---|---|---|---|---|")
     for run, (median, least) in times.items():
-        print(f"| {run} | {median:.0f} ms | {least:.0f} ms | {median / bar:.2f} |")
+        shares = f"{median / bar.median:.2f} | {least / bar.least:.2f}"
+        print(f"| {run} | {median:.0f} ms | {least:.0f} ms | {shares} |")
 
 
 if __name__ == "__main__":

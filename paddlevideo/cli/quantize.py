@@ -4,8 +4,8 @@ paddlevideo export -c CONFIG -p WEIGHTS -o inference/Mine --format paddle,onnx
 paddlevideo quantize --model_dir inference/Mine --calibration data/mine/train --num_videos 100
 
 The videos are of the kind that the model is to see, and not those that it is tested on: each runs
-through the model frame by frame, its states handed on. A layer that alone damages the logits too
-much stays in float; the table says which (docs/quantization.md).
+through the model, frame by frame where the bundle has a step program, its states handed on. A layer
+that alone damages the logits too much stays in float; the table says which (docs/quantization.md).
 """
 
 import argparse
@@ -83,27 +83,28 @@ def table(result: "Quantized") -> str:
     return "\n".join(lines)
 
 
-def step_bytes(bundle: "Bundle") -> int:
-    """Size of the step program as ONNX."""
-    path = bundle.step_files.onnx
+def program_bytes(bundle: "Bundle") -> int:
+    """Size of the program that is quantised, as ONNX."""
+    path = (bundle.clip_files if bundle.manifest.step is None else bundle.step_files).onnx
     return path.stat().st_size if path else 0
 
 
 def summary(result: "Quantized", before: int) -> str:
     """What was measured, and the sizes."""
-    size = step_bytes(result.bundle)
+    size = program_bytes(result.bundle)
     total = sum(path.stat().st_size for path in result.bundle.folder.iterdir() if path.is_file())
     counts = {
         stored: sum(choice.stored == stored for choice in result.layers)
         for stored in ("int8", "int8 weights", "float16 weights")
     }
+    kind = "clip" if result.bundle.manifest.step is None else "step"
     return "\n".join(
         [
             f"layers       {', '.join(f'{count} {stored}' for stored, count in counts.items())}",
             f"error        {result.damage.error:.4f} standard deviations of the logits",
             f"agreement    {result.damage.agreement:.3f} of the clips compared on",
             f"videos       {result.num_videos} read, {result.num_unreadable} unreadable",
-            f"step program {before / 1e6:.2f} MB -> {size / 1e6:.2f} MB",
+            f"{kind} program {before / 1e6:.2f} MB -> {size / 1e6:.2f} MB",
             f"folder       {result.bundle.folder}, {total / 1e6:.2f} MB",
         ]
     )
@@ -133,4 +134,4 @@ def run(arguments: argparse.Namespace) -> None:
     output = arguments.output_dir or folder.with_name(f"{folder.resolve().name}_int8")
     result = quantize_bundle(bundle, find_videos(arguments.calibration), output, options)
     say(table(result))
-    say(summary(result, step_bytes(bundle)))
+    say(summary(result, program_bytes(bundle)))

@@ -16,18 +16,24 @@ from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
 from paddlevideo.export import ExportOptions, export_clip_model, export_model
-from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
+from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle, step_graphs
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
 from paddlevideo.export.quantization.graph_layers import find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import LEVELS, Histogram, range_of
-from paddlevideo.export.quantization.step_graphs import load_step_graph, open_runner, run_clips
+from paddlevideo.export.quantization.step_graphs import (
+    load_graph,
+    load_step_graph,
+    open_runner,
+    run_clips,
+)
 from paddlevideo.runtime import load_predictor
 from paddlevideo.runtime.engines import EngineOptions
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils import packages
 from paddlevideo.utils.errors import BundleError, ConfigError, DataError, DeviceError
 
+onnx = pytest.importorskip("onnx")
 pytestmark = pytest.mark.skipif(not HAS_ONNX, reason="requirements-onnx.txt is not installed")
 
 FRAMES = 8
@@ -326,6 +332,60 @@ def test_engines_that_cannot(result):
         _ = result.bundle.program
 
 
+# --- whole clips
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory):
+    """A network that sees frames before and after each, which has no step program."""
+    network = randomise(paddlevideo.create_model("movinet_t0_base", num_classes=5)).eval()
+    folder = tmp_path_factory.mktemp("base") / "b"
+    return export_model(network, STREAM_PIPELINE, folder, "b", LABELS, ExportOptions(("onnx",)))
+
+
+def test_a_kernel_over_time_is_one_layer(base):
+    model = load_graph(base)
+    layers = find_layers(model)
+    made = [name for layer in layers for name in (layer.output, *dict(layer.others))]
+    convolutions = [node.output[0] for node in model.graph.node if node.op_type == "Conv"]
+    assert sorted(made) == sorted(convolutions)
+    over_time = [layer for layer in layers if layer.kind == "temporal"]
+    assert over_time and all(len(layer.others) in (2, 4) for layer in over_time)
+    assert not any(layer.kind == "tap" for layer in layers)
+    makers = {node.output[0]: node for node in model.graph.node}
+    for layer in over_time:
+        assert makers[layer.measured_output].op_type == "Add"
+        assert len(set(layer.weights)) == 1 + len(layer.others)
+
+
+def test_a_clip_program_is_quantised(base, videos, tmp_path, monkeypatch):
+    """As one of frames is; what is shown of a clip is shown in parts that fit the memory."""
+    monkeypatch.setattr(step_graphs, "_MOST_BYTES", 1 << 18)
+    options = QuantizeOptions(num_videos=3, search_videos=1, max_error=0.2)
+    found = quantize_bundle(base, videos, tmp_path / "int8", options)
+    assert found.damage.error < 0.2
+    kinds = Counter((choice.layer.kind, choice.stored) for choice in found.layers)
+    assert kinds["temporal", "int8"] and kinds["dense", "int8 weights"]
+    manifest = found.bundle.manifest
+    assert manifest.step is None and manifest.clip.precision == "int8"
+    size = base.clip_files.onnx.stat().st_size
+    assert found.bundle.clip_files.onnx.stat().st_size < 0.5 * size
+    graph = onnx.load(str(found.bundle.clip_files.onnx)).graph
+    scales = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
+    for choice in found.layers:
+        if (choice.layer.kind, choice.stored) == ("temporal", "int8"):
+            name = choice.layer.name
+            for number in range(1, 1 + len(choice.layer.others)):
+                others = scales[f"{name}_{number}_kernel_scale"]
+                np.testing.assert_array_equal(scales[f"{name}_kernel_scale"], others)
+    top = load_predictor(found.bundle.folder, device="cpu", engine="onnxruntime")(videos[0])
+    assert top.label in LABELS
+    with pytest.raises(ConfigError, match="--format tflite: 8-bit programs of whole clips"):
+        quantize_bundle(base, videos, tmp_path / "b", QuantizeOptions(formats=("tflite",)))
+    with pytest.raises(BundleError, match="int8 weights already"):
+        quantize_bundle(found.bundle, videos, tmp_path / "b", options)
+
+
 # --- bad input
 
 
@@ -358,7 +418,7 @@ def test_bundles_that_cannot_be(model, whole, result, videos, tmp_path):
     fails(result.bundle, BundleError, "int8 weights already; quantise the fp32 bundle")
     fails(whole, ConfigError, "is the bundle to be quantised", whole.folder)
     clip = export_clip_model(model, STREAM_PIPELINE, tmp_path / "clip", "m")
-    fails(clip, BundleError, "clip program only; export a causal model with --mode stream")
+    fails(clip, BundleError, "no clip program as ONNX.*--format paddle,onnx")
     files = {"paddle": whole.manifest.step.files["paddle"]}
     no_onnx = with_step(whole, replace(whole.manifest.step, files=files))
     fails(no_onnx, BundleError, "no step program as ONNX.*--format paddle,onnx")

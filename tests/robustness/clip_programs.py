@@ -83,7 +83,7 @@ class RandomClip:
         wide, out = self._channels(), self._channels()
         expanded = self._activated(self._conv(x, channels, wide))
         stride = int(self.rng.choice([1, 1, 2]))
-        kernel = int(self.rng.choice([k for k in (1, 3, 5) if k < min(self.side)]))
+        kernel = int(self.rng.choice([k for k in (1, 3, 5) if k < min(self.side)] or [1]))
         if self.causal:
             expanded = self._activated(self._over_time(expanded, wide, 1, kernel, stride))
             kernel, inner_stride = 1, 1

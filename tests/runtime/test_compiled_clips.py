@@ -1,6 +1,9 @@
 """Whole clips in the compiled engine: against ONNX Runtime, on threads, and what it refuses."""
 
+import shutil
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,15 +18,26 @@ from hypothesis import strategies as st  # noqa: E402
 from modeling.conftest import randomise, relative_error  # noqa: E402
 from robustness.clip_programs import RandomClip  # noqa: E402
 from robustness.onnx_programs import feeds_of  # noqa: E402
+from robustness.rounded_clips import RoundedClip  # noqa: E402
+from video.conftest import write_video  # noqa: E402
 
 import paddlevideo  # noqa: E402
 from paddlevideo.export import ExportOptions, export_model  # noqa: E402
+from paddlevideo.export.onnx_weights import store_as_half  # noqa: E402
+from paddlevideo.export.quantization import (  # noqa: E402
+    QuantizeOptions,
+    quantize,
+    quantize_bundle,
+)
 from paddlevideo.runtime import load_predictor  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions, engines_of, open_engine  # noqa: E402
+from paddlevideo.runtime.engines.compiled import clip_assembly, integer_choice  # noqa: E402
+from paddlevideo.runtime.engines.compiled.checked import CompiledCheckError  # noqa: E402
 from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows  # noqa: E402
 from paddlevideo.runtime.engines.compiled.clip_stages import clip_stages  # noqa: E402
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
 from paddlevideo.runtime.engines.compiled.graph import read_graph  # noqa: E402
+from paddlevideo.runtime.proof import prove_bundle  # noqa: E402
 from paddlevideo.utils.errors import BundleError  # noqa: E402
 from runtime.conftest import PIPELINE, clips  # noqa: E402
 
@@ -35,6 +49,13 @@ def options(threads=1):
 def expected_of(path, feeds):
     session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     return session.run(None, feeds)[0]
+
+
+def exact_of(model, feeds, names):
+    """Each node as it stands: rewriting leaves out roundings that follow each other."""
+    settings = ort.SessionOptions()
+    settings.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return ort.InferenceSession(model.SerializeToString(), settings).run(names, feeds)
 
 
 def saved(path, model):
@@ -71,12 +92,141 @@ def test_operations_of_a_clip_one_by_one(tmp_path, monkeypatch, seed):
     assert np.abs(checked - expected).max() <= 1e-6 + 3e-5 * np.abs(expected).max()
 
 
+# --- on 8 bits
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 2**20), batch=st.integers(1, 2))
+def test_random_clips_on_8_bits(tmp_path_factory, seed, batch):
+    """Kernels over time of integers, tables and gates, between floats and bytes of all kinds."""
+    model = RoundedClip(seed).model()
+    path = saved(tmp_path_factory.mktemp("clip") / "a.onnx", model)
+    feeds = feeds_of(model, seed, batch)
+    (expected,) = exact_of(model, feeds, None)
+    alone = CompiledEngine(path, ["logits"], options()).run(feeds)["logits"]
+    assert np.abs(alone - expected).max() <= 0.01 * np.abs(expected).max()
+    shared = CompiledEngine(path, ["logits"], options(3)).run(feeds)["logits"]
+    np.testing.assert_array_equal(shared, alone)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_maps_on_8_bits_one_by_one(tmp_path, monkeypatch, seed):
+    """Each is ONNX Runtime's but for halves that fall on the other side, and what they lead to."""
+    monkeypatch.setenv("PADDLEVIDEO_CHECK", "1")
+    clip = RoundedClip(seed, share=1.0)
+    model = clip.model()
+    engine = CompiledEngine(saved(tmp_path / "a.onnx", model), ["logits"], options())
+    assert engine.arithmetic == "8-bit integers"
+    feeds = feeds_of(model, seed, 1)
+    engine.run(feeds)
+    checked = engine._checked
+    maps = checked._by_streams[1]
+    there = [name for name in clip.rounded if name in checked._assembly.slots]
+    found = {name: checked._map(name, maps) for name in there}
+    for name in there:
+        info = onnx.helper.make_tensor_value_info(name, onnx.TensorProto.UINT8, None)
+        model.graph.output.append(info)
+    for name, expected in zip(there, exact_of(model, feeds, there), strict=True):
+        assert expected.size == 1 or len(np.unique(expected)) > 1, name
+        apart = np.abs(found[name].astype(int) - expected.astype(int))
+        assert apart.max() <= 1 and (apart > 0).mean() <= 0.01, name
+
+
+@pytest.mark.parametrize("kind", [RandomClip, RoundedClip])
+def test_frames_that_are_not_there_yet_are_seen(tmp_path, monkeypatch, kind):
+    """The guarded run knows if a kernel over time comes before the frames that it reads."""
+    monkeypatch.setenv("PADDLEVIDEO_CHECK", "1")
+    model = moving_clip(kind, num_frames=11)
+    path = saved(tmp_path / "a.onnx", model)
+    feeds = feeds_of(model, 0, 1)
+    CompiledEngine(path, ["logits"], options()).run(feeds)
+
+    def in_a_hurry(*given):
+        return [replace(stage, before=0, after=0) for stage in clip_stages(*given)]
+
+    monkeypatch.setattr(clip_assembly, "clip_stages", in_a_hurry)
+    engine = CompiledEngine(path, ["logits"], options())
+    with pytest.raises(CompiledCheckError, match=r"the stages of a clip: .* differs"):
+        engine.run(feeds)
+
+
 @pytest.fixture(scope="module")
 def small_base(tmp_path_factory):
     """A small network that sees frames before and after each, as ONNX files."""
     model = randomise(paddlevideo.create_model("movinet_t0_base", num_classes=5)).eval()
     folder = tmp_path_factory.mktemp("small_base")
     return export_model(model, PIPELINE, folder, "m", None, ExportOptions(formats=("onnx",)))
+
+
+@pytest.fixture(scope="module")
+def calibration(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("calibration")
+    return [write_video(folder / f"{number}.mp4", 12) for number in range(2)]
+
+
+def quantised(bundle, calibration, folder, **given):
+    """On 8 bits, without asking which layer does what damage."""
+    options = QuantizeOptions(num_videos=2, search_videos=1, max_error=10.0, **given)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(quantize, "damage_of_each", lambda _judge, layers, _build: {})
+        return quantize_bundle(bundle, calibration, folder / "int8", options).bundle
+
+
+@pytest.fixture(scope="module")
+def small_base_int8(small_base, calibration, tmp_path_factory):
+    return quantised(small_base, calibration, tmp_path_factory.mktemp("base"))
+
+
+@pytest.fixture(scope="module")
+def small_causal_int8(small_stream, calibration, tmp_path_factory):
+    """The clip program of a causal network, without its step program."""
+    manifest = replace(small_stream.manifest, programs=(small_stream.manifest.clip,))
+    whole = replace(small_stream, manifest=manifest)
+    return quantised(whole, calibration, tmp_path_factory.mktemp("causal"))
+
+
+@pytest.mark.parametrize("name", ["small_base_int8", "small_causal_int8"])
+def test_a_quantised_network_of_each_kind(request, name, video):
+    """Its maps stay on 8 bits; `auto` and `predict` take the compiled engine; proof holds."""
+    bundle = request.getfixturevalue(name)
+    operations = read_program(bundle.clip_files.onnx).operations
+    kinds = {operation.kind for operation in operations if operation.shape[1:] != (1, 1)}
+    assert {"integer_convolution", "integer_dense", "integer_temporal", "scale_bytes"} <= kinds
+    assert not {"depthwise", "temporal", "quantize", "scale", "dense", "average"} & kinds
+    engine = open_engine(bundle.clip_files, EngineOptions(device="cpu", cpu_threads=2))
+    assert (engine.name, engine.arithmetic) == ("compiled", "8-bit integers")
+    prove_bundle(bundle)
+    results = [
+        load_predictor(bundle.folder, device="cpu", engine=engine)(video)
+        for engine in ("auto", "compiled", "onnxruntime")
+    ]
+    scores = [[item.score for item in sorted(each.top, key=lambda t: t.index)] for each in results]
+    np.testing.assert_allclose(scores[1], scores[2], atol=5e-3)
+    np.testing.assert_array_equal(scores[0], scores[1])
+
+
+def test_a_quantised_clip_in_floats(small_base_int8, monkeypatch):
+    """Where bytes are not faster: the same roundings, the same answer."""
+    monkeypatch.setattr(integer_choice, "integers_are_faster", lambda _run: False)
+    feeds = {small_base_int8.manifest.inputs[0].name: clips(2)}
+    engine = open_engine(small_base_int8.clip_files, options(2))
+    assert engine.arithmetic == "float32"
+    (found,) = engine.run(feeds).values()
+    expected = expected_of(small_base_int8.clip_files.onnx, feeds)
+    assert np.abs(found - expected).max() <= 5e-3 * np.ptp(expected)
+
+
+@pytest.mark.parametrize("stored", ["weights", "float16"])
+def test_clips_of_small_weights_run_compiled(small_base, calibration, tmp_path, stored):
+    """`--weights_only`, and float16: products of floats."""
+    if stored == "weights":
+        path = quantised(small_base, calibration, tmp_path, weights_only=True).clip_files.onnx
+    else:
+        path = Path(shutil.copy(small_base.clip_files.onnx, tmp_path / "half.onnx"))
+        store_as_half(path)
+    engine = CompiledEngine(path, ["logits"], options())
+    feeds = {small_base.manifest.inputs[0].name: clips(1)}
+    assert relative_error(engine.run(feeds)["logits"], expected_of(path, feeds)) < 1e-5
 
 
 @pytest.fixture(scope="module", params=["small_base", "small_stream"])
@@ -159,10 +309,10 @@ def constant(model, name, value):
             tensor.CopyFrom(onnx.numpy_helper.from_array(np.asarray(value), name))
 
 
-def moving_clip():
+def moving_clip(kind=RandomClip, num_frames=4):
     """A clip program in which frames move and are mixed."""
     for seed in range(100):
-        model = RandomClip(seed, num_frames=4).model()
+        model = kind(seed, num_frames=num_frames).model()
         kinds = {node.op_type for node in model.graph.node}
         if {"Slice", "Expand", "MatMul", "Concat"} <= kinds:
             return model

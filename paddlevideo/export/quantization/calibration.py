@@ -1,4 +1,4 @@
-"""Measure a step program on videos: each from its first frame to its last, the states handed on.
+"""Measure a program on videos: each from its first frame to its last, the states handed on.
 
 What a layer sees deep in a video differs from what it sees in a first frame, whose states are
 zeros: ranges that were measured on single frames are too narrow.
@@ -97,7 +97,7 @@ def measure(
     Raises:
         DataError: no video can be read.
     """
-    tensors = sorted({name for item in layers for name in (item.input, item.measured_output)})
+    tensors = sorted({name for item in layers for name in (item.input, *item.rounded)})
     histograms = {name: Histogram() for name in tensors}
 
     def observe(name: str, array: np.ndarray) -> None:

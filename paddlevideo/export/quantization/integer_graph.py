@@ -19,7 +19,7 @@ from paddlevideo.export.onnx_weights import (
     stored_values,
 )
 from paddlevideo.export.quantization.graph_layers import Layer
-from paddlevideo.utils.eight_bits import Range, symmetric_int8
+from paddlevideo.utils.eight_bits import INT8_LARGEST, Range, symmetric_int8
 
 if TYPE_CHECKING:
     from onnx import ModelProto, NodeProto
@@ -53,9 +53,10 @@ def quantised_graph(
             writer.rewrite(layer)
     writer.finish()
     storage: dict[str, Storage] = {
-        layer.weight: stored[layer.name]
+        weight: stored[layer.name]
         for layer in layers
         if layer.name in stored and layer.name not in integer
+        for weight in layer.weights
     }
     store_weights(copy, lambda name, _array: storage.get(name, "float32"))
     onnx.checker.check_model(copy)
@@ -71,6 +72,9 @@ def _frame_ranges(model: "ModelProto") -> dict[str, Range]:
         for item in model.graph.input
         if item.type.tensor_type.elem_type == TensorProto.UINT8
     }
+    for node in model.graph.node:  # a clip is taken apart into frames
+        if node.op_type == "Reshape" and node.input[0] in frames:
+            frames.add(node.output[0])
     return {
         node.output[0]: Range(1.0, 0)
         for node in model.graph.node
@@ -92,14 +96,21 @@ class IntegerWeights:
 
 
 def integer_weights(
-    name: str, kernel: np.ndarray, bias: np.ndarray | None, input_scale: float
+    name: str,
+    kernel: np.ndarray,
+    bias: np.ndarray | None,
+    input_scale: float,
+    beside: np.ndarray | None = None,
 ) -> IntegerWeights:
     """The integers of a layer, int8 for the kernel and int32 for the bias, under names of its own.
 
     Args:
         input_scale: of one step of what the layer reads.
+        beside: kernels that are to have the same scales, side by side on the last axis.
     """
-    whole, scale = symmetric_int8(kernel)
+    whole, scale = symmetric_int8(kernel if beside is None else beside)
+    if beside is not None:
+        whole = np.clip(np.rint(kernel / scale), -INT8_LARGEST, INT8_LARGEST).astype(np.int8)
     scale_C = scale.reshape(-1)
     parts = [(f"{name}_kernel", whole, scale_C)]
     if bias is not None:
@@ -136,18 +147,32 @@ class _Writer:
         self._outputs = {value.name for value in self._graph.output}
 
     def rewrite(self, layer: Layer) -> None:
-        """Compute a layer in integers: rounded input, int8 kernel, int32 bias."""
-        node = self._makers[layer.output]
+        """Compute a layer in integers: rounded input, int8 kernel, int32 bias.
+
+        The frames of a kernel over time have the same scales, so that their integers can be added;
+        only the sum is rounded.
+        """
         bias = None if layer.bias is None else self._values[layer.bias]
         scale = self._ranges[layer.input].scale
-        made = integer_weights(layer.name, self._values[layer.weight], bias, scale)
-        for name, array in made.constants.items():
-            self._constant(name, array)
-        inputs = [self._rounded(layer.input), *made.inputs]
-        del node.input[:]
-        node.input.extend(inputs)
-        self._before.setdefault(layer.output, []).extend(made.nodes)
-        self._round_output(layer.measured_output)
+        beside = None
+        if layer.others:
+            beside = np.concatenate([self._values[name] for name in layer.weights], axis=-1)
+        parts = [(layer.name, layer.output, layer.weight, bias)]
+        parts += [
+            (f"{layer.name}_{number}", output, weight, None)
+            for number, (output, weight) in enumerate(layer.others, start=1)
+        ]
+        for name, output, weight, added in parts:
+            made = integer_weights(name, self._values[weight], added, scale, beside)
+            for constant, array in made.constants.items():
+                self._constant(constant, array)
+            inputs = [self._rounded(layer.input), *made.inputs]
+            node = self._makers[output]
+            del node.input[:]
+            node.input.extend(inputs)
+            self._before.setdefault(output, []).extend(made.nodes)
+        for tensor in layer.rounded:
+            self._round_output(tensor)
 
     def _rounded(self, tensor: str) -> str:
         """The name of ``tensor`` on 8 bits and back; made once for all that read it."""

@@ -1,4 +1,4 @@
-"""Quantise a bundle: its step program on 8 bits, measured on the user's own videos."""
+"""Quantise a bundle: its program on 8 bits, measured on the user's own videos."""
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
@@ -14,7 +14,7 @@ from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_laye
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
 from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
-from paddlevideo.export.quantization.step_graphs import load_step_graph
+from paddlevideo.export.quantization.step_graphs import load_graph
 from paddlevideo.export.quantization.trained_ranges import find_roundings
 from paddlevideo.export.quantization.write_quantized import check_formats, write_quantized
 from paddlevideo.runtime.bundle import Bundle
@@ -94,8 +94,10 @@ def quantize_bundle(
 ) -> Quantized:
     """Write a bundle of the quantised step program alone; clips go through it frame by frame.
 
+    Of a bundle that has no step program, it is the program of clips.
+
     Args:
-        bundle: of float32, with a step program as ONNX.
+        bundle: of float32, with its program as ONNX.
         videos: to measure on; not those that the result is judged by.
         output: folder of the new bundle.
 
@@ -106,10 +108,10 @@ def quantize_bundle(
         DeviceError: a package or a converter is missing.
     """
     require_packages("quantising", "onnx", "onnxruntime")
-    check_formats(options.formats)
+    check_formats(options.formats, of_clips=bundle.manifest.step is None)
     if output.resolve() == bundle.folder.resolve():
         raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
-    model = load_step_graph(bundle)
+    model = load_graph(bundle)
     if find_roundings(model):
         raise BundleError(
             f"{bundle.folder} was trained for 8 bits and has its ranges already: export it with "

@@ -1,4 +1,4 @@
-"""Write a quantised step program as a bundle of its own."""
+"""Write a quantised program as a bundle of its own."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -24,7 +24,7 @@ TFLITE_TOLERANCE = 5e-2  # of the same: LiteRT rounds sums of layers, and what g
 FORMATS = ("onnx", "tflite")
 
 
-def check_formats(formats: Sequence[str]) -> None:
+def check_formats(formats: Sequence[str], of_clips: bool = False) -> None:
     """Raise unless 8-bit programs can be written so, before anything is measured.
 
     Raises:
@@ -36,6 +36,8 @@ def check_formats(formats: Sequence[str]) -> None:
             raise ConfigError(
                 f"--format {name}: 8-bit programs are written as {' and '.join(FORMATS)}"
             )
+        if of_clips and name != "onnx":
+            raise ConfigError(f"--format {name}: 8-bit programs of whole clips are written as onnx")
         exporter(name).check()
 
 
@@ -46,7 +48,7 @@ def write_quantized(
     facts: Node,
     formats: Sequence[str] = ("onnx",),
 ) -> Bundle:
-    """Write ``graph`` in place of the float32 step program, alone, with an answered reference.
+    """Write ``graph`` in place of the float32 program, alone, with an answered reference.
 
     Args:
         bundle: of float32, whose labels, pipeline and states the new one has.
@@ -61,15 +63,16 @@ def write_quantized(
     import onnxruntime
 
     old = bundle.manifest
-    if old.step is None:  # load_step_graph has said so
-        raise BundleError(f"{bundle.folder} has no step program")
-    name = old.step.files["onnx"][0]
+    program = old.step or old.clip
+    if program is None:  # load_graph has said so
+        raise BundleError(f"{bundle.folder} has no program")
+    name = program.files["onnx"][0]
     files: dict[str, tuple[str, ...]] = {"onnx": (name,)}
     tolerance = WEIGHTS_TOLERANCE if facts.get("arithmetic") == "float32" else TOLERANCE
     if "tflite" in formats:
         files["tflite"] = (Path(name).with_suffix(".tflite").name,)
         tolerance = TFLITE_TOLERANCE
-    step = replace(old.step, files=files, precision="int8")
+    quantised = replace(program, files=files, precision="int8")
     with work_folder(output) as work:
         onnx.save(graph, str(work / name))
         for made in files.get("tflite", ()):
@@ -77,7 +80,7 @@ def write_quantized(
         _own_reference(bundle, graph).write(work)
         manifest = replace(
             old,
-            programs=(step,),
+            programs=(quantised,),
             reference=ReferenceFile(REFERENCE_NAME, tolerance, "spread"),
             files=file_facts(work, [*(each for (each,) in files.values()), REFERENCE_NAME]),
             quantization=facts,
@@ -96,4 +99,5 @@ def _own_reference(bundle: Bundle, graph: "ModelProto") -> Reference:
     asked = unanswered(bundle.manifest.inputs, num_frames)
     (clips_BTCHW,) = asked.clips().values()
     logits_TBN = run_clips(open_runner(bundle, graph, len(clips_BTCHW)), clips_BTCHW)
-    return replace(asked, clip_logits=logits_TBN[-1], step_logits=logits_TBN[:NUM_STEPS])
+    step_logits = None if bundle.manifest.step is None else logits_TBN[:NUM_STEPS]
+    return replace(asked, clip_logits=logits_TBN[-1], step_logits=step_logits)

@@ -126,9 +126,9 @@ def read_rest(socket, answers=None):
 
 
 @contextlib.contextmanager
-def serving(bundle, origins=(), top_k=3, **limits):
+def serving(bundle, origins=(), top_k=3, engine=ENGINE, **limits):
     service = Service(
-        bundle, ENGINE, ServeLimits(**limits), StreamOptions(top_k=top_k), video_workers=1
+        bundle, engine, ServeLimits(**limits), StreamOptions(top_k=top_k), video_workers=1
     )
     served = Served(service, origins)
     try:

@@ -128,6 +128,7 @@ class Assembler(IntegerFills):
             "integer_mean": (Code.INTEGER_MEAN, self._fill_integer_mean),
             "integer_average": (Code.INTEGER_AVERAGE, self._fill_integer_average),
             "integer_scale": (Code.INTEGER_SCALE, self._fill_rounding),
+            "scale_bytes": (Code.SCALE_BYTES, self._fill_both),
             "quantize": (Code.QUANTIZE, self._fill_rounding),
             "dequantize": (Code.DEQUANTIZE, self._fill_dequantize),
         }

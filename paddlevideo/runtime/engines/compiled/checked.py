@@ -16,8 +16,11 @@ from numpy.typing import DTypeLike
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.assembly import Assembly
+from paddlevideo.runtime.engines.compiled.clip_lowering import WITH_ZEROS
+from paddlevideo.runtime.engines.compiled.guarded_clip import GuardedClip
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
 from paddlevideo.runtime.engines.compiled.reference import reference
+from paddlevideo.runtime.engines.compiled.rounding_bound import rounding_bound
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES
 from paddlevideo.runtime.engines.compiled.stages import ALONE
 from paddlevideo.runtime.engines.compiled.table import Code
@@ -106,9 +109,10 @@ class CheckedRun:
         self._padded = {
             operation.output: operation.options["pads"]
             for operation in program.operations
-            if operation.kind == "padded"
+            if operation.kind in WITH_ZEROS
         }
         self._by_streams: dict[int, _GuardedMaps] = {}
+        self._clip = GuardedClip(program, pool, run) if program.is_clip else None
 
     def run(self, addresses: np.ndarray, streams: int) -> None:
         """Compute a group of streams.
@@ -129,6 +133,8 @@ class CheckedRun:
             ctypes.memmove(int(maps.addresses[slot]), int(address), maps.num_bytes(slot))
         for index, operation in enumerate(assembly.operations):
             self._check(operation, index, maps)
+        if self._clip is not None:
+            self._check_stages(self._clip, maps)
         for slot, address in zip(slots[num_inputs:], addresses[num_inputs:], strict=True):
             ctypes.memmove(int(address), int(maps.addresses[slot]), maps.num_bytes(slot))
 
@@ -139,12 +145,14 @@ class CheckedRun:
         }
         with np.errstate(all="ignore"):
             expected = reference(operation, read, self._constants, program.ranges)
+            bound = rounding_bound(operation, read, self._constants, program.ranges)
         row = assembly.table[index]
         scratch = int(row["scratch"]) if maps.has_scratch(row) else -1
         for slot in (*(int(row[name]) for name in _WRITTEN), scratch):
             if slot >= 0:
                 maps.forget(slot)
-        rows = 1 if operation.kind == "mix" else assembly.rows_of(int(row["output"]))
+        made_slot = int(row["output"] if row["output"] >= 0 else row["rounded"])
+        rows = 1 if operation.kind == "mix" else assembly.rows_of(made_slot)
         for part in range(assembly.parts):
             self._run(
                 assembly.table[index : index + 1], assembly.later, assembly.lists,
@@ -159,9 +167,19 @@ class CheckedRun:
             if found.dtype == np.uint8:
                 error = _steps(found, values, exact=row["limits"] != 0)
             else:
-                error = _difference(found, np.broadcast_to(values, found.shape))
+                error = _difference(found, np.broadcast_to(values, found.shape), bound)
             if error > _TOLERANCE:
                 raise CompiledCheckError(f"{name}: differs by {error:.3g} of the largest value")
+
+    def _check_stages(self, clip: GuardedClip, maps: "_GuardedMaps") -> None:
+        """The frames of the clip a few at a time: the same bits."""
+        assembly = self._assembly
+        made = clip.outputs({name: maps.bytes_of(slot) for name, slot in assembly.inputs.items()})
+        if not self._pool.is_whole():
+            raise CompiledCheckError("the stages of a clip: wrote beyond a map")
+        for name, slot in assembly.outputs.items():
+            if not np.array_equal(made[name], maps.bytes_of(slot)):
+                raise CompiledCheckError(f"the stages of a clip: {name} differs from all at once")
 
     def _map(self, name: str, maps: "_GuardedMaps") -> np.ndarray:
         """A copy of a map as [streams, C, H, W]."""
@@ -176,7 +194,7 @@ class CheckedRun:
             dtype = np.int32
         elif name in program.ranges:
             dtype = np.uint8
-        data = maps.floats(slot).view(np.uint8)[: maps.num_bytes(slot)].view(dtype)
+        data = maps.bytes_of(slot).view(dtype)
         streams = maps.streams * self._assembly.rows_of(slot)
         if name in program.pictures:
             return data.reshape(streams, channels, rows, columns).copy()
@@ -205,9 +223,9 @@ class _GuardedMaps:
         """Of all streams' maps."""
         return int(self._strides[slot]) * self.streams * self._rows(slot)
 
-    def floats(self, slot: int) -> np.ndarray:
-        """The memory of a slot, with what may be overwritten behind it."""
-        return self._floats[slot]
+    def bytes_of(self, slot: int) -> np.ndarray:
+        """The memory of a slot."""
+        return self._floats[slot].view(np.uint8)[: self.num_bytes(slot)]
 
     def forget(self, slot: int) -> None:
         """Fill a map with what is no number, so that nothing of it can be taken for a result."""
@@ -235,8 +253,11 @@ def _steps(found: np.ndarray, expected: np.ndarray, exact: bool) -> float:
     return float(steps.max()) / LEVELS
 
 
-def _difference(found: np.ndarray, expected: np.ndarray) -> float:
-    """The largest difference, of the largest value; infinite where one alone is no number."""
+def _difference(found: np.ndarray, expected: np.ndarray, bound: np.ndarray | None = None) -> float:
+    """The largest difference, of the largest value; infinite where one alone is no number.
+
+    What rounding alone may make of a sum (``bound``) is no difference.
+    """
     with np.errstate(all="ignore"):
         expected = expected.astype(found.dtype)
     if found.dtype.kind != "f":
@@ -247,5 +268,7 @@ def _difference(found: np.ndarray, expected: np.ndarray) -> float:
     if not finite.any():
         return 0.0
     largest = float(np.abs(expected[finite]).max())
-    difference = float(np.abs(found[finite].astype(np.float64) - expected[finite]).max())
-    return difference / max(largest, 1e-30)
+    apart = np.abs(found[finite].astype(np.float64) - expected[finite])
+    if bound is not None:
+        apart = np.maximum(apart - np.broadcast_to(bound, found.shape)[finite], 0.0)
+    return float(apart.max()) / max(largest, 1e-30)

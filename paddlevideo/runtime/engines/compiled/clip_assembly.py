@@ -5,14 +5,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
-from paddlevideo.runtime.engines.compiled.access import SLACK, padded_pixel
+from paddlevideo.runtime.engines.compiled.access import SLACK, padded_bytes, padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.runtime.engines.compiled.assembly import Assembler, Assembly
+from paddlevideo.runtime.engines.compiled.clip_lowering import (
+    OVER_TIME,
+    WITH_ZEROS,
+    has_single_pixel,
+)
 from paddlevideo.runtime.engines.compiled.clip_stages import Stage, clip_stages
+from paddlevideo.runtime.engines.compiled.integer_layout import sum_weights, values_of_sums
+from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import IDENTITY, CompiledProgram, Operation
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES, VECTOR_BYTES
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code, Way
 from paddlevideo.utils.limits import how_to_raise, limit
 
@@ -21,6 +28,7 @@ _PART_BYTES = 256 << 10
 _MOST_FRAMES = 8  # at a time; more share no more weights
 _CLOCK = "frame:"  # the map of a thread that says which frames it is at
 _CLOCK_BYTES = 64
+_READ_BY_ROWS = ("a", "output", "shortcut", "rounded")
 
 
 @dataclass(frozen=True)
@@ -92,13 +100,16 @@ class _ClipAssembler(Assembler):
             "padded": (Code.PADDED, self._fill_padded),
             "temporal": (Code.TEMPORAL, self._fill_temporal),
             "mix": (Code.MIX, self._fill_mix),
+            "integer_padded": (Code.INTEGER_PADDED, self._fill_integer_padded),
+            "integer_temporal": (Code.INTEGER_TEMPORAL, self._fill_integer_temporal),
         }
         self.clock = self._slot(_CLOCK, _CLOCK_BYTES)
         if whole:
             self.fixed[self.clock] = self._kept(np.zeros(3, np.int32))
         for operation in self.operations:
-            if operation.kind == "padded":
-                self._slot(operation.output, _padded_bytes(operation))
+            if operation.kind in WITH_ZEROS:
+                is_bytes = operation.output in program.ranges
+                self._slot(operation.output, _padded_bytes(operation, is_bytes))
         self.portions = [self._part_of(stage) for stage in self.stages]
         self.held: dict[str, int] = {}  # frames that a map of a thread holds
         self.own: list[ArenaMap] = []
@@ -114,10 +125,15 @@ class _ClipAssembler(Assembler):
 
     def _part_of(self, stage: Stage) -> tuple[int, int]:
         """Frames of a stage that run together, and frames that its rings hold."""
-        largest = max(map_bytes(self.shapes[name]) for op in stage.operations for name in op.made)
+        largest = max(self._bytes_of(name) for op in stage.operations for name in op.made)
         part = int(np.clip(_PART_BYTES // largest, 1, _MOST_FRAMES))
         needed = part + stage.before + stage.after
         return part, -(-needed // part) * part
+
+    def _bytes_of(self, name: str) -> int:
+        """Of a frame's map."""
+        size = map_bytes(self.shapes[name])
+        return size // FLOAT_BYTES if name in self.program.ranges else size
 
     def _hold(self, stage: Stage, part: int, kept: int) -> None:
         """Find the maps of a stage that nobody outside of it reads: a thread's own."""
@@ -185,9 +201,9 @@ class _ClipAssembler(Assembler):
     def _finish_records(self, stage: Stage, records: np.ndarray, strides: np.ndarray) -> None:
         for row, operation in zip(records, stage.operations, strict=True):
             row["later_first"] = row["later_end"] = 0
-            slots = [int(row[name]) for name in ("a", "output", "shortcut") if row[name] >= 0]
+            slots = [int(row[name]) for name in _READ_BY_ROWS if row[name] >= 0]
             row["apart"] = any(strides[slot] != self.strides[slot] for slot in slots)
-            if operation.kind == "temporal":
+            if operation.kind in OVER_TIME:
                 row["size_a"] = self.held.get(operation.inputs[0], self.num_frames)
 
     def _head(
@@ -248,17 +264,49 @@ class _ClipAssembler(Assembler):
         return tuple(maps)
 
     def _fill_padded(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._fill_zeros(row, operation)
+        self._expand(row, operation.expand)
+
+    def _fill_zeros(self, row: np.void, operation: Operation) -> None:
         row["in_channels"] = self.shapes[operation.inputs[0]][0]
         row["rows"], row["columns"] = operation.shape[1:]
         row["top"], row["left"], row["bottom"], row["right"] = operation.options["pads"]
-        self._expand(row, operation.expand)
 
-    def _fill_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+    def _fill_integer_padded(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._fill_zeros(row, operation)
+        row["zero"] = self.program.ranges[operation.output].zero_point
+        if operation.expand is not None:
+            self._fill_expansion(row, operation.expand)
+
+    def _fill_moves(self, row: np.void, operation: Operation) -> None:
         self._window(row, operation)
-        row["weights"] = self._kept(operation.own_weights)
         moves = operation.options["moves"]
         row["list_start"], row["list_size"] = self._listed(list(moves)), len(moves)
         row["b"], row["size_b"] = self.clock, self.num_frames
+
+    def _fill_integer_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._fill_moves(row, operation)
+        range_, taps = operation.options["range"], len(operation.options["moves"])
+        kernel, channels = operation.options["kernel"], operation.shape[0]
+        if has_single_pixel(operation):
+            weights, bias = values_of_sums(operation)
+            weights, bias = sum_weights(weights, bias, [range_] * taps)
+            row["weights"], row["bias"] = self._kept(weights), self._kept(bias)
+            row["offsets"] = self._kept(
+                np.full(operation.shape[2] * channels, range_.zero_point, np.uint8)
+            )
+            self._fill_rounding(row, operation, reads)
+            row["table"] = self._table(operation)
+            return
+        by_tap = np.split(operation.own_weights, taps)
+        packed = [packed_taps(weights, kernel) for weights in by_tap]
+        row["weights"], row["depth"] = self._kept(np.concatenate(packed)), len(packed[0])
+        self._finish(row, operation, 0)
+        row["sums"], row["sums_step"] = self._own("sums", operation.shape[2] * VECTOR_BYTES)
+
+    def _fill_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        self._fill_moves(row, operation)
+        row["weights"] = self._kept(operation.own_weights)
         numbers = [IDENTITY.alpha, IDENTITY.beta, IDENTITY.low, IDENTITY.high, 0.0]
         row["offsets"] = self._kept(np.array(numbers, np.float32))
 
@@ -268,8 +316,9 @@ class _ClipAssembler(Assembler):
         row["size_b"], row["size_a"] = matrix.shape
 
 
-def _padded_bytes(operation: Operation) -> int:
+def _padded_bytes(operation: Operation, is_bytes: bool) -> int:
     """Of a frame's map with zeros left and right, and a row of zeros below."""
     channels, rows, columns = operation.shape
     _, left, _, right = operation.options["pads"]
-    return (rows + 1) * (left + columns + right) * int(padded_pixel(channels))
+    pixel = padded_bytes(channels) if is_bytes else padded_pixel(channels)
+    return (rows + 1) * (left + columns + right) * int(pixel)

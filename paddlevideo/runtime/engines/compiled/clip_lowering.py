@@ -3,7 +3,8 @@
 A kernel of several frames stands in the file as one 2-D convolution for each of them, whose results
 are moved along the clip and added. It becomes one operation ``temporal`` with a move for each frame
 of the kernel. Where its window is larger than a pixel it reads a map with zeros around it, which
-an operation ``padded`` makes of each frame once.
+an operation ``padded`` makes of each frame once. On 8 bits they are ``integer_temporal`` and
+``integer_padded``.
 """
 
 from dataclasses import replace
@@ -11,11 +12,20 @@ from dataclasses import replace
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.integer_lowering import is_own_of_bytes
 from paddlevideo.runtime.engines.compiled.joining import Operations, is_own, readers_of
-from paddlevideo.runtime.engines.compiled.operations import IDENTITY, Operation, Shape
+from paddlevideo.runtime.engines.compiled.operations import (
+    IDENTITY,
+    IntegerWeights,
+    Operation,
+    Shape,
+)
 from paddlevideo.runtime.engines.compiled.table import MOST_MAPS
+from paddlevideo.utils.eight_bits import Range
 
 PADDED = "padded:"
+OVER_TIME = ("temporal", "integer_temporal")
+WITH_ZEROS = ("padded", "integer_padded")
 _TAPS = ("depthwise", "weighted_sum")
 
 
@@ -53,7 +63,22 @@ def joined_moves(one: Operation | None, other: Operation | None, output: str) ->
         options={**windows[0], "moves": moves},
         weights=np.concatenate([one.own_weights, other.own_weights]),
         bias=one.bias + other.bias,
+        integers=_joined_integers(one.integers, other.integers),
     )
+
+
+def _joined_integers(
+    one: IntegerWeights | None, other: IntegerWeights | None
+) -> IntegerWeights | None:
+    """The weights of two parts on 8 bits, where their integers can be added."""
+    if one is None or other is None or not np.array_equal(one.scale_C, other.scale_C):
+        return None
+    weights = np.concatenate([one.weights, other.weights])
+    with_bias = [each for each in (one, other) if each.bias_C is not None]
+    if len(with_bias) > 1:
+        return None
+    bias = with_bias[0] if with_bias else one
+    return replace(bias, weights=weights)
 
 
 def _is_bare(part: Operation) -> bool:
@@ -61,7 +86,11 @@ def _is_bare(part: Operation) -> bool:
 
 
 def pad_frames(
-    operations: Operations, shapes: dict[str, Shape], frames: dict[str, int], outputs: list[str]
+    operations: Operations,
+    shapes: dict[str, Shape],
+    frames: dict[str, int],
+    ranges: dict[str, Range],
+    outputs: list[str],
 ) -> Operations:
     """Put an operation ``padded`` before each kernel over time whose window is not one pixel.
 
@@ -69,22 +98,27 @@ def pad_frames(
     reads it.
     """
     readers = readers_of(operations, outputs)
+    makers = {name: each for each in operations.values() for name in each.made}
     result = dict(operations)
     for output, operation in operations.items():
-        if operation.kind != "temporal" or has_single_pixel(operation):
+        if operation.kind not in OVER_TIME or has_single_pixel(operation):
             continue
         source = operation.inputs[0]
-        expand = operations.get(source)
+        expand = makers.get(source)
         inputs: tuple[str, ...] = (source,)
-        if expand is not None and is_own(expand, readers):
-            del result[source]
+        may_join = is_own if operation.kind == "temporal" else is_own_of_bytes
+        if expand is not None and may_join(expand, readers):
+            del result[expand.output]
             inputs = expand.inputs
         else:
             expand = None
         name = PADDED + output
         shapes[name], frames[name] = shapes[source], frames[output]
+        if source in ranges:
+            ranges[name] = ranges[source]
+        kind = operation.kind.replace("temporal", "padded")
         padded = Operation(
-            "padded", inputs, name, shapes[source], expand=expand, options=operation.options
+            kind, inputs, name, shapes[source], expand=expand, options=operation.options
         )
         del result[output]
         result |= {name: padded, output: replace(operation, inputs=(name,))}

@@ -3,22 +3,42 @@
 import threading
 from collections.abc import Callable
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.clip_assembly import ClipAssembly, ClipStage
 from paddlevideo.runtime.engines.compiled.stages import ALONE
-from paddlevideo.utils.cpu_threads import CpuThreads
 
 _FIRST, _LAST = 1, 2  # of the integers of a thread's clock
+
+
+class ClipMemory(Protocol):
+    """Gives memory for maps: an assembly, or what puts guards round each."""
+
+    def memory_of_clip(self) -> tuple[np.ndarray, np.ndarray]:
+        """As `ClipAssembly`."""
+        ...
+
+    def memory_of_thread(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """As `ClipAssembly`; the clock lies in the memory."""
+        ...
+
+
+class Shares(Protocol):
+    """Shares frames out."""
+
+    def share_out(self, count: int, work: Callable[[int, int], None]) -> None:
+        """As `CpuThreads`."""
+        ...
 
 
 class _OwnMaps:
     """The maps of one thread."""
 
-    def __init__(self, assembly: ClipAssembly) -> None:
-        self.memory, self.slots, self.places = assembly.memory_of_thread()
-        address = int(self.places[list(self.slots).index(assembly.clock)])
+    def __init__(self, memory: ClipMemory, clock: int) -> None:
+        self.memory, self.slots, self.places = memory.memory_of_thread()
+        address = int(self.places[list(self.slots).index(clock)])
         start = (address - self.memory.ctypes.data) // 4
         self.clock: np.ndarray = self.memory[start : start + 3].view(np.int32)
 
@@ -31,12 +51,18 @@ class ClipRun:
     Args:
         run: `kernel_loader.compiled_loop`'s.
         threads: that share the frames.
+        memory: of the maps; by default the assembly's.
     """
 
     def __init__(
-        self, assembly: ClipAssembly, run: Callable[..., None], threads: CpuThreads
+        self,
+        assembly: ClipAssembly,
+        run: Callable[..., None],
+        threads: Shares,
+        memory: ClipMemory | None = None,
     ) -> None:
         self._assembly, self._run, self._threads = assembly, run, threads
+        self._memory = memory or assembly
         self._local = threading.local()
 
     def run(self, slots: np.ndarray, places: np.ndarray) -> None:
@@ -70,7 +96,7 @@ class ClipRun:
         """Where the maps of all frames lie, and those of this thread: it runs whole stages too."""
         kept = self._local.__dict__
         if "clip" not in kept:
-            memory, addresses = self._assembly.memory_of_clip()
+            memory, addresses = self._memory.memory_of_clip()
             own = self._own_maps()
             addresses[own.slots] = own.places
             kept["clip"] = (memory, addresses)
@@ -80,6 +106,6 @@ class ClipRun:
     def _own_maps(self) -> _OwnMaps:
         kept = self._local.__dict__
         if "own" not in kept:
-            kept["own"] = _OwnMaps(self._assembly)
+            kept["own"] = _OwnMaps(self._memory, self._assembly.clock)
         own: _OwnMaps = kept["own"]
         return own

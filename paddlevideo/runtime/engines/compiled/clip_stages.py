@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+from paddlevideo.runtime.engines.compiled.clip_lowering import OVER_TIME
 from paddlevideo.runtime.engines.compiled.operations import Operation
 
 
@@ -61,7 +62,7 @@ class _Parting:
         """Put an operation into the first stage in which all that it reads can be there."""
         latest = max((self.number.get(name, 0) for name in operation.read), default=0)
         is_pixel = operation.shape[1:] == (1, 1)
-        over_time = operation.kind == "temporal"
+        over_time = operation.kind in OVER_TIME
         if operation.kind == "mix" or self.frames_of(operation.output) == 1:
             number = latest | 1
         elif is_pixel and latest % 2 and not over_time:
@@ -90,11 +91,11 @@ class _Parting:
 
     def _put(self, operation: Operation, number: int) -> None:
         stage = self.stages[number]
-        if operation.kind == "temporal":
+        if operation.kind in OVER_TIME:
             moves = operation.options["moves"]
             stage.before = max(stage.before, -min(*moves, 0))
             stage.after = max(stage.after, *moves, 0)
-        if operation.kind == "temporal" or self._follows(operation, number):
+        if operation.kind in OVER_TIME or self._follows(operation, number):
             stage.trail.append(operation)
             self.trailing.update(operation.made)
         else:

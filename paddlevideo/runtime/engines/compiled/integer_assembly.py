@@ -30,6 +30,7 @@ class IntegerFills(Layout):
         row["factors"] = self._kept(factors_of(operation))
         row["zero"] = operation.options["range"].zero_point
         limits = limits_of(operation)
+        row["table"] = self._table(operation)
         if limits is not None:
             row["limits"] = self._kept(limits)
             return
@@ -37,6 +38,9 @@ class IntegerFills(Layout):
         row["numbers"] = self._kept(finish_numbers(operation, shortcut))
         row["shortcut_is_bytes"] = shortcut is not None
         row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
+
+    def _table(self, operation: Operation) -> int:
+        return 0 if operation.table is None else self._kept(operation.table)
 
     def _fours(self, row: np.void, weights: np.ndarray, widest: int = 3) -> int:
         packed, panels = packed_fours(weights, widest)
@@ -66,14 +70,19 @@ class IntegerFills(Layout):
         self._scratch(row, ring // FLOAT_BYTES)
         row["weights"] = self._kept(packed_taps(operation.own_weights, kernel))
         if expand is not None:
-            row["expand_weights"] = self._fours(row, expand.own_weights)
-            row["expand_bias"] = self._kept(centred_bias(expand))
-            row["expand_factors"] = self._kept(factors_of(expand))
-            limits = limits_of(expand)
-            if limits is None:
-                raise ValueError("an expansion that is not rounded at once")
-            row["expand_limits"] = self._kept(limits)
+            self._fill_expansion(row, expand)
         self._finish(row, operation, operation.shape[2] * VECTOR_BYTES)
+
+    def _fill_expansion(self, row: np.void, expand: Operation) -> None:
+        """The product that makes the input, row by row."""
+        row["expand_weights"] = self._fours(row, expand.own_weights)
+        row["expand_bias"] = self._kept(centred_bias(expand))
+        row["expand_factors"] = self._kept(factors_of(expand))
+        limits = limits_of(expand)
+        if limits is None:
+            raise ValueError("an expansion that is not rounded at once")
+        row["expand_limits"] = self._kept(limits)
+        row["expand_table"] = self._table(expand)
 
     def _fill_mixed_sum(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         ranges = [self.program.ranges.get(name) for name in operation.inputs]
@@ -100,6 +109,10 @@ class IntegerFills(Layout):
 
     def _fill_integer_average(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         self._window(row, operation)
+        self._fill_both(row, operation, reads)
+
+    def _fill_both(self, row: np.void, operation: Operation, reads: list[int]) -> None:
+        """Numbers of what is read as bytes and of what is written so."""
         range_ = operation.options["range"]
         numbers = [range_.scale, range_.zero_point, *rounding_numbers(operation.rounding)]
         row["numbers"] = self._kept(np.array(numbers, np.float32))

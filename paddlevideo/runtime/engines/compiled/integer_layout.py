@@ -99,6 +99,15 @@ def finish_numbers(operation: Operation, shortcut: Range | None) -> np.ndarray:
     return numbers
 
 
+def values_of_sums(operation: Operation) -> tuple[np.ndarray, np.ndarray]:
+    """Weights of values and bias of a product on 8 bits, in floats."""
+    given = operation.integers
+    if given is None or operation.factor_C is None or operation.bias is None:
+        raise ValueError(f"{operation.kind} without integers")
+    weights = given.weights.astype(np.float64) * given.scale_C
+    return weights, operation.bias.astype(np.float64) * operation.factor_C
+
+
 def rounding_numbers(rounding: Rounding | None) -> list[float]:
     """Scale, low, high and zero."""
     if rounding is None:

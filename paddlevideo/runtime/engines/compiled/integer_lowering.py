@@ -12,12 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from paddlevideo.runtime.engines.compiled.clip_graph import CLIP_AXES
 from paddlevideo.runtime.engines.compiled.graph import TensorInfo
 from paddlevideo.runtime.engines.compiled.operations import (
     IDENTITY,
     Activation,
     Operation,
     rounding_of,
+    table_of,
 )
 from paddlevideo.runtime.engines.compiled.table import INTEGER_WINDOWS
 from paddlevideo.utils.eight_bits import LEVELS, Range
@@ -26,7 +28,11 @@ from paddlevideo.utils.eight_bits import LEVELS, Range
 _WIDE_ROW = 16
 _INT32_LARGEST = 2**31 - 1
 _FRAME = Range(1.0, 0)
-_ROUNDS = ("integer_dense", "integer_convolution", "integer_depthwise", "mixed_sum")
+_PRODUCTS = ("integer_dense", "integer_convolution", "integer_depthwise", "integer_temporal")
+_ROUNDS = (*_PRODUCTS, "mixed_sum")
+_LOOKED_UP = ("clip", "silu")  # functions of numbers on 8 bits
+
+_WINDOWS_OVER_TIME = (*INTEGER_WINDOWS, (1, 1))
 
 Operations = dict[str, Operation]
 
@@ -58,6 +64,7 @@ class _Integers:
     ) -> None:
         self.operations, self.ranges, self.outputs = operations, ranges, outputs
         self.inputs = inputs
+        self.is_clip = any(len(info.shape) == CLIP_AXES for info in inputs.values())
 
     def result(self) -> Operations:
         """Products first, then what joins them, as long as anything does."""
@@ -103,6 +110,9 @@ class _Integers:
             options = operation.options
             if (options["kernel"], options["stride"]) not in INTEGER_WINDOWS:
                 return
+        elif operation.kind == "temporal":
+            if not self._is_rounded_over_time(operation):
+                return
         elif operation.kind not in ("dense", "convolution"):
             return
         plain = operation.shortcut is None and operation.gate is None and operation.expand is None
@@ -125,6 +135,13 @@ class _Integers:
         )  # fmt: skip
         self._replace(operation, made)
 
+    def _is_rounded_over_time(self, operation: Operation) -> bool:
+        """Whether the sums over several frames are rounded and no more, and can be integers."""
+        window = (operation.options["kernel"], operation.options["stride"])
+        reader = self._only_reader(operation.output)
+        is_rounded = reader is not None and reader.kind == "quantize"
+        return is_rounded and is_bound(operation.activation) and window in _WINDOWS_OVER_TIME
+
     def _sum(self, operation: Operation) -> None:
         """A sum over frames reads bytes, and may be rounded."""
         if operation.kind != "weighted_sum":
@@ -141,6 +158,10 @@ class _Integers:
             return None
         if operation.rounded is None:
             return self._join_rounding(operation)
+        if self.is_clip and operation.kind in _PRODUCTS and operation.table is None:
+            looked_up = self._join_function(operation)
+            if looked_up is not None:
+                return looked_up
         return self._join_behind(operation) if operation.kind == "integer_dense" else None
 
     def _join_rounding(self, operation: Operation) -> Operation | None:
@@ -156,9 +177,37 @@ class _Integers:
         self._replace(operation, joined)
         return joined
 
+    def _join_function(self, operation: Operation) -> Operation | None:
+        """A function between two roundings becomes a table behind the first."""
+        if not is_direct(operation) or operation.rounded is None:
+            return None
+        values = self._only_reader(operation.rounded)
+        if values is None or values.kind != "dequantize":
+            return None
+        function = self._only_reader(values.output)
+        if function is None or function.kind != "function":
+            return None
+        rounding = self._only_reader(function.output)
+        if rounding is None or rounding.kind != "quantize":
+            return None
+        kind, activation = function.options["function"], function.activation
+        if kind not in _LOOKED_UP:
+            return None
+        if kind == "silu":
+            activation = Activation(silu=True)
+        given, made = self.ranges[operation.rounded], self.ranges[rounding.output]
+        table = table_of(given, activation, made)
+        for gone in (values.output, function.output, rounding.output):
+            del self.operations[gone]
+        joined = replace(operation, rounded=rounding.output, table=table)
+        self._replace(operation, joined)
+        return joined
+
     def _join_behind(self, operation: Operation) -> Operation | None:
         """What is done with the values of a rounded product alone becomes part of it."""
         if operation.writes or operation.inner is not None or operation.rounded is None:
+            return None
+        if operation.table is not None:
             return None
         values = self._only_reader(operation.rounded)
         inner = rounding_of(self.ranges[operation.rounded], operation.activation)
@@ -214,6 +263,10 @@ class _Integers:
             changes |= {"kind": "integer_average", "inputs": (whole,), "options": options}
         elif operation.kind == "scale":
             changes |= {"kind": "integer_scale"}
+            if self.is_clip and whole is not None:
+                options = {**operation.options, "range": self.ranges[whole]}
+                inputs = (whole, *operation.inputs[1:])
+                changes |= {"kind": "scale_bytes", "inputs": inputs, "options": options}
         else:
             return
         del self.operations[rounding.output]
@@ -241,9 +294,7 @@ class _Integers:
             return
         source = operation.inputs[0]
         expand = next((each for each in self.operations.values() if each.rounded == source), None)
-        if expand is None or expand.kind != "integer_dense" or expand.writes:
-            return
-        if not is_direct(expand) or expand.shape[2] < _WIDE_ROW:
+        if expand is None or not _is_row_by_row(expand):
             return
         if self._only_reader(source) is operation:
             del self.operations[expand.output]
@@ -266,6 +317,16 @@ class _Integers:
             else:
                 ordered.setdefault(operation.output, waiting.pop())
         return ordered
+
+
+def is_own_of_bytes(expand: Operation, readers: Mapping[str, int]) -> bool:
+    """`joining.is_own` of a product on 8 bits."""
+    return _is_row_by_row(expand) and readers[expand.rounded or ""] == 1
+
+
+def _is_row_by_row(expand: Operation) -> bool:
+    wide = expand.kind == "integer_dense" and expand.shape[2] >= _WIDE_ROW
+    return wide and is_direct(expand)
 
 
 def is_direct(operation: Operation) -> bool:

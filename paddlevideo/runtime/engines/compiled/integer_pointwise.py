@@ -199,6 +199,22 @@ def dequantize(x: int, count: int, scale: float, zero: float, y: int) -> None:
 
 
 @compiled
+def multiply_bytes(x: int, pixels: int, channels: int, factors: int, numbers: int, y: int) -> None:
+    """As `multiply_to_bytes` of a map of bytes; ``numbers`` as for `average_of_bytes`."""
+    given: Array = floats_at(numbers, 6)
+    scale, moved = vsplat(given[0]), vsplat(given[1])
+    steps = vsplat(np.float32(1) / given[2])
+    low, high, zero = vsplat(given[3]), vsplat(given[4]), int(given[5])
+    for vector in range(vectors_of(channels)):
+        first = first_channel_of(vector, channels)
+        factor = vload(factors + first * FLOAT_BYTES)
+        for pixel in range(pixels):
+            at = pixel * channels + first
+            product = vmul(vmul(vsub(vload_bytes(x + at), moved), scale), factor)
+            vstore_bytes(y + at, vmul(product, steps), low, high, zero)
+
+
+@compiled
 def multiply_to_bytes(
     x: int, pixels: int, channels: int, factors: int, numbers: int, y: int
 ) -> None:

@@ -4,7 +4,12 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from paddlevideo.runtime.engines.compiled.integer_layout import factors_of, limits_of
+from paddlevideo.runtime.engines.compiled.clip_lowering import has_single_pixel
+from paddlevideo.runtime.engines.compiled.integer_layout import (
+    factors_of,
+    limits_of,
+    values_of_sums,
+)
 from paddlevideo.runtime.engines.compiled.operations import Activation, Operation, Rounding
 from paddlevideo.utils.eight_bits import Range
 
@@ -24,7 +29,11 @@ def integer_reference(
     """
     if operation.kind == "quantize":
         return {operation.output: _bytes(inputs[0].astype(np.float32), operation.rounding)}
-    if operation.kind.removeprefix("integer_") in ("dense", "convolution", "depthwise"):
+    if operation.kind == "integer_padded":
+        return {operation.output: _padded(operation, inputs[0], maps, ranges)}
+    over_time = operation.kind == "integer_temporal" and not has_single_pixel(operation)
+    names = ("dense", "convolution", "depthwise")
+    if over_time or operation.kind.removeprefix("integer_") in names:
         return _finished(operation, _sums(operation, inputs[0], maps, ranges), maps, ranges)
     values = [
         _values(x, ranges.get(name)) for x, name in zip(inputs, operation.inputs, strict=True)
@@ -56,10 +65,24 @@ def _bytes(values: np.ndarray, rounding: Rounding | None) -> np.ndarray:
     return whole
 
 
+def _looked_up(steps: np.ndarray, operation: Operation) -> np.ndarray:
+    return steps if operation.table is None else np.asarray(operation.table[steps])
+
+
+def _padded(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np.ndarray:
+    """With what stands for zero left and right, and a row of it below."""
+    if operation.expand is not None and operation.expand.rounded is not None:
+        expand = operation.expand
+        x = integer_reference(expand, [x], maps, ranges)[expand.rounded or ""]
+    _, left, _, right = operation.options["pads"]
+    around = ((0, 0), (0, 0), (0, 1), (left, right))
+    return np.pad(x, around, constant_values=ranges[operation.output].zero_point)
+
+
 def _results(operation: Operation, values: np.ndarray) -> dict[str, np.ndarray]:
     made = {operation.output: values} if operation.writes else {}
     if operation.rounded is not None:
-        made[operation.rounded] = _bytes(values, operation.rounding)
+        made[operation.rounded] = _looked_up(_bytes(values, operation.rounding), operation)
     return made
 
 
@@ -75,15 +98,30 @@ def _sums(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np
     else:
         top, left, bottom, right = operation.options["pads"]
         kernel, stride = operation.options["kernel"], operation.options["stride"]
+        if operation.kind == "integer_temporal":  # the zeros of `integer_padded`, put again
+            steps = steps[:, :, :-1, left : steps.shape[3] - right]
         padded: np.ndarray = np.pad(steps, ((0, 0), (0, 0), (top, bottom), (left, right)))
         seen = _windows(padded, kernel, stride)
         if operation.kind == "integer_depthwise":
             by_place = weights.reshape(kernel, kernel, -1)
             total = np.einsum("bchwyx,yxc->bchw", seen, by_place)
+        elif operation.kind == "integer_temporal":
+            total = _over_time(operation, seen, weights)
         else:
             total = np.einsum("bchwyx,dcyx->bdhw", seen, weights)
     bias = np.zeros(1, np.int64) if operation.bias is None else operation.bias
     return np.asarray(total + bias.astype(np.int64)[:, None, None])
+
+
+def _over_time(operation: Operation, seen: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Sums over the windows of each frame and of those around; outside of the clip are zeros."""
+    moves, kernel = operation.options["moves"], operation.options["kernel"]
+    total: np.ndarray = np.zeros(seen.shape[:4], weights.dtype)
+    for move, taps in zip(moves, weights.reshape(len(moves), kernel, kernel, -1), strict=True):
+        first, last = max(-move, 0), len(seen) - max(move, 0)
+        part = np.einsum("bchwyx,yxc->bchw", seen[first + move : last + move], taps)
+        total[first:last] += part
+    return total
 
 
 def _windows(padded: np.ndarray, kernel: int, stride: int) -> np.ndarray:
@@ -101,7 +139,7 @@ def _finished(
     if limits is not None and operation.rounded is not None:
         low, high, zero = limits
         steps = np.rint(np.clip(values, low, high))
-        return {operation.rounded: (steps + zero).astype(np.uint8)}
+        return {operation.rounded: _looked_up((steps + zero).astype(np.uint8), operation)}
     inner = operation.inner
     if inner is not None:
         values = np.rint(np.clip(values, inner.low, inner.high)) * np.float32(inner.scale)
@@ -115,6 +153,14 @@ def _mixed_sum(operation: Operation, values: list[np.ndarray]) -> np.ndarray:
     total = np.sum([x * weight for x, weight in zip(values, weights, strict=True)], axis=0)
     if operation.bias is not None:
         total = total + operation.bias[:, None, None]
+    return activate(total, operation.activation)
+
+
+def _temporal(operation: Operation, values: list[np.ndarray]) -> np.ndarray:
+    """Of one pixel of each frame."""
+    weights, bias_C = values_of_sums(operation)
+    seen: np.ndarray = values[0].astype(np.float64)[..., None, None]
+    total = _over_time(operation, seen, weights) + bias_C[:, None, None]
     return activate(total, operation.activation)
 
 
@@ -139,8 +185,17 @@ _OTHERS: dict[str, Callable[[Operation, list[np.ndarray]], np.ndarray]] = {
     "integer_mean": _mean,
     "integer_average": _average,
     "integer_scale": lambda operation, values: values[0].astype(np.float64) * values[1],
+    "scale_bytes": lambda operation, values: values[0].astype(np.float64) * values[1],
+    "integer_temporal": _temporal,
     "dequantize": lambda operation, values: values[0],
 }
 INTEGER_KINDS = frozenset(
-    {"quantize", "integer_dense", "integer_convolution", "integer_depthwise", *_OTHERS}
+    {
+        "quantize",
+        "integer_dense",
+        "integer_convolution",
+        "integer_depthwise",
+        "integer_padded",
+        *_OTHERS,
+    }
 )

@@ -15,6 +15,7 @@ from paddlevideo.runtime.engines.compiled.integer_pointwise import (
     dequantize,
     mean_of_bytes,
     mixed_sum,
+    multiply_bytes,
     multiply_to_bytes,
     quantize,
 )
@@ -29,6 +30,7 @@ from paddlevideo.runtime.engines.compiled.integer_windows import (
     fill_ring,
     integer_depthwise_row,
 )
+from paddlevideo.runtime.engines.compiled.lookup import look_up
 from paddlevideo.runtime.engines.compiled.shares import (
     NUMBERS,
     panels_share,
@@ -58,6 +60,7 @@ def _dense(
     lists: Array,
     addresses: Array,
     strides: Array,
+    stream: int,
     streams: int,
     sums: int,
     part: int,
@@ -65,6 +68,7 @@ def _dense(
     ahead: Array,
     regions: Array,
 ) -> None:
+    """A product for ``streams`` rows one behind the other, from ``stream`` on."""
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     first, last = 0, streams * row.pixels
     if row.split == Split.CHANNELS:
@@ -74,7 +78,7 @@ def _dense(
     before = first * row.channels
     ldshortcut = row.channels * (1 if row.shortcut_is_bytes else FLOAT_BYTES)
     integer_dense(
-        addresses[row.a] + first * row.in_channels,
+        _place(addresses, strides, row.a, stream) + first * row.in_channels,
         row.in_channels,
         last - first,
         panels,
@@ -85,12 +89,12 @@ def _dense(
         row.limits,
         row.numbers,
         row.activation,
-        _further(_place(addresses, strides, row.shortcut, 0), first * ldshortcut),
+        _further(_place(addresses, strides, row.shortcut, stream), first * ldshortcut),
         ldshortcut,
         row.shortcut_is_bytes,
-        _further(_place(addresses, strides, row.output, 0), before * FLOAT_BYTES),
+        _further(_place(addresses, strides, row.output, stream), before * FLOAT_BYTES),
         row.channels * FLOAT_BYTES,
-        _further(_place(addresses, strides, row.rounded, 0), before),
+        _further(_place(addresses, strides, row.rounded, stream), before),
         row.channels,
         sums,
         ahead,
@@ -178,6 +182,8 @@ def _depthwise(
                     row.expand_bias, row.expand_factors, row.expand_limits, NONE, NONE, NONE,
                     NONE, NONE, NONE, NONE, to, pixel, NONE, ahead, regions,
                 )  # fmt: skip
+                if row.expand_table:
+                    look_up(to, row.columns * pixel, row.expand_table)
             else:
                 copy_bytes_row(source, row.columns, row.channels, to, first_vector, last_vector)
             done += 1
@@ -245,6 +251,10 @@ def _other(row: Row, a: int, b: int, y: int, y8: int, part: int, parts: int) -> 
         multiply_to_bytes(
             a + before * FLOAT_BYTES, last - first, row.channels, b, row.numbers, y8 + before
         )
+    elif code == Code.SCALE_BYTES:
+        first, last = share_of(row.pixels, 1, part, parts)
+        before = first * row.channels
+        multiply_bytes(a + before, last - first, row.channels, b, row.numbers, y8 + before)
     elif code == Code.QUANTIZE:
         first, last = share_of(row.count, NUMBERS, part, parts)
         quantize(a + first * FLOAT_BYTES, last - first, row.numbers, y + first)
@@ -271,7 +281,15 @@ def run_integers(
     scratch = _place(addresses, strides, row.scratch, 0) + part * row.scratch_step
     sums = _place(addresses, strides, row.sums, 0) + part * row.sums_step
     if code == Code.INTEGER_DENSE:
-        _dense(row, lists, addresses, strides, streams, sums, part, parts, ahead, regions)
+        groups = streams if row.apart else 1
+        for group in range(groups):
+            _dense(
+                row, lists, addresses, strides, group, streams // groups, sums, part, parts, ahead,
+                regions,
+            )  # fmt: skip
+        if row.table:
+            for stream in range(streams):
+                look_up(_place(addresses, strides, row.rounded, stream), row.count, row.table)
         return
     if code == Code.STORED_DENSE:
         _stored(row, lists, addresses[row.a], streams, addresses[row.output], part, parts)
@@ -288,3 +306,5 @@ def run_integers(
             _mixed_sum(row, lists, addresses, strides, stream, y, y8, part, parts)
         else:
             _other(row, a, _place(addresses, strides, row.b, stream), y, y8, part, parts)
+        if row.table:
+            look_up(y8, row.count, row.table)

@@ -191,7 +191,7 @@ def integer_span(kernel: int, stride: int, form: Form) -> Kernel:
         """Emit the outputs of a run of pixels; see above."""
 
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-            _Span(builder, values, kernel, stride, form).emit()
+            SpanCode(builder, values, kernel, stride, form).emit()
             return context.get_dummy_value()
 
         return types.void(*[_I] * 11), generate
@@ -211,7 +211,7 @@ def fours_of(kernel: int) -> list[list[int]]:
     return [newest] if kernel < 5 else [[0, -1, -1, -1], newest]
 
 
-class _Span:
+class SpanCode:
     """Emits the code of one row."""
 
     def __init__(
@@ -249,7 +249,7 @@ class _Span:
         builder.position_at_end(loop)
         index, y_now, *x_now = (builder.phi(INT64) for _ in range(2 + self.kernel))
         held = [builder.phi(INTEGERS) for _ in rows]
-        total, moved = self._sums(bias, weights, held, x_now, offsets)
+        total, moved = self._sums(self.first_sum(bias, index), weights, held, x_now, offsets)
         builder.cbranch(raw, keep, round_off)
         builder.position_at_end(keep)
         store_integers(builder, total, y_now)
@@ -269,6 +269,10 @@ class _Span:
             phi.add_incoming(start, before)
             phi.add_incoming(after, follow)
         builder.position_at_end(done)
+
+    def first_sum(self, bias: ir.Value, index: ir.Value) -> ir.Value:
+        """What the sum of an output begins with."""
+        return bias
 
     def _push(self, window: ir.Value, address: ir.Value) -> ir.Value:
         """The window with the pixel at an address as its newest byte, without its oldest."""

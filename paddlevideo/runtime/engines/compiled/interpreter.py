@@ -15,6 +15,7 @@ from paddlevideo.runtime.engines.compiled.access import (
 )
 from paddlevideo.runtime.engines.compiled.claims import WORDS, claim, finish, wait_for
 from paddlevideo.runtime.engines.compiled.clip_time import run_between_frames
+from paddlevideo.runtime.engines.compiled.integer_clip import run_integers_between_frames
 from paddlevideo.runtime.engines.compiled.integer_steps import run_integers
 from paddlevideo.runtime.engines.compiled.kernel_files import source_digest
 from paddlevideo.runtime.engines.compiled.pointwise import (
@@ -351,6 +352,9 @@ def _operation(
     code = row.code
     if code == Code.DENSE:
         _dense(row, lists, addresses, strides, streams, part, parts, ahead, regions)
+        return
+    if code > Code.MIX:
+        run_integers_between_frames(row, lists, addresses, strides, streams, ahead, regions)
         return
     if code > Code.FRAMES:
         run_between_frames(row, lists, addresses, strides, streams, ahead, regions)

@@ -110,14 +110,9 @@ class _Lowering:
             "AddByFrame": self._add_by_frame,
             "MixFrames": self._mix_frames,
         }
-        if self.frames and any(node.kind == "QuantizeLinear" for node in self.graph.nodes):
-            raise UnsupportedProgramError("a clip on 8 bits")
         for node in self.graph.nodes:
             rules[node.kind](node)
-        self._join()
-        if integers and self.ranges:
-            kept = set(map(self._name, self.graph.outputs))
-            self.operations = use_integers(self.operations, self.ranges, kept, self.graph.inputs)
+        self._join(integers)
         read = {name for operation in self.operations.values() for name in operation.read}
         outputs = {name: self._name(name) for name in self.graph.outputs}
         for operation in self.operations.values():
@@ -148,13 +143,20 @@ class _Lowering:
             frames={n: f for n, f in self.frames.items() if n in read or n in self.shapes},
         )
 
-    def _join(self) -> None:
+    def _join(self, integers: bool) -> None:
         outputs = list(map(self._name, self.graph.outputs))
         if not self.ranges:
             join_swish(self.operations, outputs)
         join_expansions(self.operations, outputs)
         join_gates(self.operations, outputs)
-        self.operations = pad_frames(self.operations, self.shapes, self.frames, outputs)
+        if integers and self.ranges:
+            inputs = self.graph.inputs
+            self.operations = use_integers(self.operations, self.ranges, set(outputs), inputs)
+        if self.ranges and self.frames:
+            join_swish(self.operations, outputs)
+        self.operations = pad_frames(
+            self.operations, self.shapes, self.frames, self.ranges, outputs
+        )
 
     def _name(self, name: str) -> str:
         return self.alias.get(name, name)

@@ -15,6 +15,8 @@ READ_BYTES = (
     "integer_depthwise",
     "integer_mean",
     "integer_average",
+    "integer_padded",
+    "integer_temporal",
     "dequantize",
 )
 """Kinds whose inputs are maps on 8 bits; those of a ``mixed_sum`` may be."""
@@ -70,6 +72,22 @@ def rounding_of(range_: Range, activation: Activation = IDENTITY) -> Rounding | 
     return Rounding(float(scale), float(least), float(most), range_.zero_point)
 
 
+def table_of(given: Range, activation: Activation, made: Range) -> np.ndarray:
+    """What an activation makes of each of 256 steps, on another 256 steps."""
+    steps: np.ndarray = np.arange(LEVELS + 1, dtype=np.float32) - np.float32(given.zero_point)
+    x = steps * np.float32(given.scale)
+    if activation.silu:
+        with np.errstate(over="ignore"):
+            values = (x / (1.0 + np.exp(-x.astype(np.float64)))).astype(np.float32)
+    else:
+        alpha, beta = np.float32(activation.alpha), np.float32(activation.beta)
+        values = np.clip(alpha * x + beta, np.float32(activation.low), np.float32(activation.high))
+        values = values * x if activation.multiply else values
+    rounded = np.rint(values / np.float32(made.scale)) + made.zero_point
+    table: np.ndarray = np.clip(rounded, 0, LEVELS).astype(np.uint8)
+    return table
+
+
 @dataclass(frozen=True)
 class IntegerWeights:
     """Weights on 8 bits, as the file has them.
@@ -95,8 +113,8 @@ class Operation:
             ``average``, ``combine``, ``function``, ``concat``, ``copy``, ``count`` or ``number``;
             ``quantize`` or ``dequantize``; on maps of 8 bits ``integer_dense``,
             ``integer_convolution``, ``integer_depthwise``, ``mixed_sum``, ``integer_mean``,
-            ``integer_average`` or ``integer_scale``; between the frames of a clip ``padded``,
-            ``temporal`` and ``mix``.
+            ``integer_average``, ``integer_scale`` or ``scale_bytes``; between the frames of a clip
+            ``padded``, ``temporal`` and ``mix``, and ``integer_padded`` and ``integer_temporal``.
         inputs: names of maps or constants.
         output: name of the map.
         shape: of the output.
@@ -112,6 +130,7 @@ class Operation:
         inner: how the sums of integers are rounded before what follows them.
         rounded: name of a map on 8 bits that it makes too, or alone.
         rounding: of that map.
+        table: what stands for each of the 256 numbers that the rounding gives, in that map.
         writes: whether ``output`` is made.
         products: of a ``dense``: what its input (times the gate) and its weights are rounded to.
     """
@@ -133,6 +152,7 @@ class Operation:
     inner: Rounding | None = None
     rounded: str | None = None
     rounding: Rounding | None = None
+    table: np.ndarray | None = None
     writes: bool = True
     products: Products = "float32"
 

@@ -43,11 +43,14 @@ class Code(IntEnum):
     QUANTIZE = 19
     DEQUANTIZE = 20
     STORED_DENSE = 21
+    SCALE_BYTES = 22
     # Between the frames of a clip; the first stands before the operations of a stage.
-    FRAMES = 22
-    PADDED = 23
-    TEMPORAL = 24
-    MIX = 25
+    FRAMES = 23
+    PADDED = 24
+    TEMPORAL = 25
+    MIX = 26
+    INTEGER_PADDED = 27
+    INTEGER_TEMPORAL = 28
 
 
 class Way(IntEnum):
@@ -76,6 +79,8 @@ _FIELDS = (
     *("expand_weights", "expand_bias", "expand_activation"),
     # Of integers: factors of the sums, limits of what is rounded at once, numbers of the rest.
     *("factors", "limits", "numbers", "expand_factors", "expand_limits"),
+    # Of results on 8 bits what is looked up for each of them; 0 is nothing.
+    *("table", "expand_table"),
     # Whether a shortcut is on 8 bits; what stands for zero in the input.
     *("shortcut_is_bytes", "zero"),
     # Place and length of what is in the list of integers.
