@@ -68,7 +68,8 @@ def main() -> None:
         if arguments.alone:
             runs[str(path)] = run_of(path, arguments.threads)
             continue
-        for products in arguments.products if path.suffix != ".tflite" else ["float32"]:
+        ways: list[Products] = ["float32"] if path.suffix == ".tflite" else arguments.products
+        for products in ways:
             name = str(path) if products == "float32" else f"{path}, {products}"
             runs[name] = step_of(path, arguments.engine, arguments.threads, products)
     times = in_turns(runs, arguments.blocks, CALLS, DROPPED)

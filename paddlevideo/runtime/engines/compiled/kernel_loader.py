@@ -53,6 +53,7 @@ class _Kernels:
         function: that numba compiles.
         start: lets numba compile or load it.
         what, seconds: what is said while it is compiled.
+        ahead: the command that does it ahead.
     """
 
     part: KernelPart
@@ -60,6 +61,7 @@ class _Kernels:
     start: Callable[[Any], None]
     what: str
     seconds: str
+    ahead: str
 
 
 def compiled_loop() -> Loop:
@@ -87,12 +89,15 @@ def bfloat_address() -> int:
 
 @cache
 def _bfloat_of_process() -> Any:
-    what = "the product of bfloat16"
-    return _loaded(_Kernels("bfloat16", bfloat_product, _compile_integers, what, "ten seconds"))
+    what, ahead = "the product of bfloat16", "paddlevideo warm-up --products bfloat16"
+    return _loaded(
+        _Kernels("bfloat16", bfloat_product, _compile_integers, what, "three seconds", ahead)
+    )
 
 
 def _loop() -> _Kernels:
-    return _Kernels("loop", program_loop, _run_nothing, "the compiled engine", "half a minute")
+    what, ahead = "the compiled engine", "paddlevideo warm-up"
+    return _Kernels("loop", program_loop, _run_nothing, what, "half a minute", ahead)
 
 
 def _loaded(kernels: _Kernels) -> Any:
@@ -122,9 +127,8 @@ def compile_and_keep(folder: Path) -> Loop:
 
 def _compile_and_keep(kernels: _Kernels, folder: Path) -> Any:
     logger.info(
-        "%s is being compiled for this processor: about %s of a free core, once; `paddlevideo "
-        "warm-up` does it ahead; kept in %s",
-        kernels.what, kernels.seconds, folder,
+        "%s is being compiled for this processor: about %s of a free core, once; `%s` does it "
+        "ahead; kept in %s", kernels.what, kernels.seconds, kernels.ahead, folder,
     )  # fmt: skip
     begun = time.perf_counter()
     made, files, _ = _made(kernels, {})
