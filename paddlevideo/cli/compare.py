@@ -4,8 +4,9 @@ paddlevideo compare --model_dir inference/Mine inference/Mine_int8 \\
     --input data/mine/val --output report.json
 
 The videos are a folder of class folders, or a list file of lines "path label". One thread; the time
-is that of one frame of one stream, the bundles taking turns. The first bundle is what the others
-are compared with. With --products bfloat16 each float bundle is compared in both ways.
+is that of one frame of one stream, or of a clip where a bundle has no program of one frame, the
+bundles taking turns. The first bundle is what the others are compared with. With --products
+bfloat16 each float bundle is compared in both ways.
 """
 
 import argparse
@@ -33,15 +34,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--engine", choices=ENGINE_NAMES, default="auto")
     add_products_option(parser)
     parser.add_argument(
-        "--repeats", type=positive, default=100, help="steps to time (default: 100)"
+        "--repeats", type=positive, default=100, help="steps or clips to time (default: 100)"
     )
 
 
 def table(found: "Comparison") -> str:
     """One line a bundle, then one a video that another class is given to."""
+    program, unit = ("clip MB", "ms/clip") if found.of_clips else ("step MB", "ms/frame")
     lines = [
-        f"{'bundle':32}{'weights':>8}{'engine':>13}{'step MB':>9}{'folder MB':>11}"
-        f"{'ms/frame':>10}{'ratio':>7}{'top-1':>8}{'changed':>9}"
+        f"{'bundle':32}{'weights':>8}{'engine':>13}{program:>9}{'folder MB':>11}"
+        f"{unit:>10}{'ratio':>7}{'top-1':>8}{'changed':>9}"
     ]
     for item in found.bundles:
         lines.append(

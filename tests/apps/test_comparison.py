@@ -75,10 +75,25 @@ def test_videos_with_their_labels(videos, tmp_path):  # noqa: F811
     ]
 
 
+def only(bundle, program):
+    return replace(bundle, manifest=replace(bundle.manifest, programs=(program,)))
+
+
+def test_bundles_of_clips(whole, videos):  # noqa: F811
+    """Times and sizes are of whole clips where one has nothing else."""
+    clip = only(whole, whole.manifest.clip)
+    right = load_predictor(whole.folder, device="cpu")(videos[0]).index
+    found = compare_bundles([whole, clip], [LabelledVideo(videos[0], right)], OPTIONS, repeats=1)
+    assert found.of_clips
+    for item in found.bundles:
+        assert (item.top1, item.changed, item.engine) == (1.0, (), "onnxruntime")
+        assert item.step_bytes == whole.clip_files.onnx.stat().st_size and item.step_ms > 0
+
+
 def test_what_cannot_be_compared(whole, tmp_path):  # noqa: F811
-    clip = replace(whole, manifest=replace(whole.manifest, programs=(whole.manifest.clip,)))
-    with pytest.raises(BundleError, match="clip program only"):
-        compare_bundles([clip], [], OPTIONS)
+    clip = only(whole, whole.manifest.clip)
+    with pytest.raises(BundleError, match="holds the program of one frame alone"):
+        compare_bundles([clip, only(whole, whole.manifest.step)], [], OPTIONS)
     missing = [LabelledVideo(tmp_path / "a.mp4", 0)]
     with pytest.raises(DataError, match="none of the 1 videos can be read"):
         compare_bundles([whole], missing, OPTIONS, repeats=1)

@@ -340,7 +340,9 @@ def base(tmp_path_factory):
     """A network that sees frames before and after each, which has no step program."""
     network = randomise(paddlevideo.create_model("movinet_t0_base", num_classes=5)).eval()
     folder = tmp_path_factory.mktemp("base") / "b"
-    return export_model(network, STREAM_PIPELINE, folder, "b", LABELS, ExportOptions(("onnx",)))
+    return export_model(
+        network, STREAM_PIPELINE, folder, "b", LABELS, ExportOptions(formats=("onnx",))
+    )
 
 
 def test_a_kernel_over_time_is_one_layer(base):
@@ -361,15 +363,16 @@ def test_a_kernel_over_time_is_one_layer(base):
 def test_a_clip_program_is_quantised(base, videos, tmp_path, monkeypatch):
     """As one of frames is; what is shown of a clip is shown in parts that fit the memory."""
     monkeypatch.setattr(step_graphs, "_MOST_BYTES", 1 << 18)
-    options = QuantizeOptions(num_videos=3, search_videos=1, max_error=0.2)
+    kept = ("dense", "pointwise")
+    options = QuantizeOptions(num_videos=3, search_videos=1, keep_float=kept, max_error=0.2)
     found = quantize_bundle(base, videos, tmp_path / "int8", options)
     assert found.damage.error < 0.2
     kinds = Counter((choice.layer.kind, choice.stored) for choice in found.layers)
-    assert kinds["temporal", "int8"] and kinds["dense", "int8 weights"]
+    assert kinds["temporal", "int8"] and not kinds["pointwise", "int8"]
     manifest = found.bundle.manifest
     assert manifest.step is None and manifest.clip.precision == "int8"
     size = base.clip_files.onnx.stat().st_size
-    assert found.bundle.clip_files.onnx.stat().st_size < 0.5 * size
+    assert found.bundle.clip_files.onnx.stat().st_size < 0.6 * size
     graph = onnx.load(str(found.bundle.clip_files.onnx)).graph
     scales = {t.name: onnx.numpy_helper.to_array(t) for t in graph.initializer}
     for choice in found.layers:

@@ -76,7 +76,7 @@ def test_random_clips(tmp_path, seeds):
     "seeds", [range(20), pytest.param(range(20, 1000), marks=pytest.mark.slow)]
 )
 def test_random_clips_on_8_bits(tmp_path, seeds):
-    """In integers and in floats; every second time each operation as in NumPy, and guarded rings."""
+    """In integers and in floats; every second time each operation as in NumPy, and in guards."""
 
     def check(seed):
         path = tmp_path / "a.onnx"
