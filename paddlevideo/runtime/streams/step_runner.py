@@ -76,6 +76,7 @@ class StepRunner:
         self._queues: dict[str, deque[EngineTensor]] = {}
         self._counter_names = [n for q in step.queues if q.dtype in _INTEGERS for n in q.inputs]
         self._counted = 0  # no counter among the states is above it
+        self._is_new = True  # all states are zero
         self.reset()
 
     @property
@@ -99,7 +100,7 @@ class StepRunner:
         if self._counted >= MOST_FRAMES:
             self._counted = largest_count(self.snapshot(), self._counter_names)
             check_counters(self._counted)
-        self._counted += 1
+        self._counted, self._is_new = self._counted + 1, False
         inputs = {self._frame.name: self._engine.tensor(frames_BCHW)}
         for spec in self._specs:
             inputs.update(zip(spec.inputs, self._queues[spec.name], strict=True))
@@ -123,7 +124,7 @@ class StepRunner:
                 # Nothing writes into a state, so one tensor of zeros does for a whole queue.
                 zeros = self._engine.tensor(np.zeros(self._shape(spec), spec.dtype))
                 self._queues[spec.name] = deque([zeros] * spec.length, maxlen=spec.length)
-            self._counted = 0
+            self._counted, self._is_new = 0, True
             return
         wrong = [row for row in rows if not 0 <= row < self.batch_size]
         if wrong:
@@ -161,7 +162,7 @@ class StepRunner:
                 )
         counted = largest_count(states, self._counter_names)
         check_counters(counted)
-        self._counted = counted
+        self._counted, self._is_new = counted, False
         for spec in self._specs:
             tensors = [self._engine.tensor(np.array(states[name])) for name in spec.inputs]
             self._queues[spec.name] = deque(tensors, maxlen=spec.length)
@@ -177,7 +178,8 @@ class StepRunner:
         rows = self._engine.stream_rows(self._frame.name, self._logits, queues, self.batch_size)
         if rows is None:
             return None
-        rows.load(self.snapshot())
+        if not self._is_new:
+            rows.load(self.snapshot())
         groups = RowGroups(rows, self.batch_size, self._counted)
         self.reset()
         return groups
