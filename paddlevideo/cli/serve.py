@@ -99,7 +99,7 @@ def run(arguments: argparse.Namespace) -> None:
         engine=arguments.engine,
     )  # fmt: skip
     access = Access(
-        tuple(arguments.allow_origin), tuple(arguments.allow_host),
+        tuple(arguments.allow_origin), (*arguments.allow_host, *_own_name(arguments.host)),
         tuple(arguments.forwarded_allow_ips),
     )  # fmt: skip
     bundle = read_bundle(arguments.bundle)
@@ -113,3 +113,12 @@ def run(arguments: argparse.Namespace) -> None:
         if not ipaddress.ip_address(host).is_loopback:
             logger.warning("%s: whoever reaches this address may use it: no authentication", host)
         asyncio.run(serve(service, bound, access))
+
+
+def _own_name(host: str) -> tuple[str, ...]:
+    """The name that is listened at, under which it is then asked; none of an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return (host,) if host else ()
+    return ()
