@@ -34,11 +34,11 @@ ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
 UPGRADE = (
-    b"GET /stream?width=8&height=8 HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n"
+    b"GET /stream?width=8&height=8 HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
     b"connection: upgrade\r\nsec-websocket-version: 13\r\n"
     b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n"
 )
-UPLOAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: %d\r\n\r\n"
+UPLOAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: %d\r\n\r\n"
 AT_A_TIME = 40
 SECONDS = 60.0  # that one connection may take; the server's own limits are far below
 LIMITS = {"idle_seconds": 10, "max_streams": 16, "max_connections": 64, "max_upload_mb": 1}
@@ -62,7 +62,7 @@ HTTP = {
     "noise": os.urandom(2000) + b"\r\n\r\n",
     "half a head, cut": b"GET / HT",
     "a head of 40 kB": b"GET / HTTP/1.1\r\nx: " + b"a" * 40_000,
-    "no such page": b"GET /../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n",
+    "no such page": b"GET /../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n",
     "an upload of 2 GB": UPLOAD % 2_000_000_000,
     "an upload that is cut": UPLOAD % 1000 + b"x",
     "a video of noise": UPLOAD % 1000 + os.urandom(1000),

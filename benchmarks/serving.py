@@ -162,7 +162,8 @@ def main() -> None:
         side = read_bundle(bundle).manifest.step.inputs[0].shape[-1]
         streams = arguments.clients + (4 if arguments.hostile else 0)
         command = [sys.executable, "-m", "paddlevideo", "serve", str(bundle), "--port", "0",
-                   "--engine", arguments.engine, "--max_streams", str(streams)]  # fmt: skip
+                   "--engine", arguments.engine, "--max_streams", str(streams),
+                   "--max_connections_per_address", str(2 * streams + 16)]  # fmt: skip
         with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as server:
             try:
                 port = None

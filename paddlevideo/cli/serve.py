@@ -46,6 +46,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--allow_origin", action="append", default=[], metavar="URL",
         help="web pages of this site may use it, such as https://example.org; again for more",
     )  # fmt: skip
+    parser.add_argument(
+        "--allow_host", action="append", default=[], metavar="NAME",
+        help="a name under which it is asked, beside localhost and its addresses; again for more",
+    )  # fmt: skip
+    parser.add_argument(
+        "--forwarded_allow_ips", action="append", default=[], metavar="ADDRESS",
+        help="a proxy, or a network of them, that states its clients' addresses in "
+        "X-Forwarded-For; again for more (none is believed)",
+    )  # fmt: skip
     parser.add_argument("--top_k", type=positive, default=5, help="classes in an answer (5)")
     parser.add_argument(
         "--engine", choices=ENGINE_NAMES, default="auto", help="auto: the fastest that is there"
@@ -76,8 +85,8 @@ def run(arguments: argparse.Namespace) -> None:
         ConfigError: a limit or an address that cannot be.
         BundleError: the bundle cannot be used.
     """
+    from paddlevideo.apps.serve.access import Access
     from paddlevideo.apps.serve.limits import ServeLimits
-    from paddlevideo.apps.serve.origins import check_origin
     from paddlevideo.apps.serve.server import listen, serve
     from paddlevideo.apps.serve.service import Service
     from paddlevideo.runtime import read_bundle
@@ -96,8 +105,10 @@ def run(arguments: argparse.Namespace) -> None:
         device=_DEVICES[arguments.use_gpu], cpu_threads=arguments.cpu_threads,
         engine=arguments.engine, products=arguments.products,
     )  # fmt: skip
-    for origin in arguments.allow_origin:
-        check_origin(origin)
+    access = Access(
+        tuple(arguments.allow_origin), (*arguments.allow_host, *_own_name(arguments.host)),
+        tuple(arguments.forwarded_allow_ips),
+    )  # fmt: skip
     bundle = read_bundle(arguments.bundle)
     if bundle.manifest.step is None:
         for option in ("window", "reset_on_cut", "smooth"):
@@ -108,4 +119,13 @@ def run(arguments: argparse.Namespace) -> None:
         host = bound.getsockname()[0]
         if not ipaddress.ip_address(host).is_loopback:
             logger.warning("%s: whoever reaches this address may use it: no authentication", host)
-        asyncio.run(serve(service, bound, tuple(arguments.allow_origin)))
+        asyncio.run(serve(service, bound, access))
+
+
+def _own_name(host: str) -> tuple[str, ...]:
+    """The name that is listened at, under which it is then asked; none of an address."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return (host,) if host else ()
+    return ()

@@ -106,21 +106,6 @@ def test_an_array_outlives_its_tensor(engine, feeds):
         assert len(others) == 8
 
 
-def test_rows_of_a_tensor_and_joined_ones(engine, feeds):
-    """What streams have is the same alone and side by side."""
-    if engine.name == "compiled":
-        assert engine.rows_apart
-    tensors = {name: engine.tensor(array) for name, array in feeds.items()}
-    for name, tensor in engine.run_tensors(tensors).items():
-        array = engine.array(tensor)
-        first, second = engine.rows_of(tensor, 0, 1), engine.rows_of(tensor, 1, 2)
-        np.testing.assert_array_equal(engine.array(first), array[:1], name)
-        np.testing.assert_array_equal(engine.array(second), array[1:], name)
-        joined = engine.joined_rows([second, first, tensor])
-        np.testing.assert_array_equal(engine.array(joined), array[[1, 0, 0, 1]], name)
-        assert engine.array(joined).dtype == array.dtype
-
-
 def test_threads_where_it_allows_them(engine, feeds):
     if not engine.thread_safe:
         pytest.skip("one thread at a time")

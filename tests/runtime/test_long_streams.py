@@ -8,7 +8,8 @@ from modeling.conftest import randomise
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.modeling import build_recognizer, model_section
 from paddlevideo.runtime.engines import EngineOptions
-from paddlevideo.runtime.streams.step_runner import MOST_FRAMES, StepRunner
+from paddlevideo.runtime.streams.frame_counters import MOST_FRAMES
+from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import DataError
 from runtime.conftest import LABELS, NUM_CLASSES, PIPELINE
 

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from paddlevideo.runtime.engines import EngineOptions, open_engine
+from paddlevideo.runtime.engines.compiled import engine as compiled_engine
+from paddlevideo.runtime.engines.compiled.stream_rows import CompiledRows
+from paddlevideo.runtime.streams.frame_counters import MOST_FRAMES
 from paddlevideo.runtime.streams.pool_batch import PoolBatch, Work
-from paddlevideo.runtime.streams.row_groups import RowGroups
 from paddlevideo.runtime.streams.step_runner import StepRunner
-from paddlevideo.utils.errors import BundleError
+from paddlevideo.utils.errors import BundleError, DataError
 
 ROWS = 6
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
@@ -37,30 +39,29 @@ def frames(bundle):
 
 @pytest.fixture
 def work_of(engine, monkeypatch):
-    """How many streams were computed, and how many tensors copied, since the last call."""
-    counts = {"computed": 0, "copied": 0}
-    real_run, real_join, real_array = engine.run_tensors, engine.joined_rows, engine.array
+    """How many streams were computed in how many groups, and how many rows copied, since then."""
+    counts = {"computed": 0, "groups": 0, "copied": 0}
 
-    def run(inputs):
-        counts["computed"] += next(iter(inputs.values())).shape[0]
-        return real_run(inputs)
+    class Counted(CompiledRows):
+        def step(self, first, last, turn, frames):
+            counts["computed"] += last - first
+            counts["groups"] += 1
+            return super().step(first, last, turn, frames)
 
-    def join(tensors):
-        counts["copied"] += len(tensors)
-        return real_join(tensors)
+        def swap(self, row, other):
+            counts["copied"] += 2
+            super().swap(row, other)
 
-    def array(tensor):
-        counts["copied"] += 1
-        return real_array(tensor)
+        def change_turn(self, row, turn, new_turn):
+            counts["copied"] += 1
+            super().change_turn(row, turn, new_turn)
 
     def take():
-        found = (counts["computed"], counts["copied"])
-        counts.update(computed=0, copied=0)
+        found = tuple(counts.values())
+        counts.update(computed=0, groups=0, copied=0)
         return found
 
-    monkeypatch.setattr(engine, "run_tensors", run)
-    monkeypatch.setattr(engine, "joined_rows", join)
-    monkeypatch.setattr(engine, "array", array)
+    monkeypatch.setattr(compiled_engine, "CompiledRows", Counted)
     return take
 
 
@@ -79,7 +80,7 @@ def test_the_same_bits_whichever_rows_are_idle(bundle, engine, steps):
     """Rows with frames, rows that begin anew, and how often in succession: any."""
     shape = bundle.manifest.step.inputs[0].shape[1:]
     pictures = np.random.default_rng(1).integers(0, 256, (8, *shape), np.uint8)
-    groups = RowGroups(StepRunner(bundle, OPTIONS, ROWS, engine), ROWS)
+    groups = StepRunner(bundle, OPTIONS, ROWS, engine).apart()
     alone = [StepRunner(bundle, OPTIONS, 1, engine) for _ in range(ROWS)]
     count = 0
     for active, anew, times in steps:
@@ -95,13 +96,25 @@ def test_the_same_bits_whichever_rows_are_idle(bundle, engine, steps):
             ]
             np.testing.assert_array_equal(found, np.stack(expected))
             count += 1
-    of_rows = [sorted(group.rows) for group in groups._groups]
-    assert sorted(row for rows in of_rows for row in rows) == list(range(ROWS))
-    for group in groups._groups:  # the states of idle rows are theirs too
-        states = group.runner.snapshot()
-        for place, row in enumerate(group.rows):
-            for name, array in alone[row].snapshot().items():
-                np.testing.assert_array_equal(states[name][place], array[0])
+    assert sorted(groups._rows) == list(range(ROWS))
+    for place, row in enumerate(groups._rows):  # the states of idle rows are theirs too
+        found = states_at(groups, place, bundle)
+        for name, array in alone[row].snapshot().items():
+            np.testing.assert_array_equal(found[name], array)
+
+
+def states_at(groups, place, bundle):
+    """The states of one row, by the names of the program's inputs."""
+    found = {}
+    for queue in bundle.manifest.step.queues:
+        view = groups._states._queues[queue.output]
+        shape = queue.shape[1:]
+        for index, name in enumerate(queue.inputs):
+            row = view[(groups._turns[place] + index) % len(view), place].view(queue.dtype)
+            if len(shape) == 3:
+                row = row.reshape(*shape[1:], shape[0]).transpose(2, 0, 1)
+            found[name] = row.reshape(1, *shape).copy()
+    return found
 
 
 def test_idle_rows_cost_neither_compute_nor_copies(bundle, engine, frames, work_of):
@@ -111,45 +124,79 @@ def test_idle_rows_cost_neither_compute_nor_copies(bundle, engine, frames, work_
 
     def step(*active):
         batch.step([Work(rows[n], frames[n], False) for n in active])
-        computed, copied = work_of()
+        computed, groups, copied = work_of()
         assert computed == len(active)
-        return copied - 1  # the logits
+        return groups, copied
 
-    tensors = sum(len(queue.inputs) for queue in bundle.manifest.step.queues)
-    assert [step(*range(ROWS)) for _ in range(3)] == [0, 0, 0]
-    assert [step(3) for _ in range(5)] == [0] * 5
-    assert [step(n % ROWS) for n in range(12)] == [0] * 12
-    # Rows 0 and 5 step alone, then side by side: copied once.
-    copies = [step(0, 5) for _ in range(6)]
-    assert copies[0] == 1  # two groups, each with logits of its own
-    assert copies[1] == 2 * tensors and copies[2:] == [0] * 4
+    assert [step(*range(ROWS)) for _ in range(3)] == [(1, 0)] * 3
+    assert [step(3) for _ in range(5)] == [(1, 0)] * 5
+    assert [step(n % ROWS) for n in range(12)] == [(1, 0)] * 12
+    # Rows 0 and 5 step alone, then side by side: one of them changes its place with another.
+    assert [step(0, 5) for _ in range(6)] == [(2, 0), (1, 2)] + [(1, 0)] * 4
+    # Row 3 is five steps ahead of the others.
+    assert [step(*range(ROWS)) for _ in range(3)][1:] == [(1, 3), (1, 0)]
+
+
+def test_a_row_that_begins_anew_joins_the_others_at_once(bundle, engine, frames, work_of):
+    batch = PoolBatch(StepRunner(bundle, OPTIONS, ROWS, engine), ROWS)
+    rows = [batch.take_row() for _ in range(ROWS)]
+    for number in range(3):
+        batch.step([Work(row, frames[row], number == 1 and row == 2) for row in rows])
+        assert work_of() == (ROWS, 1, 0)
 
 
 def test_a_step_that_fails_leaves_all_rows_as_they_were(bundle, engine, frames, monkeypatch):
-    groups = RowGroups(StepRunner(bundle, OPTIONS, ROWS, engine), ROWS)
+    groups = StepRunner(bundle, OPTIONS, ROWS, engine).apart()
     groups.step([0, 1, 2], frames[:3], {0, 1, 2})
     groups.step([1], frames[1:2], set())
-    before = [(sorted(g.rows), g.runner.snapshot()) for g in groups._groups]
-    real, calls = engine.run_tensors, []
+    before = [(row, states_at(groups, place, bundle)) for place, row in enumerate(groups._rows)]
+    real, calls = engine._compute, []
 
-    def second_fails(inputs):
-        calls.append(inputs)
+    def second_fails(places, batch):
+        calls.append(batch)
         if len(calls) == 2:
             raise BundleError("no more")
-        return real(inputs)
+        real(places, batch)
 
-    monkeypatch.setattr(engine, "run_tensors", second_fails)
+    monkeypatch.setattr(engine, "_compute", second_fails)
     with pytest.raises(BundleError, match="no more"):
         groups.step([0, 1, 2], frames[3:6], set())
     assert len(calls) == 2
-    for (rows, states), group in zip(before, groups._groups, strict=True):
-        assert rows == sorted(group.rows)
-        for name, array in group.runner.snapshot().items():
+    for place, (row, states) in enumerate(before):
+        assert groups._rows[place] == row
+        for name, array in states_at(groups, place, bundle).items():
             np.testing.assert_array_equal(array, states[name])
 
 
 def test_a_program_of_a_fixed_batch_is_stepped_as_a_whole(bundle, engine):
-    runner = StepRunner(bundle, OPTIONS, 2, engine)
-    assert runner.apart() is runner
-    fixed = StepRunner(bundle, EngineOptions(device="cpu", engine="onnxruntime"), 2)
-    assert fixed.apart() is None
+    assert StepRunner(bundle, OPTIONS, 2, engine).apart() is not None
+    other = EngineOptions(device="cpu", engine="onnxruntime")
+    assert StepRunner(bundle, other, 2).apart() is None
+
+
+def test_states_go_over_to_rows_that_are_apart(bundle, engine, frames):
+    """As where the compiled engine becomes ready while a pool runs."""
+    runner, same = (StepRunner(bundle, OPTIONS, 2, engine) for _ in range(2))
+    for number in range(3):
+        for one in (runner, same):
+            one.step(frames[number : number + 2])
+    groups = runner.apart()
+    found = groups.step([1, 0], frames[5:7], set())
+    np.testing.assert_array_equal(found[::-1], same.step(frames[5:7][::-1]))
+
+
+def test_a_row_ends_with_a_message_when_its_counter_is_full(bundle, engine, frames):
+    groups = StepRunner(bundle, OPTIONS, 2, engine).apart()
+    groups._counted[1] = MOST_FRAMES
+    groups.step([0], frames[:1], set())
+    with pytest.raises(DataError, match="begin anew"):
+        groups.step([0, 1], frames[:2], set())
+    groups.step([0, 1], frames[:2], {1})
+
+
+@pytest.mark.parametrize("wrong", ["shape", "dtype", "batch"])
+def test_frames_that_the_program_does_not_take_are_refused(engine, bundle, frames, wrong):
+    states = StepRunner(bundle, OPTIONS, 2, engine).apart()._states
+    given = {"shape": frames[:2, :, 1:], "dtype": frames[:2].astype("f"), "batch": frames[:3]}
+    with pytest.raises(BundleError, match="cannot run on"):
+        states.step(0, 2, 0, given[wrong])

@@ -44,7 +44,7 @@ def test_the_same_sizes_come_from_where_they_were():
 
 
 def test_changing_sizes_need_no_more_than_what_is_in_use():
-    """Groups of streams that part and meet again: a list for each size would hold all of them."""
+    """Batches of many sizes: a list for each size would hold all of them."""
     memory, chance = TensorMemory(), random.Random(0)
     rows, floats = 8, 20_000
     held = []

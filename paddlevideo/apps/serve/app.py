@@ -14,9 +14,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from paddlevideo import __version__
+from paddlevideo.apps.serve.access import Access, AccessCheck
+from paddlevideo.apps.serve.client_addresses import AddressLimit
 from paddlevideo.apps.serve.connection import StreamConnection
 from paddlevideo.apps.serve.metrics import CONTENT_TYPE
-from paddlevideo.apps.serve.origins import SameOrigin
 from paddlevideo.apps.serve.refusals import (
     FULL,
     MALFORMED,
@@ -32,11 +33,11 @@ from paddlevideo.apps.serve.service import Service
 _CLIENT_CLOSED = 499  # nobody reads it; of nginx
 
 
-def create_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
+def create_app(service: Service, access: Access | None = None) -> FastAPI:
     """The application, for a server of ASGI, while `Service.running`.
 
     Args:
-        origins: of web pages, beside the service's own, that may use it.
+        access: which names and pages may be used to reach it; by default its addresses.
     """
 
     # The pages of FastAPI's own documentation fetch their scripts from elsewhere.
@@ -60,7 +61,10 @@ def create_app(service: Service, origins: tuple[str, ...] = ()) -> FastAPI:
     async def no_stream(socket: WebSocket) -> None:
         await socket.send_denial_response(_answer(service, _not_found(socket.url.path)))
 
-    app.add_middleware(SameOrigin, origins=origins, metrics=service.metrics)
+    # The last one added is asked first.
+    most = service.limits.max_connections_per_address
+    app.add_middleware(AccessCheck, access=access or Access(), metrics=service.metrics)
+    app.add_middleware(AddressLimit, most=most, metrics=service.metrics)
     return app
 
 

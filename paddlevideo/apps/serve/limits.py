@@ -33,6 +33,9 @@ class ServeLimits:
     max_videos: int = _limit(8, 1, 10_000, "videos at a time: sent, waiting and computed")
     max_streams: int = _limit(64, 1, 10_000, "streams at a time")
     max_connections: int = _limit(256, 1, 60_000, "connections at a time, of any kind")
+    max_connections_per_address: int = _limit(
+        128, 1, 60_000, "connections of one client address at a time"
+    )
     max_message_mb: float = _limit(8.0, 0.001, 1000, "MB of one WebSocket message: a frame")
     queue_frames: int = _limit(2, 1, 1000, "frames of a stream that wait; then its client does")
     request_seconds: float = _limit(60.0, 0.1, 86_400, "for a video, its sending included; a frame")

@@ -22,6 +22,7 @@ class Refusal:
 
 MALFORMED = Refusal("malformed", 400, 1007)
 ORIGIN = Refusal("origin", 403, 1008)
+HOST = Refusal("host", 403, 1008)
 NO_STREAMS = Refusal("no_streams", 404, 1008)
 NOT_FOUND = Refusal("not_found", 404, 1008)
 NOT_ALLOWED = Refusal("not_allowed", 405, 1008)
@@ -29,6 +30,7 @@ TOO_SLOW = Refusal("too_slow", 408, 1008)  # the client is
 TOO_LARGE = Refusal("too_large", 413, 1009)
 WRONG_TYPE = Refusal("wrong_type", 415, 1003)
 UNREADABLE = Refusal("unreadable", 422, 1007)
+TOO_MANY = Refusal("too_many", 429, 1013)
 FAILED = Refusal("failed", 500, 1011)
 FULL = Refusal("full", 503, 1013)
 CLOSING = Refusal("closing", 503, 1001)

@@ -4,13 +4,21 @@ import asyncio
 import logging
 import socket
 from asyncio.transports import BaseTransport
+from collections.abc import Sequence
 from types import FrameType
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from paddlevideo.apps.serve.access import Access
 from paddlevideo.apps.serve.app import create_app
+from paddlevideo.apps.serve.client_addresses import (
+    ClientAddresses,
+    answer_to_too_many,
+    is_within,
+)
 from paddlevideo.apps.serve.descriptors import require_descriptors
+from paddlevideo.apps.serve.refusals import TOO_MANY
 from paddlevideo.apps.serve.service import Service
 from paddlevideo.apps.serve.unread import UnreadAnswers
 from paddlevideo.apps.serve.websocket_protocol import LimitedWebSockets
@@ -29,8 +37,14 @@ _FULL = (
 ) % (len(_FULL_BODY), _FULL_BODY)
 
 
-def http_protocol(service: Service) -> type[H11Protocol]:
-    """uvicorn's HTTP, within the service's limits on connections and on waiting for a request."""
+def http_protocol(
+    service: Service, addresses: ClientAddresses, proxies: Sequence[str]
+) -> type[H11Protocol]:
+    """uvicorn's HTTP, within the service's limits on connections and on waiting for a request.
+
+    Args:
+        addresses: what each has open; those of ``proxies`` have no limit of their own.
+    """
 
     class LimitedHttp(H11Protocol):
         """One connection; refused where there are too many, ended where no request comes."""
@@ -42,10 +56,13 @@ def http_protocol(service: Service) -> type[H11Protocol]:
             """Refuse it, or let the time for its request run."""
             super().connection_made(transport)  # type: ignore[arg-type]
             if len(self.connections) > service.limits.max_connections:
-                self._is_refused = True
                 service.metrics.connections_refused.inc()
-                self.transport.write(_FULL)
-                self.transport.close()
+                self._refuse(_FULL)
+                return
+            address = self.client[0] if self.client else ""
+            if not is_within(address, proxies) and not addresses.connected(transport, address):
+                service.metrics.refusals.labels(TOO_MANY.name).inc()
+                self._refuse(_too_many(addresses))
                 return
             self._expect_head()
 
@@ -65,7 +82,13 @@ def http_protocol(service: Service) -> type[H11Protocol]:
         def connection_lost(self, exc: Exception | None) -> None:
             """Let the time go with it."""
             self._forget_timer()
+            addresses.disconnected(self.transport)
             super().connection_lost(exc)
+
+        def _refuse(self, answer: bytes) -> None:
+            self._is_refused = True
+            self.transport.write(answer)
+            self.transport.close()
 
         def _expect_head(self) -> None:
             seconds = service.limits.idle_seconds
@@ -77,6 +100,26 @@ def http_protocol(service: Service) -> type[H11Protocol]:
                 self._head_timer = None
 
     return LimitedHttp
+
+
+def websocket_protocol(addresses: ClientAddresses) -> type[LimitedWebSockets]:
+    """`LimitedWebSockets`, counted by address until they end."""
+
+    class CountedWebSockets(LimitedWebSockets):
+        """One WebSocket; its connection was counted when it was made."""
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            """Count it no more."""
+            addresses.disconnected(self.transport)
+            super().connection_lost(exc)
+
+    return CountedWebSockets
+
+
+def _too_many(addresses: ClientAddresses) -> bytes:
+    body, headers = answer_to_too_many(addresses.refusal())
+    lines = b"".join(b"%s: %s\r\n" % header for header in headers)
+    return b"HTTP/1.1 %d Too Many Requests\r\n%s\r\n%s" % (TOO_MANY.status, lines, body)
 
 
 class Server(uvicorn.Server):
@@ -116,12 +159,16 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def create_server(service: Service, origins: tuple[str, ...] = ()) -> Server:
+def create_server(service: Service, access: Access | None = None) -> Server:
     """A server for `listen`'s socket: ``await server.serve(sockets=[...])``."""
+    access = access or Access()
+    addresses = ClientAddresses(service.limits.max_connections_per_address)
     config = uvicorn.Config(
-        create_app(service, origins),
-        http=http_protocol(service),
-        ws=LimitedWebSockets,
+        create_app(service, access),
+        http=http_protocol(service, addresses, access.proxies),
+        ws=websocket_protocol(addresses),
+        proxy_headers=bool(access.proxies),  # uvicorn believes programs of this machine otherwise
+        forwarded_allow_ips=list(access.proxies),
         ws_max_size=service.limits.message_bytes,
         ws_per_message_deflate=False,  # frames are packed already
         # A pong waits behind the frames of a client that is faster than it is served; who is
@@ -139,7 +186,7 @@ def create_server(service: Service, origins: tuple[str, ...] = ()) -> Server:
     return Server(config, service)
 
 
-async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...] = ()) -> None:
+async def serve(service: Service, bound: socket.socket, access: Access | None = None) -> None:
     """Open the model, serve on a socket of `listen` until a signal, and close everything.
 
     Raises:
@@ -151,7 +198,7 @@ async def serve(service: Service, bound: socket.socket, origins: tuple[str, ...]
         where = f"[{host}]" if ":" in host else host
         what = "videos and streams" if service.has_streams else "videos; the model has no streams"
         logger.info("serving http://%s:%d/ (%s; Ctrl-C ends it)", where, port, what)
-        await create_server(service, origins).serve(sockets=[bound])
+        await create_server(service, access).serve(sockets=[bound])
     logger.info("all streams and videos have ended")
 
 

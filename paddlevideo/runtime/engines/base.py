@@ -178,6 +178,47 @@ EngineTensor: TypeAlias = Any
 """A tensor as an engine keeps it: of the engine's own, untyped library."""
 
 
+class StreamRows(Protocol):
+    """The states of a fixed number of streams, each in a row of its own, where they stay.
+
+    All memory is taken at the beginning, none by a step. Rows side by side that have the same
+    *turn* are stepped together; who calls keeps the turns. Whatever rows are stepped with, each
+    gets the same bits.
+
+    Attributes:
+        num_bytes: of its memory.
+    """
+
+    num_bytes: int
+
+    def step(self, first: int, last: int, turn: int, frames_BCHW: np.ndarray) -> np.ndarray:
+        """Logits [B, N] of the rows ``first`` to ``last`` behind one more frame of each.
+
+        Their turn is then one more. The states of the turn before stay until the next step, so a
+        step that fails, or is forgotten, has changed nothing.
+
+        Raises:
+            BundleError: the frames are none of the program's.
+        """
+        ...
+
+    def clear(self, row: int) -> None:
+        """Let a row begin from nothing, at whatever turn."""
+        ...
+
+    def swap(self, row: int, other: int) -> None:
+        """Let two rows change places; their turns go with them."""
+        ...
+
+    def change_turn(self, row: int, turn: int, new_turn: int) -> None:
+        """Lay a row's states out as those of another turn."""
+        ...
+
+    def load(self, states: Mapping[str, np.ndarray]) -> None:
+        """Take all rows' states, by the names of the program's inputs, as those of turn 0."""
+        ...
+
+
 class Engine(ClipEngine, Protocol):
     """A loaded program. States are arrays, the same in every engine.
 
@@ -191,15 +232,12 @@ class Engine(ClipEngine, Protocol):
         thread_safe: several threads may run it at the same time, each with tensors of its own.
         declared: shape and dtype of each input, where the engine leaves it to the caller to hold
             them against what is given; empty where it checks them itself.
-        rows_apart: `rows_of` copies nothing, and a batch of any size gives each of its streams the
-            same bits.
     """
 
     name: EngineName
     max_batch_per_thread: int
     thread_safe: bool
     declared: Mapping[str, DeclaredInput]
-    rows_apart: bool = False
 
     @classmethod
     def open(cls, files: ProgramFiles, options: EngineOptions) -> "Engine":
@@ -222,13 +260,20 @@ class Engine(ClipEngine, Protocol):
         """The same for tensors of the engine; no later run changes them."""
         ...
 
-    def rows_of(self, tensor: EngineTensor, first: int, last: int) -> EngineTensor:
-        """The streams ``first`` to ``last`` of a tensor of several."""
-        return self.tensor(self.array(tensor)[first:last])
+    def stream_rows(
+        self, frame: str, logits: str, queues: Mapping[str, Sequence[str]], num_rows: int
+    ) -> StreamRows | None:
+        """Places for the states of so many streams, which are then stepped without each other.
 
-    def joined_rows(self, tensors: Sequence[EngineTensor]) -> EngineTensor:
-        """A tensor of the streams of all ``tensors``, in order; they are copied."""
-        return self.tensor(np.concatenate([self.array(tensor) for tensor in tensors]))
+        None where the engine steps a batch as a whole.
+
+        Args:
+            frame: the step program's input that is no state.
+            logits: our name of its output that is none.
+            queues: the program's inputs of each state, from the oldest to the newest, by our name
+                of the output that is pushed.
+        """
+        return None
 
     def successor(self) -> "Engine | None":
         """A faster engine for the same program that has become ready since it was opened.

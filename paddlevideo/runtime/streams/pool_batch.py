@@ -75,8 +75,7 @@ class PoolBatch:
         self, rows: list[int], frames: list[np.ndarray], anew: list[int], idle: list[int]
     ) -> np.ndarray:
         if self._groups is None:
-            apart = self.runner.apart()
-            self._groups = None if apart is None else RowGroups(apart, self._num_rows)
+            self._groups = self.runner.apart()
         if self._groups is not None:
             return self._groups.step(rows, frames, anew)
         return self._step_all(rows, frames, anew, idle)

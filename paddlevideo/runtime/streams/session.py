@@ -2,22 +2,18 @@
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 import numpy as np
 
-from paddlevideo.runtime.engines.base import EngineTensor
+from paddlevideo.runtime.streams.row_groups import RowGroups
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.runtime.streams.snapshot_check import check_states, snapshot_arrays
 from paddlevideo.runtime.streams.timeline import Frame, StreamResult, StreamTimeline
 from paddlevideo.utils.errors import DataError
 from paddlevideo.video import ClipInput
-
-Mark = tuple[int, Mapping[str, tuple[EngineTensor, ...]]]
-"""A count of frames, and the tensors of the states: nobody writes into them."""
-Own = TypeVar("Own", bound="ApartStepper")
 
 _STATES = "states/"
 _TIMELINE = "stream/"
@@ -62,32 +58,8 @@ class Stepper(Protocol):
         """Put back what `snapshot` gave."""
         ...
 
-    def apart(self) -> "ApartStepper | None":
-        """The same, where its streams can be stepped without each other."""
-        ...
-
-
-class ApartStepper(Stepper, Protocol):
-    """A stepper whose streams can go on without each other."""
-
-    def fresh(self, batch_size: int) -> "ApartStepper":
-        """So many streams that have seen nothing."""
-        ...
-
-    def taken(self, first: int, last: int) -> "ApartStepper":
-        """The streams ``first`` to ``last``, with their states where they are."""
-        ...
-
-    def joined(self: Own, others: Sequence[Own]) -> Own:
-        """Its streams and those of others behind them; their states are copied side by side."""
-        ...
-
-    def mark(self) -> Mark:
-        """What `rewind` takes back to."""
-        ...
-
-    def rewind(self, mark: Mark) -> None:
-        """Go back to where `mark` was called; nothing has been copied for it."""
+    def apart(self) -> RowGroups | None:
+        """Its streams, where the engine can step them without each other; they go over to that."""
         ...
 
 

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from copy import copy
 
 import numpy as np
 
@@ -11,11 +10,11 @@ from paddlevideo.runtime.engines import Engine, EngineOptions, open_engine
 from paddlevideo.runtime.engines.base import EngineName, EngineTensor
 from paddlevideo.runtime.manifest import StateQueue
 from paddlevideo.runtime.manifest_check import check_declared, check_input_names
-from paddlevideo.runtime.streams.session import Mark
+from paddlevideo.runtime.streams.frame_counters import MOST_FRAMES, check_counters, largest_count
+from paddlevideo.runtime.streams.row_groups import RowGroups
 from paddlevideo.utils.errors import BundleError, DataError
 
 _INTEGERS = ("int32", "int64")
-MOST_FRAMES = 2**31 - 1  # that a counter of 32 bits holds: 13 years at 5 frames/s
 
 
 class StepRunner:
@@ -77,6 +76,7 @@ class StepRunner:
         self._queues: dict[str, deque[EngineTensor]] = {}
         self._counter_names = [n for q in step.queues if q.dtype in _INTEGERS for n in q.inputs]
         self._counted = 0  # no counter among the states is above it
+        self._is_new = True  # all states are zero
         self.reset()
 
     @property
@@ -98,9 +98,9 @@ class StepRunner:
         self._check(frames_BCHW)
         self._go_on_in_successor()
         if self._counted >= MOST_FRAMES:
-            self._counted = _largest_count(self.snapshot(), self._counter_names)
-            _check_counters(self._counted)
-        self._counted += 1
+            self._counted = largest_count(self.snapshot(), self._counter_names)
+            check_counters(self._counted)
+        self._counted, self._is_new = self._counted + 1, False
         inputs = {self._frame.name: self._engine.tensor(frames_BCHW)}
         for spec in self._specs:
             inputs.update(zip(spec.inputs, self._queues[spec.name], strict=True))
@@ -124,7 +124,7 @@ class StepRunner:
                 # Nothing writes into a state, so one tensor of zeros does for a whole queue.
                 zeros = self._engine.tensor(np.zeros(self._shape(spec), spec.dtype))
                 self._queues[spec.name] = deque([zeros] * spec.length, maxlen=spec.length)
-            self._counted = 0
+            self._counted, self._is_new = 0, True
             return
         wrong = [row for row in rows if not 0 <= row < self.batch_size]
         if wrong:
@@ -160,54 +160,29 @@ class StepRunner:
                     f"state {name} is {list(found.shape)} {found.dtype}, expected "
                     f"{list(self._shape(spec))} {spec.dtype}; it is of another batch or frame size"
                 )
-        counted = _largest_count(states, self._counter_names)
-        _check_counters(counted)
-        self._counted = counted
+        counted = largest_count(states, self._counter_names)
+        check_counters(counted)
+        self._counted, self._is_new = counted, False
         for spec in self._specs:
             tensors = [self._engine.tensor(np.array(states[name])) for name in spec.inputs]
             self._queues[spec.name] = deque(tensors, maxlen=spec.length)
 
-    def apart(self) -> "StepRunner | None":
+    def apart(self) -> RowGroups | None:
         """As `Stepper.apart`: in the compiled engine, where the program takes batches of any size.
 
-        The runners that `fresh`, `taken` and `joined` give share its engine, not its states.
+        The states go over; this one begins anew.
         """
-        return self if self._engine.rows_apart and self._frame.shape[0] == -1 else None
-
-    def fresh(self, batch_size: int) -> "StepRunner":
-        """So many streams that have seen nothing."""
-        runner = copy(self)
-        runner.batch_size, runner._queues = batch_size, {}
-        runner.reset()
-        return runner
-
-    def taken(self, first: int, last: int) -> "StepRunner":
-        """The streams ``first`` to ``last``, with their states where they are."""
-        runner = copy(self)
-        runner.batch_size = last - first
-        runner._queues = self._mapped(lambda t: self._engine.rows_of(t, first, last))
-        return runner
-
-    def joined(self, others: "Sequence[StepRunner]") -> "StepRunner":
-        """Its streams and those of ``others``; their states are copied side by side."""
-        runner, every = copy(self), (self, *others)
-        runner._queues = {}
-        runner.batch_size = sum(each.batch_size for each in every)
-        runner._counted = max(each._counted for each in every)
-        for spec in self._specs:
-            queues = zip(*(each._queues[spec.name] for each in every), strict=True)
-            tensors = [self._engine.joined_rows(same_time) for same_time in queues]
-            runner._queues[spec.name] = deque(tensors, maxlen=spec.length)
-        return runner
-
-    def mark(self) -> Mark:
-        """What `rewind` takes back to; nothing is copied."""
-        return self._counted, {name: tuple(queue) for name, queue in self._queues.items()}
-
-    def rewind(self, mark: Mark) -> None:
-        """Go back to where `mark` was called."""
-        self._counted, queues = mark
-        self._queues = {name: deque(q, maxlen=len(q)) for name, q in queues.items()}
+        if self._frame.shape[0] != -1:
+            return None
+        queues = {spec.output: spec.inputs for spec in self._specs}
+        rows = self._engine.stream_rows(self._frame.name, self._logits, queues, self.batch_size)
+        if rows is None:
+            return None
+        if not self._is_new:
+            rows.load(self.snapshot())
+        groups = RowGroups(rows, self.batch_size, self._counted)
+        self.reset()
+        return groups
 
     def _mapped(
         self, change: Callable[[EngineTensor], EngineTensor]
@@ -233,21 +208,3 @@ class StepRunner:
                 f"a step takes frames {list(shape)} {dtype}, got {list(frames_BCHW.shape)} "
                 f"{frames_BCHW.dtype}"
             )
-
-
-def _largest_count(states: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
-    """The largest frame counter among the states; -1 if one is negative."""
-    counts = [np.asarray(states[name]) for name in names]
-    if any((count < 0).any() for count in counts):
-        return -1
-    return max((int(count.max()) for count in counts if count.size), default=0)
-
-
-def _check_counters(largest: int) -> None:
-    if largest < 0:
-        raise DataError("a frame counter among the states is negative; they are damaged")
-    if largest >= MOST_FRAMES:
-        raise DataError(
-            f"a stream has had {MOST_FRAMES} frames, more than its counter holds; let it begin "
-            "anew: reset() or a window"
-        )

@@ -53,11 +53,11 @@ class Answers:
 class Served:
     """A running server; `stop` asks it to end as a signal does."""
 
-    def __init__(self, service, origins=()):
+    def __init__(self, service, access=None):
         self.service = service
         self._ready = threading.Event()
         self._error = None
-        self._origins = origins
+        self._access = access
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
         assert self._ready.wait(60)
@@ -76,7 +76,7 @@ class Served:
         with listen("127.0.0.1", 0) as bound:
             self.port = bound.getsockname()[1]
             async with self.service.running():
-                self._server = create_server(self.service, self._origins)
+                self._server = create_server(self.service, self._access)
                 self._ready.set()
                 await self._server.serve(sockets=[bound])
 
@@ -126,11 +126,11 @@ def read_rest(socket, answers=None):
 
 
 @contextlib.contextmanager
-def serving(bundle, origins=(), top_k=3, engine=ENGINE, **limits):
+def serving(bundle, access=None, top_k=3, engine=ENGINE, **limits):
     service = Service(
         bundle, engine, ServeLimits(**limits), StreamOptions(top_k=top_k), video_workers=1
     )
-    served = Served(service, origins)
+    served = Served(service, access)
     try:
         yield served
     finally:
@@ -141,7 +141,8 @@ def serving(bundle, origins=(), top_k=3, engine=ENGINE, **limits):
 @pytest.fixture(scope="module")
 def served(stream_bundle):
     """One server for the tests that need no limit of their own."""
-    with serving(stream_bundle) as server:
+    # Good and hostile clients of a test have one address.
+    with serving(stream_bundle, max_connections_per_address=256) as server:
         yield server
 
 

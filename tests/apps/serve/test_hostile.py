@@ -15,14 +15,14 @@ from websockets.exceptions import InvalidStatus
 from apps.serve.conftest import pictures, png, serving
 from apps.serve.test_refusals import raw_socket, until
 from paddlevideo.apps.serve import descriptors
+from paddlevideo.apps.serve.access import Access
 from paddlevideo.apps.serve.descriptors import require_descriptors
-from paddlevideo.apps.serve.origins import check_origin
 from paddlevideo.apps.serve.unread import UnreadAnswers
 from paddlevideo.utils.errors import ConfigError
 
 ROOT = Path(__file__).resolve().parents[3]
 UPGRADE = (
-    b"GET %s HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
+    b"GET %s HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\nconnection: upgrade\r\n"
     b"sec-websocket-version: 13\r\nsec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n%s\r\n"
 )
 STREAM = b"/stream?width=8&height=8"
@@ -148,7 +148,7 @@ def test_messages_are_not_packed(server):
     assert said.startswith(b"HTTP/1.1 101") and b"extensions" not in said.lower()
 
 
-POST = b"POST /predict HTTP/1.1\r\nhost: x\r\n"
+POST = b"POST /predict HTTP/1.1\r\nhost: localhost\r\n"
 
 
 @pytest.mark.parametrize(
@@ -160,10 +160,14 @@ POST = b"POST /predict HTTP/1.1\r\nhost: x\r\n"
         (POST + b"content-length: " + b"9" * 5000 + b"\r\n\r\n", 400),
         (POST + b"content-length: 9999999999\r\n\r\n", 413),
         (POST + b"content-length: 3\r\n\r\nabcdefgh", 422),
-        (b"GET /../../../etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", 404),
-        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nhost: x\r\n\r\n", 404),
-        (b"GET /predict HTTP/1.1\r\nhost: x\r\n\r\n", 405),
-        (b"POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-length: 100000\r\n\r\n" + bytes(9000), 404),
+        (b"GET /../../../etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n", 404),
+        (b"GET /%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nhost: localhost\r\n\r\n", 404),
+        (b"GET /predict HTTP/1.1\r\nhost: localhost\r\n\r\n", 405),
+        (
+            b"POST /nothing HTTP/1.1\r\nhost: localhost\r\ncontent-length: 100000\r\n\r\n"
+            + bytes(9000),
+            404,
+        ),
     ],
 )
 def test_requests_against_the_protocol_are_refused_and_closed(server, sent, status):
@@ -188,7 +192,7 @@ def test_a_client_that_does_not_read_its_pages_is_ended(server):
         socket.settimeout(0.5)
         with pytest.raises(OSError):
             while True:
-                socket.sendall(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n" * 100)
+                socket.sendall(b"GET /metrics HTTP/1.1\r\nhost: localhost\r\n\r\n" * 100)
         connections = server._server.server_state.connections
         assert len(connections) >= 1
         until(lambda: not connections)
@@ -241,10 +245,10 @@ def test_open_files_are_looked_at_before_the_model_is_opened(monkeypatch):
 )  # fmt: skip
 def test_origins_that_would_never_be_met_are_refused(origin, is_right):
     if is_right:
-        check_origin(origin)
+        Access(origins=(origin,))
         return
     with pytest.raises(ConfigError, match="--allow_origin"):
-        check_origin(origin)
+        Access(origins=(origin,))
 
 
 def test_a_client_that_waits_for_a_slow_answer_is_not_idle(stream_bundle, monkeypatch):

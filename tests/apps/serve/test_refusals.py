@@ -20,6 +20,7 @@ from video.conftest import write_video
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from apps.serve.conftest import pictures, png, read_rest, serving
+from paddlevideo.apps.serve.access import Access
 from paddlevideo.apps.serve.connection import StreamConnection
 from paddlevideo.apps.serve.limits import ServeLimits
 from paddlevideo.apps.serve.shown_frames import ShownFrames
@@ -37,7 +38,7 @@ def strict(stream_bundle):
         "max_frame_pixels": 10_000, "max_videos": 1, "max_streams": 2, "max_connections": 8,
         "max_message_mb": 0.05, "queue_frames": 1, "request_seconds": 6, "idle_seconds": 1.5,
     }  # fmt: skip
-    with serving(stream_bundle, ("https://friend.example",), **limits) as server:
+    with serving(stream_bundle, Access(("https://friend.example",)), **limits) as server:
         yield server
 
 
@@ -133,7 +134,7 @@ def raw_socket(port):
     return sockets.create_connection(("127.0.0.1", port), timeout=20)
 
 
-HEAD = b"POST /predict HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n"
+HEAD = b"POST /predict HTTP/1.1\r\nhost: localhost\r\ncontent-length: 1000\r\n\r\n"
 
 
 def test_slow_requests_end(strict):
@@ -216,8 +217,8 @@ def test_a_client_that_does_not_read_is_ended(stream_bundle, monkeypatch):
         with raw_socket(server.port) as socket:
             socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
             socket.sendall(
-                b"GET /stream?width=1&height=1 HTTP/1.1\r\nhost: x\r\nupgrade: websocket\r\n"
-                b"connection: upgrade\r\nsec-websocket-version: 13\r\n"
+                b"GET /stream?width=1&height=1 HTTP/1.1\r\nhost: localhost\r\n"
+                b"upgrade: websocket\r\nconnection: upgrade\r\nsec-websocket-version: 13\r\n"
                 b"sec-websocket-key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
             )
             frame = b"\x82\x83\0\0\0\0abc"

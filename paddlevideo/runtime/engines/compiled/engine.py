@@ -36,6 +36,7 @@ from paddlevideo.runtime.engines.compiled.lowering import lower
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
 from paddlevideo.runtime.engines.compiled.processor import refusal
 from paddlevideo.runtime.engines.compiled.program_check import check_program
+from paddlevideo.runtime.engines.compiled.stream_rows import CompiledRows, RowLayout
 from paddlevideo.runtime.engines.compiled.tensor import CompiledTensor
 from paddlevideo.runtime.engines.compiled.tensor_memory import TensorMemory
 from paddlevideo.runtime.engines.compiled.validation import validate
@@ -120,7 +121,6 @@ class CompiledEngine(Engine):
     name: EngineName = "compiled"
     max_batch_per_thread = 8
     thread_safe = True
-    rows_apart = True
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
@@ -227,6 +227,11 @@ class CompiledEngine(Engine):
     def run_tensors(self, inputs: Mapping[str, CompiledTensor]) -> dict[str, CompiledTensor]:
         """The same for tensors of the engine; every run writes to memory nobody reads."""
         results, first_addresses, batch = self._bind(inputs)
+        self._compute(first_addresses, batch)
+        return results
+
+    def _compute(self, first_addresses: np.ndarray, batch: int) -> None:
+        """Run the program, all inputs and results in place."""
         if self._clip is not None:
             for first in range(batch):
                 places = first_addresses + first * self._moves
@@ -246,7 +251,6 @@ class CompiledEngine(Engine):
             self._run_range(first_addresses, 0, 1)
         else:
             self._threads.share_out(batch, partial(self._run_range, first_addresses))
-        return results
 
     def time_operations(
         self, inputs: Mapping[str, CompiledTensor], rounds: int
@@ -309,32 +313,41 @@ class CompiledEngine(Engine):
                     f"{self._path} cannot run on {name} {list(tensor.shape)} {tensor.dtype}; it is "
                     f"for {list(shape)} {dtype}"
                 )
-            if name in self._pictures:
-                addresses.append(tensor.picture().ctypes.data)
-            else:
-                addresses.append(tensor.address(self._slack))
+            addresses.append(self._address(name, tensor))
         results = {}
         for name, shape, dtype in outputs:
             results[name] = result = self._new(shape, dtype)
             addresses.append(result.address(self._slack))
         return results, np.array(addresses, np.int64), batch
 
+    def _address(self, name: str, tensor: CompiledTensor) -> int:
+        """Where an input lies: a picture as it is, all else with its channels side by side."""
+        if name in self._pictures:
+            picture: int = tensor.picture().ctypes.data
+            return picture
+        return tensor.address(self._slack)
+
     def _new(self, shape: tuple[int, ...], dtype: np.dtype) -> CompiledTensor:
         """A tensor in memory that nobody uses any more, or in new one."""
         size = math.prod(shape) + self._slack
         return CompiledTensor(shape, dtype, None, *self._memory.take(size))
 
-    def rows_of(self, tensor: CompiledTensor, first: int, last: int) -> CompiledTensor:
-        """As `Engine.rows_of`; nothing is copied."""
-        return tensor.rows(first, last)
+    def stream_rows(
+        self, frame: str, logits: str, queues: Mapping[str, Sequence[str]], num_rows: int
+    ) -> CompiledRows | None:
+        """As `Engine.stream_rows`: the program reads and writes the states where they lie."""
+        listed = [*self.expected_inputs, *self._outputs]
+        maps = {name: (shape, dtype) for name, shape, dtype in listed}
+        if any(maps[name] != maps[output] for output, names in queues.items() for name in names):
+            return None  # no queue of equal ones; `run_tensors` says so
+        layout, place = RowLayout(frame, logits, queues, maps, num_rows), list(maps).index(frame)
 
-    def joined_rows(self, tensors: Sequence[CompiledTensor]) -> CompiledTensor:
-        """As `Engine.joined_rows`."""
-        shape = (sum(tensor.shape[0] for tensor in tensors), *tensors[0].shape[1:])
-        joined = self._new(shape, tensors[0].dtype)
-        parts = [tensor.floats(self._slack) for tensor in tensors]
-        np.concatenate(parts, out=joined.floats(self._slack))
-        return joined
+        def run(places: np.ndarray, frames_BCHW: np.ndarray) -> None:
+            tensor = self.tensor(frames_BCHW)
+            places[place] = self._address(frame, tensor)
+            self._compute(places, len(frames_BCHW))
+
+        return CompiledRows(layout, self._path, self._slack, run)
 
     def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""

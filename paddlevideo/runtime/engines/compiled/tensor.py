@@ -15,7 +15,7 @@ class CompiledTensor:
         dtype: of the array that it was made of, or stands for.
     """
 
-    __slots__ = ("_free", "_memory", "_source", "_whole", "dtype", "shape")
+    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
 
     def __init__(
         self,
@@ -27,28 +27,10 @@ class CompiledTensor:
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._source, self._memory, self._free = source, memory, free
-        self._whole: CompiledTensor | None = None  # whose memory it is, if not its own
 
     def __del__(self) -> None:
         if self._free is not None and self._memory is not None:
             self._free.append(self._memory)
-
-    def rows(self, first: int, last: int) -> "CompiledTensor":
-        """The streams ``first`` to ``last``, where they lie; they keep all of its memory."""
-        shape = (last - first, *self.shape[1:])
-        if self._memory is None:
-            return CompiledTensor(shape, self.dtype, self.picture()[first:last])
-        memory = Memory(self._memory.floats[first * math.prod(shape[1:]) :])
-        taken = CompiledTensor(shape, self.dtype, None, memory)
-        taken._whole = self._whole or self
-        return taken
-
-    def floats(self, slack: int) -> np.ndarray:
-        """[B, H, W, C] in a row; of counters their bits."""
-        self.address(slack)
-        if self._memory is None:
-            raise ValueError("a tensor without memory")
-        return self._memory.floats[: math.prod(self.shape)].view(np.float32)
 
     def picture(self) -> np.ndarray:
         """The array itself: a frame is read as it is. It lives as long as the tensor."""

@@ -30,11 +30,11 @@ class Memory:
 class TensorMemory:
     """Gives out memory by its size; what is set free is given out again.
 
-    It waits in a list for its size, where taking it costs nothing. Streams that come and go, or
-    whose frames come at other moments, are stepped in groups of other sizes, and what waits for one
-    size is of no use to the others. So before the system is asked for more, all that waits is
-    joined with its neighbours and given out in other sizes: the whole stays about as large as what
-    was in use at one time, however many frames there are.
+    It waits in a list for its size, where taking it costs nothing. Batches of other numbers of
+    clips or streams have other sizes, and what waits for one is of no use to the others. So before
+    the system is asked for more, all that waits is joined with its neighbours and given out in
+    other sizes: the whole stays about as large as what was in use at one time. Where sizes and ages
+    mix for long, it falls into pieces; the states of a pool's streams are elsewhere (`StreamRows`).
 
     Threads may share it.
     """
