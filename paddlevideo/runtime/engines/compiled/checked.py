@@ -156,7 +156,7 @@ class CheckedRun:
         for made, values in expected.items():
             found = self._map(made, maps)
             if found.dtype == np.uint8:
-                error = _steps(found, values, exact=row["limits"] != 0)
+                error = _steps(found, values, exact=operation.factor_C is not None)
             else:
                 error = _difference(found, np.broadcast_to(values, found.shape))
             if error > _TOLERANCE:
@@ -223,8 +223,8 @@ class _GuardedMaps:
 def _steps(found: np.ndarray, expected: np.ndarray, exact: bool) -> float:
     """The largest difference of bytes, of 255 steps; none where a half was rounded otherwise.
 
-    Sums of floats may differ in their last bit, and so lie on the other side of a half. Sums of
-    integers that are rounded at once may not (``exact``).
+    Sums of floats may differ in their last bit, and so lie on the other side of a half. What is
+    made of sums of integers may not (``exact``).
     """
     steps = np.abs(found.astype(np.int32) - expected.astype(np.int32))
     rare = np.count_nonzero(steps) <= max(2, _RARE * steps.size)

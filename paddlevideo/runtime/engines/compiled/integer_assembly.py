@@ -13,7 +13,9 @@ from paddlevideo.runtime.engines.compiled.integer_layout import (
     sum_weights,
     window_fours,
 )
+from paddlevideo.runtime.engines.compiled.integer_lowering import has_table
 from paddlevideo.runtime.engines.compiled.integer_products import SUMS_BYTES
+from paddlevideo.runtime.engines.compiled.integer_reference import byte_table
 from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.layout import Layout
 from paddlevideo.runtime.engines.compiled.operations import Operation
@@ -32,6 +34,9 @@ class IntegerFills(Layout):
         limits = limits_of(operation)
         if limits is not None:
             row["limits"] = self._kept(limits)
+            if has_table(operation):
+                row["numbers"] = self._kept(byte_table(operation))
+                row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
             return
         shortcut = self.program.ranges.get(operation.shortcut or "")
         row["numbers"] = self._kept(finish_numbers(operation, shortcut))

@@ -7,6 +7,8 @@ from paddlevideo.runtime.engines.compiled.access import (
     floats_at,
 )
 from paddlevideo.runtime.engines.compiled.integer_simd import (
+    vactivate_apart,
+    vdivide,
     vload_bytes,
     vload_integers,
     vround,
@@ -18,7 +20,6 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LANES,
     VECTOR_BYTES,
     keep_apart,
-    vactivate,
     vadd,
     vload,
     vmul,
@@ -28,7 +29,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
 
 FINISH_FLOATS = 9
 """Numbers that `finish` reads: scale, low and high of a rounding of the sums (scale 0: none), scale
-and zero of a shortcut on 8 bits, and of the result on 8 bits the steps in 1, low, high and zero."""
+and zero of a shortcut on 8 bits, and scale, low, high and zero of the result on 8 bits."""
 
 
 @compiled
@@ -50,6 +51,10 @@ def finish(
 ) -> None:
     """``activation(sums * factors + shortcut)`` as floats at ``y`` and as bytes at ``y8``.
 
+    Each operation is rounded as the file's are, and the last one divides: where scales are simple
+    fractions of each other many numbers lie half way between two steps, and a product with the
+    reciprocal would bring some of them to the other side.
+
     Args:
         sums: address of integers, and the bytes between two rows of them.
         factors: of one rounded step where the sums are rounded, else of the value.
@@ -61,7 +66,7 @@ def finish(
     inner = given[0] != 0
     scale, inner_low, inner_high = vsplat(given[0]), vsplat(given[1]), vsplat(given[2])
     added_scale, added_zero = vsplat(given[3]), vsplat(given[4])
-    steps, low, high, zero = vsplat(given[5]), vsplat(given[6]), vsplat(given[7]), int(given[8])
+    step, low, high, zero = vsplat(given[5]), vsplat(given[6]), vsplat(given[7]), int(given[8])
     alpha, beta, least, most, multiply = activation_at(activation)
     for vector in range(vectors):
         factor = vload(factors + vector * VECTOR_BYTES)
@@ -76,8 +81,8 @@ def finish(
                     total = vadd(total, vmul(more, added_scale))
                 else:
                     total = vadd(total, vload(at + vector * LANES * FLOAT_BYTES))
-            total = vactivate(total, alpha, beta, least, most, multiply)
+            total = vactivate_apart(total, alpha, beta, least, most, multiply)
             if y:
                 vstore(y + row * ldy + vector * VECTOR_BYTES, total)
             if y8:
-                vstore_bytes(y8 + row * ldy8 + vector * LANES, vmul(total, steps), low, high, zero)
+                vstore_bytes(y8 + row * ldy8 + vector * LANES, vdivide(total, step), low, high, zero)

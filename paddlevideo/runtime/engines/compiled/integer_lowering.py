@@ -26,7 +26,8 @@ from paddlevideo.utils.eight_bits import LEVELS, Range
 _WIDE_ROW = 16
 _INT32_LARGEST = 2**31 - 1
 _FRAME = Range(1.0, 0)
-_ROUNDS = ("integer_dense", "integer_convolution", "integer_depthwise", "mixed_sum")
+_PRODUCTS = ("integer_dense", "integer_convolution", "integer_depthwise")
+_ROUNDS = (*_PRODUCTS, "mixed_sum")
 
 Operations = dict[str, Operation]
 
@@ -141,7 +142,7 @@ class _Integers:
             return None
         if operation.rounded is None:
             return self._join_rounding(operation)
-        return self._join_behind(operation) if operation.kind == "integer_dense" else None
+        return self._join_behind(operation) if operation.kind in _PRODUCTS else None
 
     def _join_rounding(self, operation: Operation) -> Operation | None:
         readers = self._readers(operation.output)
@@ -171,7 +172,8 @@ class _Integers:
             operation, output=last.output, inner=inner, activation=IDENTITY, rounded=None,
             rounding=None, writes=True,
         )  # fmt: skip
-        if last.kind == "combine" and not last.options["is_product"]:
+        takes_shortcut = operation.kind == "integer_dense"
+        if takes_shortcut and last.kind == "combine" and not last.options["is_product"]:
             other = next((name for name in last.inputs if name != values.output), None)
             shape = None if other is None else self._shape_of(other)
             if other is None or shape != operation.shape:
@@ -272,6 +274,12 @@ def is_direct(operation: Operation) -> bool:
     """Whether the sums of a product are rounded, and nothing else is done with them."""
     direct = operation.rounded is not None and not operation.writes and operation.inner is None
     return direct and operation.shortcut is None and is_bound(operation.activation)
+
+
+def has_table(operation: Operation) -> bool:
+    """Whether the result of a product is a byte for each byte that its sums are rounded to."""
+    between = operation.inner is not None and operation.rounded is not None
+    return between and not operation.writes and operation.shortcut is None
 
 
 def is_bound(activation: Activation) -> bool:

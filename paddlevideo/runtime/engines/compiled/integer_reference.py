@@ -5,8 +5,9 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.integer_layout import factors_of, limits_of
+from paddlevideo.runtime.engines.compiled.integer_lowering import is_direct
 from paddlevideo.runtime.engines.compiled.operations import Activation, Operation, Rounding
-from paddlevideo.utils.eight_bits import Range
+from paddlevideo.utils.eight_bits import LEVELS, Range
 
 Maps = Mapping[str, np.ndarray]
 Ranges = Mapping[str, Range]
@@ -30,6 +31,19 @@ def integer_reference(
         _values(x, ranges.get(name)) for x, name in zip(inputs, operation.inputs, strict=True)
     ]
     return _results(operation, _OTHERS[operation.kind](operation, values))
+
+
+def byte_table(operation: Operation) -> np.ndarray:
+    """What a product between two roundings gives for each byte of the first: uint8 [256].
+
+    Raises:
+        ValueError: the operation has only one rounding.
+    """
+    if operation.inner is None:
+        raise ValueError(f"{operation.kind} with one rounding")
+    inner = operation.inner
+    steps: np.ndarray = np.arange(LEVELS + 1, dtype=np.float32) - np.float32(inner.zero)
+    return _bytes(activate(steps * np.float32(inner.scale), operation.activation), operation.rounding)
 
 
 def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
@@ -98,7 +112,7 @@ def _finished(
 ) -> dict[str, np.ndarray]:
     values = sums.astype(np.float32) * factors_of(operation)[:, None, None]
     limits = limits_of(operation)
-    if limits is not None and operation.rounded is not None:
+    if limits is not None and is_direct(operation) and operation.rounded is not None:
         low, high, zero = limits
         steps = np.rint(np.clip(values, low, high))
         return {operation.rounded: (steps + zero).astype(np.uint8)}

@@ -32,6 +32,7 @@ class Processor:
         registers: vectors that the processor holds.
         form: of products on 8 bits.
         converts_halves: float16 becomes float32 in one instruction.
+        permutes_bytes: one instruction looks up 64 bytes in a table of 128.
     """
 
     family: Family
@@ -39,6 +40,7 @@ class Processor:
     registers: int
     form: Form
     converts_halves: bool
+    permutes_bytes: bool = False
 
 
 def refusal(
@@ -77,9 +79,10 @@ def processor_of(family: Family, features: Set[str]) -> Processor:
         return Processor("arm", 4, 32, _form_of_arm(features), True)
     has_avx2 = {"avx", "avx2"} <= features
     if has_avx2 and "avx512f" in features:
-        return Processor("x86", 16, 32, _form_of_avx512(features), True)
+        form = _form_of_avx512(features)
+        return Processor("x86", 16, 32, form, True, "avx512vbmi" in features)
     if has_avx2:
-        form: Form = "dot" if "avxvnni" in features else "pairs"
+        form = "dot" if "avxvnni" in features else "pairs"
         return Processor("x86", 8, 16, form, "f16c" in features)
     # Each x86 processor with 64 bits has SSE2.
     return Processor("x86", 4, 16, "pairs", {"avx", "f16c"} <= features)
