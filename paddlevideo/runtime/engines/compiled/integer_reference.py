@@ -43,7 +43,9 @@ def byte_table(operation: Operation) -> np.ndarray:
         raise ValueError(f"{operation.kind} with one rounding")
     inner = operation.inner
     steps: np.ndarray = np.arange(LEVELS + 1, dtype=np.float32) - np.float32(inner.zero)
-    return _bytes(activate(steps * np.float32(inner.scale), operation.activation), operation.rounding)
+    return _bytes(
+        activate(steps * np.float32(inner.scale), operation.activation), operation.rounding
+    )
 
 
 def activate(x: np.ndarray, activation: Activation) -> np.ndarray:

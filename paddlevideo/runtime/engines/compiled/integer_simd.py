@@ -20,6 +20,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     maximum,
     minimum,
     operation,
+    prefetch,
     splat,
     vector_type,
 )
@@ -214,6 +215,28 @@ def vactivate_apart(
         return builder.select(gated, builder.fmul(bounded, x), bounded)
 
     return vector_type(*[vector_type] * 5, types.intp), generate
+
+
+@operation
+def vbound(typing_context: object, x: object, low: object, high: object) -> Typed:
+    """x within bounds."""
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        x, low, high = values
+        return minimum(builder, maximum(builder, x, low), high)
+
+    return vector_type(*[vector_type] * 3), generate
+
+
+@operation
+def vprefetch(typing_context: object, address: object) -> Typed:
+    """Ask for the cache line at an address, which need not exist."""
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        prefetch(builder, values[0])
+        return context.get_dummy_value()
+
+    return types.void(_ADDRESS), generate
 
 
 @operation
