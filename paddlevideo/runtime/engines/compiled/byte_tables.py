@@ -12,65 +12,64 @@ from numba.core.base import BaseContext as Target
 from paddlevideo.runtime.engines.compiled.access import bytes_at, compiled
 from paddlevideo.runtime.engines.compiled.host import host
 from paddlevideo.runtime.engines.compiled.simd import (
+    INT64,
     LANES,
-    VECTOR,
     VECTOR_BYTES,
     Typed,
     keep_apart,
+    load_vector,
     operation,
-    vector_type,
-    vload,
-    vstore,
 )
 
 PERMUTES = host().permutes_bytes
+"""Whether a table is looked up in registers, many bytes at a time."""
 _ALL = ir.VectorType(ir.IntType(8), VECTOR_BYTES)
 _LANES = ir.VectorType(ir.IntType(8), LANES)
+_PLACES = ir.VectorType(ir.IntType(32), VECTOR_BYTES)
 _ADDRESS = types.intp
 
 
-@operation
-def _vpermute(
-    typing_context: object, one: object, two: object, three: object, four: object, x: object
-) -> Typed:
-    """For each byte of a vector that of a table of four vectors of 64 bytes."""
+def load_table(builder: ir.IRBuilder, address: ir.Value) -> list[ir.Value]:
+    """IR: a table as four vectors of 64 bytes; where `PERMUTES`."""
+    places = [builder.add(address, INT64(64 * number)) for number in range(4)]
+    return [builder.bitcast(load_vector(builder, place), _ALL) for place in places]
 
-    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-        *table, x = (builder.bitcast(value, _ALL) for value in values)
-        kind = ir.FunctionType(_ALL, [_ALL] * 3)
-        name = "llvm.x86.avx512.vpermi2var.qi.512"
-        function = cgutils.get_or_insert_function(builder.module, kind, name)
-        low = builder.call(function, [table[0], x, table[1]])
-        high = builder.call(function, [table[2], x, table[3]])
-        is_low = builder.icmp_signed(">=", x, ir.Constant(_ALL, [0] * VECTOR_BYTES))
-        return builder.bitcast(builder.select(is_low, low, high), VECTOR)
 
-    return vector_type(*[vector_type] * 5), generate
+def permuted(builder: ir.IRBuilder, table: list[ir.Value], x: ir.Value) -> ir.Value:
+    """IR: each byte of a vector of any type replaced by that of a table, see `load_table`."""
+    kind, x_bytes = ir.FunctionType(_ALL, [_ALL] * 3), builder.bitcast(x, _ALL)
+    name = "llvm.x86.avx512.vpermi2var.qi.512"
+    function = cgutils.get_or_insert_function(builder.module, kind, name)
+    low = builder.call(function, [table[0], x_bytes, table[1]])
+    high = builder.call(function, [table[2], x_bytes, table[3]])
+    is_low = builder.icmp_signed(">=", x_bytes, ir.Constant(_ALL, [0] * VECTOR_BYTES))
+    return builder.bitcast(builder.select(is_low, low, high), x.type)
 
 
 @operation
-def _vmove_bytes(typing_context: object, target: object, source: object) -> Typed:
-    """Copy as many bytes as a vector has lanes."""
+def _vlook_up(typing_context: object, target: object, source: object, table: object) -> Typed:
+    """Look as many bytes up as a vector has lanes."""
 
     def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-        to, at = (builder.inttoptr(value, _LANES.as_pointer()) for value in values)
-        builder.store(builder.load(at, align=1), to, align=1)
+        to, at = (builder.inttoptr(value, _LANES.as_pointer()) for value in values[:2])
+        given = builder.load(at, align=1)
+        places = ir.Constant(_PLACES, [*range(LANES), *[LANES] * (VECTOR_BYTES - LANES)])
+        wide = builder.shuffle_vector(given, ir.Constant(_LANES, None), places)
+        found = permuted(builder, load_table(builder, values[2]), wide)
+        first = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(LANES)))
+        builder.store(builder.shuffle_vector(found, found, first), to, align=1)
         return context.get_dummy_value()
 
-    return types.void(_ADDRESS, _ADDRESS), generate
+    return types.void(*[_ADDRESS] * 3), generate
 
 
 @compiled
 def _by_vectors(x: int, ldx: int, rows: int, vectors: int, table: int, y: int, ldy: int) -> None:
     keep_apart()
-    one, two = vload(table), vload(table + VECTOR_BYTES)
-    three, four = vload(table + 2 * VECTOR_BYTES), vload(table + 3 * VECTOR_BYTES)
-    for at in range(0, rows * ldx, VECTOR_BYTES):
-        vstore(x + at, _vpermute(one, two, three, four, vload(x + at)))
     for row in range(rows):
         for vector in range(vectors):
             at = vector * LANES
-            _vmove_bytes(y + row * ldy + at, x + row * ldx + at)
+            _vlook_up(y + row * ldy + at, x + row * ldx + at, table)
 
 
 @compiled
@@ -78,7 +77,8 @@ def _one_by_one(x: int, ldx: int, rows: int, vectors: int, table: int, y: int, l
     keep_apart()
     made = bytes_at(table, 256)
     for row in range(rows):
-        given, result = bytes_at(x + row * ldx, vectors * LANES), bytes_at(y + row * ldy, ldy)
+        given = bytes_at(x + row * ldx, vectors * LANES)
+        result = bytes_at(y + row * ldy, vectors * LANES)
         for index in range(vectors * LANES):
             result[index] = made[given[index]]
 
@@ -86,7 +86,7 @@ def _one_by_one(x: int, ldx: int, rows: int, vectors: int, table: int, y: int, l
 look_up = _by_vectors if PERMUTES else _one_by_one
 """Replace each byte of rows of ``vectors * LANES`` by that of a table, into other rows.
 
-Its arguments: address of the bytes, which may be overwritten and are followed by a vector of
-slack, and bytes between two rows; rows; vectors; address of the table; address of the result,
-whose rows are written one after the other, and bytes between two of them.
+Its arguments: address of the bytes, and bytes between two rows; rows; vectors; address of the
+table; address of the result, whose rows are written one after the other, and bytes between two of
+them.
 """

@@ -10,7 +10,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     copy_bytes,
     fill_bytes,
 )
-from paddlevideo.runtime.engines.compiled.byte_tables import look_up
+from paddlevideo.runtime.engines.compiled.byte_tables import PERMUTES, look_up
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import integer_tile
@@ -83,18 +83,20 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
             at = min(row, rows - big_rows) if many else row
             x = a + at * lda
             to, ldto = sums, sums_row
-            if limits and numbers:
+            if limits and numbers and not PERMUTES:
                 ldto = steps_row
             elif limits:
                 to, ldto = y8 + at * ldy8, ldy8
             if many:
                 later = ahead_of(ahead, regions, steps * LINE_BYTES, b)
-                big(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, later)
+                big(
+                    x, lda, b, steps, to, ldto, bias, factors, limits, numbers, input_offsets, later
+                )  # fmt: skip
                 done = big_rows
             else:
-                one(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, b)
+                one(x, lda, b, steps, to, ldto, bias, factors, limits, numbers, input_offsets, b)
                 done = 1
-            if limits and numbers:
+            if limits and numbers and not PERMUTES:
                 look_up(sums, steps_row, done, wide, numbers, y8 + at * ldy8, ldy8)
             elif not limits:
                 finish(
