@@ -53,37 +53,21 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
 
     @njit(nogil=True)
     def run(
-        a: int,
-        lda: int,
-        rows: int,
-        b: int,
-        steps: int,
-        bias: int,
-        factors: int,
-        limits: int,
-        input_offsets: int,
-        numbers: int,
-        activation: int,
-        shortcut: int,
-        ldshortcut: int,
-        shortcut_is_bytes: int,
-        y: int,
-        ldy: int,
-        y8: int,
-        ldy8: int,
-        sums: int,
-        ahead: Array,
+        a: int, lda: int, rows: int, b: int, steps: int, bias: int, factors: int, limits: int,
+        input_offsets: int, numbers: int, activation: int, shortcut: int, ldshortcut: int,
+        shortcut_is_bytes: int, y: int, ldy: int, y8: int, ldy8: int, sums: int, ahead: Array,
         regions: Array,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Multiply rows; see above."""
         keep_apart()
+        through_memory = limits != 0 and numbers != 0 and not PERMUTES
         row = 0
         while row < rows:
             many = rows >= big_rows
             at = min(row, rows - big_rows) if many else row
             x = a + at * lda
             to, ldto = sums, sums_row
-            if limits and numbers and not PERMUTES:
+            if through_memory:
                 ldto = steps_row
             elif limits:
                 to, ldto = y8 + at * ldy8, ldy8
@@ -96,25 +80,14 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
             else:
                 one(x, lda, b, steps, to, ldto, bias, factors, limits, numbers, input_offsets, b)
                 done = 1
-            if limits and numbers and not PERMUTES:
+            if through_memory:
                 look_up(sums, steps_row, done, wide, numbers, y8 + at * ldy8, ldy8)
             elif not limits:
                 finish(
-                    sums,
-                    sums_row,
-                    done,
-                    wide,
-                    factors,
-                    numbers,
-                    activation,
-                    shortcut + at * ldshortcut if shortcut else 0,
-                    ldshortcut,
-                    shortcut_is_bytes,
-                    y + at * ldy if y else 0,
-                    ldy,
-                    y8 + at * ldy8 if y8 else 0,
-                    ldy8,
-                )
+                    sums, sums_row, done, wide, factors, numbers, activation,
+                    shortcut + at * ldshortcut if shortcut else 0, ldshortcut, shortcut_is_bytes,
+                    y + at * ldy if y else 0, ldy, y8 + at * ldy8 if y8 else 0, ldy8,
+                )  # fmt: skip
             row = at + done
 
     return run

@@ -41,38 +41,21 @@ def packed_taps(weights: np.ndarray, kernel: int) -> np.ndarray:
     return packed.reshape(-1, channels, 4)
 
 
-def row_of(form: Form) -> Kernel:
-    """A function of one row of a depthwise convolution on 8 bits, in one form of products.
+def spans_of(form: Form) -> Kernel:
+    """A function of one vector of channels of a row, by the span of its kernel and stride.
 
-    Its arguments: address of the ring, see `windows.depthwise_row`, whose pixels are bytes; bytes
-    of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
-    stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
-    and what follows, from ``numbers`` on, as in `integer_products.rows_of`; memory for the sums of
-    one vector of channels of the row; first and end of the vectors of channels that are computed.
+    Its arguments: kernel and stride, and those of `integer_tiles.integer_span`.
     """
     span_31, span_32, span_51, span_52 = (
         integer_span(kernel, stride, form) for kernel, stride in INTEGER_WINDOWS
     )
 
-    sums_row, steps_row = np.int64(VECTOR_BYTES), np.int64(LANES)  # as `access.NONE`
-
     @compiled
     def run_span(
-        kernel: int,
-        stride: int,
-        rows: int,
-        at: int,
-        pixel: int,
-        w: int,
-        ldw: int,
-        y: int,
-        ldy: int,
-        count: int,
-        bias: int,
-        factors: int,
-        limits: int,
-    ) -> None:
-        """One vector of channels of a row, by the span of its kernel and stride."""
+        kernel: int, stride: int, rows: int, at: int, pixel: int, w: int, ldw: int, y: int,
+        ldy: int, count: int, bias: int, factors: int, limits: int,
+    ) -> None:  # fmt: skip
+        """The span; see above."""
         keep_apart()
         if kernel == 3 and stride == 1:
             span_31(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
@@ -83,28 +66,27 @@ def row_of(form: Form) -> Kernel:
         else:
             span_52(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
 
+    return run_span
+
+
+def row_of(form: Form) -> Kernel:
+    """A function of one row of a depthwise convolution on 8 bits, in one form of products.
+
+    Its arguments: address of the ring, see `windows.depthwise_row`, whose pixels are bytes; bytes
+    of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
+    stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
+    and what follows, from ``numbers`` on, as in `integer_products.rows_of`; memory for the sums of
+    one vector of channels of the row; first and end of the vectors of channels that are computed.
+    """
+    run_span = spans_of(form)
+    sums_row, steps_row = np.int64(VECTOR_BYTES), np.int64(LANES)  # as `access.NONE`
+
     @compiled
     def depthwise_row(
-        ring: int,
-        row_bytes: int,
-        first: int,
-        rows: int,
-        channels: int,
-        kernel: int,
-        stride: int,
-        w: int,
-        count: int,
-        bias: int,
-        factors: int,
-        limits: int,
-        numbers: int,
-        activation: int,
-        y: int,
-        y8: int,
-        sums: int,
-        first_vector: int,
-        last_vector: int,
-    ) -> None:
+        ring: int, row_bytes: int, first: int, rows: int, channels: int, kernel: int, stride: int,
+        w: int, count: int, bias: int, factors: int, limits: int, numbers: int, activation: int,
+        y: int, y8: int, sums: int, first_vector: int, last_vector: int,
+    ) -> None:  # fmt: skip
         """One row; see above."""
         pixel = padded_bytes(channels)
         under: Array = np.empty(LARGEST_KERNEL, np.int64)
