@@ -304,7 +304,7 @@ def test_each_form_of_products_is_exact(form):
 
     @njit
     def run_tile(a, lda, b, steps, c, ldc, bias, factors, limits):
-        tile(a, lda, b, steps, c, ldc, bias, factors, limits, 0, b)
+        tile(a, lda, b, steps, c, ldc, bias, factors, limits, 0, 0, b)
 
     @njit
     def run_span(rows, pixel, w, ldw, y, ldy, count, bias, factors, limits):

@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 import numpy as np
 
@@ -73,6 +74,7 @@ class StepRunner:
         self.frame_rate = step.frame_rate
         self._frame, self._logits = frame, logits.name
         self._specs = step.queues
+        self._state_names = [name for queue in step.queues for name in queue.inputs]
         self._queues: dict[str, deque[EngineTensor]] = {}
         self._counter_names = [n for q in step.queues if q.dtype in _INTEGERS for n in q.inputs]
         self._counted = 0  # no counter among the states is above it
@@ -101,9 +103,9 @@ class StepRunner:
             self._counted = largest_count(self.snapshot(), self._counter_names)
             check_counters(self._counted)
         self._counted, self._is_new = self._counted + 1, False
-        inputs = {self._frame.name: self._engine.tensor(frames_BCHW)}
-        for spec in self._specs:
-            inputs.update(zip(spec.inputs, self._queues[spec.name], strict=True))
+        states = chain.from_iterable([self._queues[spec.name] for spec in self._specs])
+        inputs = dict(zip(self._state_names, states, strict=True))
+        inputs[self._frame.name] = self._engine.tensor(frames_BCHW)
         outputs = self._engine.run_tensors(inputs)
         for spec in self._specs:
             self._queues[spec.name].append(outputs[spec.output])  # of fixed length: drops the first

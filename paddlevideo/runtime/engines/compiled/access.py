@@ -99,6 +99,31 @@ def clear_floats(target: int, count: int) -> None:
 
 
 @compiled
+def fill_bytes(target: int, count: int, value: int) -> None:
+    """Write ``count`` equal bytes."""
+    cells = bytes_at(target, count)
+    for index in range(count):
+        cells[index] = value
+
+
+@compiled
+def copy_bytes(target: int, source: int, count: int) -> None:
+    """Copy ``count`` bytes, and read and write no others.
+
+    By vectors: numba copies one byte after the other where arrays are assigned.
+    """
+    if count < VECTOR_BYTES:
+        given, cells = bytes_at(source, count), bytes_at(target, count)
+        for index in range(count):
+            cells[index] = given[index]
+        return
+    last = count - VECTOR_BYTES
+    for at in range(0, last, VECTOR_BYTES):
+        vstore(target + at, vload(source + at))
+    vstore(target + last, vload(source + last))
+
+
+@compiled
 def activation_at(address: int) -> Any:
     alpha, beta, low, high, multiply = floats_at(address, 5)
     return vsplat(alpha), vsplat(beta), vsplat(low), vsplat(high), int(multiply)

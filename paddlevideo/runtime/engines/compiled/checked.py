@@ -16,7 +16,7 @@ from numpy.typing import DTypeLike
 
 from paddlevideo.runtime.engines.compiled.access import SLACK
 from paddlevideo.runtime.engines.compiled.assembly import Assembly
-from paddlevideo.runtime.engines.compiled.clip_lowering import WITH_ZEROS
+from paddlevideo.runtime.engines.compiled.clip_lowering import WITH_ZEROS, has_single_pixel
 from paddlevideo.runtime.engines.compiled.guarded_clip import GuardedClip
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation
 from paddlevideo.runtime.engines.compiled.reference import reference
@@ -165,7 +165,7 @@ class CheckedRun:
         for made, values in expected.items():
             found = self._map(made, maps)
             if found.dtype == np.uint8:
-                error = _steps(found, values, exact=row["limits"] != 0)
+                error = _steps(found, values, exact=_is_exact(operation))
             else:
                 error = _difference(found, np.broadcast_to(values, found.shape), bound)
             if error > _TOLERANCE:
@@ -240,11 +240,17 @@ class _GuardedMaps:
         return bool(uses or gated)
 
 
+def _is_exact(operation: Operation) -> bool:
+    """Whether bytes are made of sums of integers; those of one pixel over time are floats."""
+    over_time = operation.kind == "integer_temporal" and has_single_pixel(operation)
+    return operation.factor_C is not None and not over_time
+
+
 def _steps(found: np.ndarray, expected: np.ndarray, exact: bool) -> float:
     """The largest difference of bytes, of 255 steps; none where a half was rounded otherwise.
 
-    Sums of floats may differ in their last bit, and so lie on the other side of a half. Sums of
-    integers that are rounded at once may not (``exact``).
+    Sums of floats may differ in their last bit, and so lie on the other side of a half. What is
+    made of sums of integers may not (``exact``).
     """
     steps = np.abs(found.astype(np.int32) - expected.astype(np.int32))
     rare = np.count_nonzero(steps) <= max(2, _RARE * steps.size)

@@ -14,7 +14,11 @@ from paddlevideo.runtime.engines.compiled.clip_lowering import (
     has_single_pixel,
 )
 from paddlevideo.runtime.engines.compiled.clip_stages import Stage, clip_stages
-from paddlevideo.runtime.engines.compiled.integer_layout import sum_weights, values_of_sums
+from paddlevideo.runtime.engines.compiled.integer_layout import (
+    rounding_numbers,
+    sum_weights,
+    values_of_sums,
+)
 from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
@@ -26,6 +30,9 @@ from paddlevideo.utils.limits import how_to_raise, limit
 # Of the second-level cache, what the largest map of a stage may take for the frames at a time.
 _PART_BYTES = 256 << 10
 _MOST_FRAMES = 8  # at a time; more share no more weights
+_IDENTITY_NUMBERS: np.ndarray = np.array(
+    [IDENTITY.alpha, IDENTITY.beta, IDENTITY.low, IDENTITY.high, 0.0], np.float32
+)
 _CLOCK = "frame:"  # the map of a thread that says which frames it is at
 _CLOCK_BYTES = 64
 _READ_BY_ROWS = ("a", "output", "shortcut", "rounded")
@@ -286,6 +293,7 @@ class _ClipAssembler(Assembler):
 
     def _fill_integer_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         self._fill_moves(row, operation)
+        row["table"] = self._table(operation)
         range_, taps = operation.options["range"], len(operation.options["moves"])
         kernel, channels = operation.options["kernel"], operation.shape[0]
         if has_single_pixel(operation):
@@ -295,8 +303,11 @@ class _ClipAssembler(Assembler):
             row["offsets"] = self._kept(
                 np.full(operation.shape[2] * channels, range_.zero_point, np.uint8)
             )
-            self._fill_rounding(row, operation, reads)
-            row["table"] = self._table(operation)
+            # With a table behind it, the first rounding also bounds.
+            rounding = rounding_numbers(operation.inner or operation.rounding)
+            row["numbers"] = self._kept(np.array(rounding, np.float32))
+            if operation.inner is not None:
+                row["activation"] = self._kept(_IDENTITY_NUMBERS)
             return
         by_tap = np.split(operation.own_weights, taps)
         packed = [packed_taps(weights, kernel) for weights in by_tap]
@@ -307,8 +318,7 @@ class _ClipAssembler(Assembler):
     def _fill_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         self._fill_moves(row, operation)
         row["weights"] = self._kept(operation.own_weights)
-        numbers = [IDENTITY.alpha, IDENTITY.beta, IDENTITY.low, IDENTITY.high, 0.0]
-        row["offsets"] = self._kept(np.array(numbers, np.float32))
+        row["offsets"] = self._kept(_IDENTITY_NUMBERS)
 
     def _fill_mix(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         matrix = operation.own_weights

@@ -52,6 +52,7 @@ logger = logging.getLogger(__name__)
 _STREAMS_AT_A_TIME = 4
 
 _Whole = tuple[str, tuple[int, ...], np.dtype]
+_Result = tuple[str, tuple[int, ...], np.dtype, int]  # and floats of its memory
 """Name, shape with the number of streams, and dtype of an input or a result."""
 
 Arithmetic = Literal["float32", "8-bit integers", "bfloat16"]
@@ -198,7 +199,7 @@ class CompiledEngine(Engine):
         self._moves = self._assembly.strides[self._slots] * rows
         self._local = threading.local()
         self._memory = TensorMemory()
-        self._wholes: dict[int, tuple[list[_Whole], list[_Whole]]] = {}
+        self._wholes: dict[int, tuple[list[_Whole], list[_Result]]] = {}
 
     def _output(self, program: CompiledProgram, name: str) -> tuple[tuple[int, ...], np.dtype]:
         held = program.outputs[name]
@@ -302,7 +303,10 @@ class CompiledEngine(Engine):
         if batch not in self._wholes:
             self._wholes[batch] = (
                 [(name, (batch, *shape), dtype) for name, shape, dtype in self.expected_inputs],
-                [(name, (batch, *shape), dtype) for name, shape, dtype in self._outputs],
+                [
+                    (name, (batch, *shape), dtype, batch * math.prod(shape) + self._slack)
+                    for name, shape, dtype in self._outputs
+                ],
             )
         expected, outputs = self._wholes[batch]
         addresses = []
@@ -315,9 +319,10 @@ class CompiledEngine(Engine):
                 )
             addresses.append(self._address(name, tensor))
         results = {}
-        for name, shape, dtype in outputs:
-            results[name] = result = self._new(shape, dtype)
-            addresses.append(result.address(self._slack))
+        for name, shape, dtype, size in outputs:
+            memory, free = self._memory.take(size)
+            results[name] = CompiledTensor(shape, dtype, None, memory, free)
+            addresses.append(memory.address)
         return results, np.array(addresses, np.int64), batch
 
     def _address(self, name: str, tensor: CompiledTensor) -> int:

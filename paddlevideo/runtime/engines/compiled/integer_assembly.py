@@ -13,7 +13,9 @@ from paddlevideo.runtime.engines.compiled.integer_layout import (
     sum_weights,
     window_fours,
 )
+from paddlevideo.runtime.engines.compiled.integer_lowering import has_table
 from paddlevideo.runtime.engines.compiled.integer_products import SUMS_BYTES
+from paddlevideo.runtime.engines.compiled.integer_reference import byte_table
 from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.layout import Layout
 from paddlevideo.runtime.engines.compiled.operations import Operation
@@ -30,9 +32,11 @@ class IntegerFills(Layout):
         row["factors"] = self._kept(factors_of(operation))
         row["zero"] = operation.options["range"].zero_point
         limits = limits_of(operation)
-        row["table"] = self._table(operation)
         if limits is not None:
             row["limits"] = self._kept(limits)
+            if has_table(operation):
+                row["numbers"] = self._kept(byte_table(operation))
+                row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
             return
         shortcut = self.program.ranges.get(operation.shortcut or "")
         row["numbers"] = self._kept(finish_numbers(operation, shortcut))
@@ -40,7 +44,8 @@ class IntegerFills(Layout):
         row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
 
     def _table(self, operation: Operation) -> int:
-        return 0 if operation.table is None else self._kept(operation.table)
+        """Of bytes, for what is looked up behind a product; 0: nothing is."""
+        return self._kept(byte_table(operation)) if has_table(operation) else 0
 
     def _fours(self, row: np.void, weights: np.ndarray, widest: int = 3) -> int:
         packed, panels = packed_fours(weights, widest)

@@ -16,12 +16,12 @@ from paddlevideo.runtime.engines.compiled.access import (
     padded_bytes,
     vectors_of,
 )
+from paddlevideo.runtime.engines.compiled.byte_tables import look_up_in_place
 from paddlevideo.runtime.engines.compiled.integer_pointwise import mixed_sum
 from paddlevideo.runtime.engines.compiled.integer_products import integer_dense
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM, load_integers
 from paddlevideo.runtime.engines.compiled.integer_tiles import SpanCode, integer_span
 from paddlevideo.runtime.engines.compiled.integer_windows import copy_bytes_row, fill_ring
-from paddlevideo.runtime.engines.compiled.lookup import look_up
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     INT64,
@@ -124,7 +124,7 @@ def _pad_frame(row: Row, lists: Array, x: int, y: int, ahead: Array, regions: Ar
             NONE, NONE, NONE, NONE, to, pixel, NONE, ahead, regions,
         )  # fmt: skip
         if row.expand_table:
-            look_up(to, row.columns * pixel, row.expand_table)
+            look_up_in_place(to, row.columns * pixel, row.expand_table)
 
 
 @compiled
@@ -193,7 +193,7 @@ def _kernel_over_time(
                 row.activation, row.numbers, NONE, to,
             )  # fmt: skip
         if row.table:
-            look_up(y8, row.count, row.table)
+            look_up_in_place(y8, row.count, row.table)
 
 
 @njit(nogil=True)

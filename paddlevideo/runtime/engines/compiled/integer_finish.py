@@ -7,8 +7,12 @@ from paddlevideo.runtime.engines.compiled.access import (
     floats_at,
 )
 from paddlevideo.runtime.engines.compiled.integer_simd import (
+    vactivate_apart,
+    vbound,
+    vdivide,
     vload_bytes,
     vload_integers,
+    vprefetch,
     vround,
     vstore_bytes,
     vsub,
@@ -18,7 +22,6 @@ from paddlevideo.runtime.engines.compiled.simd import (
     LANES,
     VECTOR_BYTES,
     keep_apart,
-    vactivate,
     vadd,
     vload,
     vmul,
@@ -28,7 +31,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
 
 FINISH_FLOATS = 9
 """Numbers that `finish` reads: scale, low and high of a rounding of the sums (scale 0: none), scale
-and zero of a shortcut on 8 bits, and of the result on 8 bits the steps in 1, low, high and zero."""
+and zero of a shortcut on 8 bits, and scale, low, high and zero of the result on 8 bits."""
 
 
 @compiled
@@ -50,6 +53,13 @@ def finish(
 ) -> None:
     """``activation(sums * factors + shortcut)`` as floats at ``y`` and as bytes at ``y8``.
 
+    Each operation is rounded as the file's are, and the last one divides: where scales are simple
+    fractions of each other many numbers lie half way between two steps, and a product with the
+    reciprocal would bring some of them to the other side.
+
+    The floats of the rows that come next are fetched: a store to memory that is not in the cache
+    would wait for it.
+
     Args:
         sums: address of integers, and the bytes between two rows of them.
         factors: of one rounded step where the sums are rounded, else of the value.
@@ -61,7 +71,8 @@ def finish(
     inner = given[0] != 0
     scale, inner_low, inner_high = vsplat(given[0]), vsplat(given[1]), vsplat(given[2])
     added_scale, added_zero = vsplat(given[3]), vsplat(given[4])
-    steps, low, high, zero = vsplat(given[5]), vsplat(given[6]), vsplat(given[7]), int(given[8])
+    step, low, high, zero = vsplat(given[5]), vsplat(given[6]), vsplat(given[7]), int(given[8])
+    bounds = _is_bound(floats_at(activation, 5))
     alpha, beta, least, most, multiply = activation_at(activation)
     for vector in range(vectors):
         factor = vload(factors + vector * VECTOR_BYTES)
@@ -76,8 +87,20 @@ def finish(
                     total = vadd(total, vmul(more, added_scale))
                 else:
                     total = vadd(total, vload(at + vector * LANES * FLOAT_BYTES))
-            total = vactivate(total, alpha, beta, least, most, multiply)
+            if bounds:
+                total = vbound(total, least, most)
+            else:
+                total = vactivate_apart(total, alpha, beta, least, most, multiply)
             if y:
-                vstore(y + row * ldy + vector * VECTOR_BYTES, total)
+                to = y + row * ldy + vector * VECTOR_BYTES
+                vstore(to, total)
+                vprefetch(to + rows * ldy)
             if y8:
-                vstore_bytes(y8 + row * ldy8 + vector * LANES, vmul(total, steps), low, high, zero)
+                to = y8 + row * ldy8 + vector * LANES
+                vstore_bytes(to, vdivide(total, step), low, high, zero)
+
+
+@compiled
+def _is_bound(given: Array) -> bool:
+    """Whether an activation does nothing but bound."""
+    return given[0] == 1 and given[1] == 0 and given[4] == 0

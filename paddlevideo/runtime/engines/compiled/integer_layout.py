@@ -3,7 +3,7 @@
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.integer_finish import FINISH_FLOATS
-from paddlevideo.runtime.engines.compiled.integer_lowering import is_direct
+from paddlevideo.runtime.engines.compiled.integer_lowering import has_table, is_direct
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM, moved_by
 from paddlevideo.runtime.engines.compiled.operations import Operation, Rounding, rounding_of
 from paddlevideo.runtime.engines.compiled.products import panels_of
@@ -76,7 +76,10 @@ def factors_of(operation: Operation) -> np.ndarray:
 
 
 def limits_of(operation: Operation) -> np.ndarray | None:
-    """Low, high and zero of sums that are rounded and no more; None of others."""
+    """Low, high and zero of sums that are rounded to bytes at once; None of others."""
+    if has_table(operation) and operation.inner is not None:
+        inner = operation.inner
+        return np.array([inner.low, inner.high, inner.zero], np.float32)
     if not is_direct(operation) or operation.rounding is None:
         return None
     given = operation.rounding
@@ -95,7 +98,7 @@ def finish_numbers(operation: Operation, shortcut: Range | None) -> np.ndarray:
         numbers[3:5] = shortcut.scale, shortcut.zero_point
     if operation.rounding is not None:
         given = operation.rounding
-        numbers[5:] = np.float32(1) / np.float32(given.scale), given.low, given.high, given.zero
+        numbers[5:] = given.scale, given.low, given.high, given.zero
     return numbers
 
 

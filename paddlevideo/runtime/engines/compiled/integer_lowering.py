@@ -19,7 +19,6 @@ from paddlevideo.runtime.engines.compiled.operations import (
     Activation,
     Operation,
     rounding_of,
-    table_of,
 )
 from paddlevideo.runtime.engines.compiled.table import INTEGER_WINDOWS
 from paddlevideo.utils.eight_bits import LEVELS, Range
@@ -30,8 +29,6 @@ _INT32_LARGEST = 2**31 - 1
 _FRAME = Range(1.0, 0)
 _PRODUCTS = ("integer_dense", "integer_convolution", "integer_depthwise", "integer_temporal")
 _ROUNDS = (*_PRODUCTS, "mixed_sum")
-_LOOKED_UP = ("clip", "silu")  # functions of numbers on 8 bits
-
 _WINDOWS_OVER_TIME = (*INTEGER_WINDOWS, (1, 1))
 
 Operations = dict[str, Operation]
@@ -158,11 +155,7 @@ class _Integers:
             return None
         if operation.rounded is None:
             return self._join_rounding(operation)
-        if self.is_clip and operation.kind in _PRODUCTS and operation.table is None:
-            looked_up = self._join_function(operation)
-            if looked_up is not None:
-                return looked_up
-        return self._join_behind(operation) if operation.kind == "integer_dense" else None
+        return self._join_behind(operation) if operation.kind in _PRODUCTS else None
 
     def _join_rounding(self, operation: Operation) -> Operation | None:
         readers = self._readers(operation.output)
@@ -177,37 +170,9 @@ class _Integers:
         self._replace(operation, joined)
         return joined
 
-    def _join_function(self, operation: Operation) -> Operation | None:
-        """A function between two roundings becomes a table behind the first."""
-        if not is_direct(operation) or operation.rounded is None:
-            return None
-        values = self._only_reader(operation.rounded)
-        if values is None or values.kind != "dequantize":
-            return None
-        function = self._only_reader(values.output)
-        if function is None or function.kind != "function":
-            return None
-        rounding = self._only_reader(function.output)
-        if rounding is None or rounding.kind != "quantize":
-            return None
-        kind, activation = function.options["function"], function.activation
-        if kind not in _LOOKED_UP:
-            return None
-        if kind == "silu":
-            activation = Activation(silu=True)
-        given, made = self.ranges[operation.rounded], self.ranges[rounding.output]
-        table = table_of(given, activation, made)
-        for gone in (values.output, function.output, rounding.output):
-            del self.operations[gone]
-        joined = replace(operation, rounded=rounding.output, table=table)
-        self._replace(operation, joined)
-        return joined
-
     def _join_behind(self, operation: Operation) -> Operation | None:
         """What is done with the values of a rounded product alone becomes part of it."""
         if operation.writes or operation.inner is not None or operation.rounded is None:
-            return None
-        if operation.table is not None:
             return None
         values = self._only_reader(operation.rounded)
         inner = rounding_of(self.ranges[operation.rounded], operation.activation)
@@ -220,20 +185,37 @@ class _Integers:
             operation, output=last.output, inner=inner, activation=IDENTITY, rounded=None,
             rounding=None, writes=True,
         )  # fmt: skip
-        if last.kind == "combine" and not last.options["is_product"]:
+        takes_shortcut = operation.kind == "integer_dense"
+        if takes_shortcut and last.kind == "combine" and not last.options["is_product"]:
             other = next((name for name in last.inputs if name != values.output), None)
             shape = None if other is None else self._shape_of(other)
             if other is None or shape != operation.shape:
                 return None
             joined = replace(joined, shortcut=self._bytes_of(other) or other)
-        elif last.kind == "function" and last.options["function"] == "clip":
-            joined = replace(joined, activation=last.activation)
         else:
-            return None
+            activation = self._function_behind(operation, last)
+            if activation is None:
+                return None
+            joined = replace(joined, activation=activation)
         for gone in (operation.output, values.output, last.output):
             del self.operations[gone]
         self.operations[joined.output] = joined
         return joined
+
+    def _function_behind(self, operation: Operation, last: Operation) -> Activation | None:
+        """What ``last`` does with the values of a rounded product, if it can become part of it.
+
+        Between two roundings every function is a table (`has_table`). With floats as results it is
+        an activation, which swish is not here; over time there are none.
+        """
+        function = last.options["function"] if last.kind == "function" else None
+        if function not in ("clip", "silu"):
+            return None
+        rounding = self._only_reader(last.output)
+        is_looked_up = rounding is not None and rounding.kind == "quantize"
+        if not is_looked_up and (function == "silu" or operation.kind == "integer_temporal"):
+            return None
+        return Activation(silu=True) if function == "silu" else last.activation
 
     def _shape_of(self, name: str) -> tuple[int, ...] | None:
         if name in self.operations:
@@ -326,13 +308,19 @@ def is_own_of_bytes(expand: Operation, readers: Mapping[str, int]) -> bool:
 
 def _is_row_by_row(expand: Operation) -> bool:
     wide = expand.kind == "integer_dense" and expand.shape[2] >= _WIDE_ROW
-    return wide and is_direct(expand)
+    return wide and (is_direct(expand) or has_table(expand))
 
 
 def is_direct(operation: Operation) -> bool:
     """Whether the sums of a product are rounded, and nothing else is done with them."""
     direct = operation.rounded is not None and not operation.writes and operation.inner is None
     return direct and operation.shortcut is None and is_bound(operation.activation)
+
+
+def has_table(operation: Operation) -> bool:
+    """Whether the result of a product is a byte for each byte that its sums are rounded to."""
+    between = operation.inner is not None and operation.rounded is not None
+    return between and not operation.writes and operation.shortcut is None
 
 
 def is_bound(activation: Activation) -> bool:

@@ -31,17 +31,9 @@ from paddlevideo.runtime.engines.compiled.simd import (
 
 @compiled
 def mixed_sum(
-    maps: Array,
-    count: int,
-    pixels: int,
-    channels: int,
-    w: int,
-    bias: int,
-    activation: int,
-    numbers: int,
-    y: int,
-    y8: int,
-) -> None:
+    maps: Array, count: int, pixels: int, channels: int, w: int, bias: int, activation: int,
+    numbers: int, y: int, y8: int,
+) -> None:  # fmt: skip
     """`pointwise.weighted_sum` of maps of which some are bytes, as floats, bytes or both.
 
     Args:
@@ -55,8 +47,7 @@ def mixed_sum(
     low, high, zero = vsplat(given[1]), vsplat(given[2]), int(given[3])
     size = channels * FLOAT_BYTES
     alpha, beta, least, most, multiply = activation_at(activation)
-    four = pixels - pixels % 4
-    for pixel in range(0, four, 4):
+    for pixel in range(0, pixels - pixels % 4, 4):
         for vector in range(vectors_of(channels)):
             first = first_channel_of(vector, channels)
             at = first * FLOAT_BYTES
@@ -91,7 +82,21 @@ def mixed_sum(
                 vstore_bytes(to + channels, vmul(two, steps), low, high, zero)
                 vstore_bytes(to + 2 * channels, vmul(three, steps), low, high, zero)
                 vstore_bytes(to + 3 * channels, vmul(last, steps), low, high, zero)
-    for pixel in range(four, pixels):
+    _last_pixels(maps, count, pixels, channels, w, bias, activation, numbers, y, y8)
+
+
+@compiled
+def _last_pixels(
+    maps: Array, count: int, pixels: int, channels: int, w: int, bias: int, activation: int,
+    numbers: int, y: int, y8: int,
+) -> None:  # fmt: skip
+    """Those of `mixed_sum` that are no four."""
+    given: Array = floats_at(numbers, 4)
+    steps = vsplat(np.float32(1) / given[0])
+    low, high, zero = vsplat(given[1]), vsplat(given[2]), int(given[3])
+    size = channels * FLOAT_BYTES
+    alpha, beta, least, most, multiply = activation_at(activation)
+    for pixel in range(pixels - pixels % 4, pixels):
         for vector in range(vectors_of(channels)):
             first = first_channel_of(vector, channels)
             at = first * FLOAT_BYTES

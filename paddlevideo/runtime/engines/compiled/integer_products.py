@@ -3,7 +3,14 @@
 import numpy as np
 from numba import njit
 
-from paddlevideo.runtime.engines.compiled.access import NONE, Array, bytes_at, compiled
+from paddlevideo.runtime.engines.compiled.access import (
+    NONE,
+    Array,
+    compiled,
+    copy_bytes,
+    fill_bytes,
+)
+from paddlevideo.runtime.engines.compiled.byte_tables import PERMUTES, look_up
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import integer_tile
@@ -11,6 +18,7 @@ from paddlevideo.runtime.engines.compiled.processor import Form
 from paddlevideo.runtime.engines.compiled.products import ahead_of
 from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
+    LANES,
     LINE_BYTES,
     REGISTERS,
     VECTOR_BYTES,
@@ -33,71 +41,53 @@ def rows_of(vectors: int, form: Form, gather: bool = False) -> Kernel:
     Its arguments: those of `integer_tile`; then, for what `finish` makes of sums (limits 0), its
     record ``numbers``, activation, shortcut with its row's bytes and whether it is bytes, and the
     result as floats and as bytes with the bytes of a row; memory for the sums of a tile; and what
-    to prefetch. With limits the result is ``y8`` alone.
+    to prefetch. With limits the result is ``y8`` alone, and ``numbers`` the address of a table of
+    what becomes of its bytes, see `byte_tables`; 0: they stay as they are.
     """
     big_rows = INTEGER_ROWS[vectors]
     big = integer_tile(big_rows, vectors, form, gather)
     one = integer_tile(1, vectors, form, gather)
-    sums_row, wide = np.int64(vectors * VECTOR_BYTES), np.int64(vectors)  # as `access.NONE`
+    # As `access.NONE`.
+    sums_row, steps_row = np.int64(vectors * VECTOR_BYTES), np.int64(vectors * LANES)
+    wide = np.int64(vectors)
 
     @njit(nogil=True)
     def run(
-        a: int,
-        lda: int,
-        rows: int,
-        b: int,
-        steps: int,
-        bias: int,
-        factors: int,
-        limits: int,
-        input_offsets: int,
-        numbers: int,
-        activation: int,
-        shortcut: int,
-        ldshortcut: int,
-        shortcut_is_bytes: int,
-        y: int,
-        ldy: int,
-        y8: int,
-        ldy8: int,
-        sums: int,
-        ahead: Array,
+        a: int, lda: int, rows: int, b: int, steps: int, bias: int, factors: int, limits: int,
+        input_offsets: int, numbers: int, activation: int, shortcut: int, ldshortcut: int,
+        shortcut_is_bytes: int, y: int, ldy: int, y8: int, ldy8: int, sums: int, ahead: Array,
         regions: Array,
-    ) -> None:
+    ) -> None:  # fmt: skip
         """Multiply rows; see above."""
         keep_apart()
+        through_memory = limits != 0 and numbers != 0 and not PERMUTES
         row = 0
         while row < rows:
             many = rows >= big_rows
             at = min(row, rows - big_rows) if many else row
             x = a + at * lda
             to, ldto = sums, sums_row
-            if limits:
+            if through_memory:
+                ldto = steps_row
+            elif limits:
                 to, ldto = y8 + at * ldy8, ldy8
             if many:
                 later = ahead_of(ahead, regions, steps * LINE_BYTES, b)
-                big(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, later)
+                big(
+                    x, lda, b, steps, to, ldto, bias, factors, limits, numbers, input_offsets, later
+                )  # fmt: skip
                 done = big_rows
             else:
-                one(x, lda, b, steps, to, ldto, bias, factors, limits, input_offsets, b)
+                one(x, lda, b, steps, to, ldto, bias, factors, limits, numbers, input_offsets, b)
                 done = 1
-            if not limits:
+            if through_memory:
+                look_up(sums, steps_row, done, wide, numbers, y8 + at * ldy8, ldy8)
+            elif not limits:
                 finish(
-                    sums,
-                    sums_row,
-                    done,
-                    wide,
-                    factors,
-                    numbers,
-                    activation,
-                    shortcut + at * ldshortcut if shortcut else 0,
-                    ldshortcut,
-                    shortcut_is_bytes,
-                    y + at * ldy if y else 0,
-                    ldy,
-                    y8 + at * ldy8 if y8 else 0,
-                    ldy8,
-                )
+                    sums, sums_row, done, wide, factors, numbers, activation,
+                    shortcut + at * ldshortcut if shortcut else 0, ldshortcut, shortcut_is_bytes,
+                    y + at * ldy if y else 0, ldy, y8 + at * ldy8 if y8 else 0, ldy8,
+                )  # fmt: skip
             row = at + done
 
     return run
@@ -226,10 +216,8 @@ def pad_bytes(
     Of each padded plane the rows ``first`` to ``last`` are written.
     """
     wide, high = left + columns + right, top + rows + bottom
-    pixels = bytes_at(x, planes * rows * columns)
-    target = bytes_at(y, planes * high * wide)
     for plane in range(planes):
-        target[(plane * high + first) * wide : (plane * high + last) * wide] = zero
+        fill_bytes(y + (plane * high + first) * wide, (last - first) * wide, zero)
         for row in range(max(first - top, 0), min(last - top, rows)):
-            at, start = (plane * high + top + row) * wide + left, (plane * rows + row) * columns
-            target[at : at + columns] = pixels[start : start + columns]
+            at = (plane * high + top + row) * wide + left
+            copy_bytes(y + at, x + (plane * rows + row) * columns, columns)

@@ -10,8 +10,9 @@ from paddlevideo.runtime.engines.compiled.integer_layout import (
     limits_of,
     values_of_sums,
 )
+from paddlevideo.runtime.engines.compiled.integer_lowering import is_direct
 from paddlevideo.runtime.engines.compiled.operations import Activation, Operation, Rounding
-from paddlevideo.utils.eight_bits import Range
+from paddlevideo.utils.eight_bits import LEVELS, Range
 
 Maps = Mapping[str, np.ndarray]
 Ranges = Mapping[str, Range]
@@ -41,6 +42,21 @@ def integer_reference(
     return _results(operation, _OTHERS[operation.kind](operation, values))
 
 
+def byte_table(operation: Operation) -> np.ndarray:
+    """What a product between two roundings gives for each byte of the first: uint8 [256].
+
+    Raises:
+        ValueError: the operation has only one rounding.
+    """
+    if operation.inner is None:
+        raise ValueError(f"{operation.kind} with one rounding")
+    inner = operation.inner
+    steps: np.ndarray = np.arange(LEVELS + 1, dtype=np.float32) - np.float32(inner.zero)
+    return _bytes(
+        activate(steps * np.float32(inner.scale), operation.activation), operation.rounding
+    )
+
+
 def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
     """``clip(alpha x + beta, low, high)``, times x where ``multiply``; or swish."""
     if activation.silu:
@@ -65,10 +81,6 @@ def _bytes(values: np.ndarray, rounding: Rounding | None) -> np.ndarray:
     return whole
 
 
-def _looked_up(steps: np.ndarray, operation: Operation) -> np.ndarray:
-    return steps if operation.table is None else np.asarray(operation.table[steps])
-
-
 def _padded(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> np.ndarray:
     """With what stands for zero left and right, and a row of it below."""
     if operation.expand is not None and operation.expand.rounded is not None:
@@ -82,7 +94,7 @@ def _padded(operation: Operation, x: np.ndarray, maps: Maps, ranges: Ranges) -> 
 def _results(operation: Operation, values: np.ndarray) -> dict[str, np.ndarray]:
     made = {operation.output: values} if operation.writes else {}
     if operation.rounded is not None:
-        made[operation.rounded] = _looked_up(_bytes(values, operation.rounding), operation)
+        made[operation.rounded] = _bytes(values, operation.rounding)
     return made
 
 
@@ -136,10 +148,10 @@ def _finished(
 ) -> dict[str, np.ndarray]:
     values = sums.astype(np.float32) * factors_of(operation)[:, None, None]
     limits = limits_of(operation)
-    if limits is not None and operation.rounded is not None:
+    if limits is not None and is_direct(operation) and operation.rounded is not None:
         low, high, zero = limits
         steps = np.rint(np.clip(values, low, high))
-        return {operation.rounded: _looked_up((steps + zero).astype(np.uint8), operation)}
+        return {operation.rounded: (steps + zero).astype(np.uint8)}
     inner = operation.inner
     if inner is not None:
         values = np.rint(np.clip(values, inner.low, inner.high)) * np.float32(inner.scale)
@@ -161,6 +173,9 @@ def _temporal(operation: Operation, values: list[np.ndarray]) -> np.ndarray:
     weights, bias_C = values_of_sums(operation)
     seen: np.ndarray = values[0].astype(np.float64)[..., None, None]
     total = _over_time(operation, seen, weights) + bias_C[:, None, None]
+    inner = operation.inner
+    if inner is not None:
+        total = np.clip(np.rint(total / inner.scale), inner.low, inner.high) * inner.scale
     return activate(total, operation.activation)
 
 

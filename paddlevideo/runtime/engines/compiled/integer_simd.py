@@ -20,6 +20,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     maximum,
     minimum,
     operation,
+    prefetch,
     splat,
     vector_type,
 )
@@ -193,6 +194,49 @@ def rounded(builder: ir.IRBuilder, value: ir.Value) -> ir.Value:
 
 
 _ADDRESS = types.intp
+
+
+@operation
+def vactivate_apart(
+    typing_context: object, x: object, alpha: object, beta: object, low: object, high: object,
+    multiply: object,
+) -> Typed:  # fmt: skip
+    """`simd.vactivate` with ``alpha x`` rounded before ``beta`` is added.
+
+    So does the file's operation. What is rounded to 8 bits after it is then the same byte whether
+    a processor multiplies and adds in one instruction or not.
+    """
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        x, alpha, beta, low, high, multiply = values
+        bounded = builder.fadd(builder.fmul(x, alpha), beta)
+        bounded = minimum(builder, maximum(builder, bounded, low), high)
+        gated = builder.icmp_signed("!=", multiply, INT64(0))
+        return builder.select(gated, builder.fmul(bounded, x), bounded)
+
+    return vector_type(*[vector_type] * 5, types.intp), generate
+
+
+@operation
+def vbound(typing_context: object, x: object, low: object, high: object) -> Typed:
+    """x within bounds."""
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        x, low, high = values
+        return minimum(builder, maximum(builder, x, low), high)
+
+    return vector_type(*[vector_type] * 3), generate
+
+
+@operation
+def vprefetch(typing_context: object, address: object) -> Typed:
+    """Ask for the cache line at an address, which need not exist."""
+
+    def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
+        prefetch(builder, values[0])
+        return context.get_dummy_value()
+
+    return types.void(_ADDRESS), generate
 
 
 @operation

@@ -10,6 +10,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     floats_at,
     padded_bytes,
 )
+from paddlevideo.runtime.engines.compiled.byte_tables import look_up_in_place
 from paddlevideo.runtime.engines.compiled.integer_pointwise import (
     average_of_bytes,
     dequantize,
@@ -30,7 +31,6 @@ from paddlevideo.runtime.engines.compiled.integer_windows import (
     fill_ring,
     integer_depthwise_row,
 )
-from paddlevideo.runtime.engines.compiled.lookup import look_up
 from paddlevideo.runtime.engines.compiled.shares import (
     NUMBERS,
     panels_share,
@@ -183,7 +183,7 @@ def _depthwise(
                     NONE, NONE, NONE, NONE, to, pixel, NONE, ahead, regions,
                 )  # fmt: skip
                 if row.expand_table:
-                    look_up(to, row.columns * pixel, row.expand_table)
+                    look_up_in_place(to, row.columns * pixel, row.expand_table)
             else:
                 copy_bytes_row(source, row.columns, row.channels, to, first_vector, last_vector)
             done += 1
@@ -287,9 +287,6 @@ def run_integers(
                 row, lists, addresses, strides, group, streams // groups, sums, part, parts, ahead,
                 regions,
             )  # fmt: skip
-        if row.table:
-            for stream in range(streams):
-                look_up(_place(addresses, strides, row.rounded, stream), row.count, row.table)
         return
     if code == Code.STORED_DENSE:
         _stored(row, lists, addresses[row.a], streams, addresses[row.output], part, parts)
@@ -306,5 +303,3 @@ def run_integers(
             _mixed_sum(row, lists, addresses, strides, stream, y, y8, part, parts)
         else:
             _other(row, a, _place(addresses, strides, row.b, stream), y, y8, part, parts)
-        if row.table:
-            look_up(y8, row.count, row.table)

@@ -9,6 +9,7 @@ from llvmlite import ir
 from numba.core import types
 from numba.core.base import BaseContext as Target
 
+from paddlevideo.runtime.engines.compiled.byte_tables import PERMUTES, load_table, permuted
 from paddlevideo.runtime.engines.compiled.integer_simd import (
     INTEGERS,
     as_floats,
@@ -48,16 +49,18 @@ def integer_tile(rows: int, vectors: int, form: Form, gather: bool = False) -> K
     [steps, vectors * LANES, 4]; steps, each of four numbers of a row of a; address of the result,
     and bytes between its rows; address of the bias, integers; address of a factor for each channel;
     address of the limits (0: the result is the sums themselves), see `integer_simd.load_limits`:
-    then it is bytes, the sums times their factors, rounded; address of ``steps`` integers, with
-    ``gather``: bytes from a row's address to each four numbers, which otherwise follow each other;
-    and an address from which on a cache line is prefetched with each step.
+    then it is bytes, the sums times their factors, rounded; address of the table in which these
+    bytes are looked up (0: none), see `byte_tables`, on processors that can do so in registers;
+    address of ``steps`` integers, with ``gather``: bytes from a row's address to each four numbers,
+    which otherwise follow each other; and an address from which on a cache line is prefetched with
+    each step.
     """
 
     @operation
     def block(
         typing_context: object, a: object, lda: object, b: object, steps: object, c: object,
-        ldc: object, bias: object, factors: object, limits: object, input_offsets: object,
-        ahead: object,
+        ldc: object, bias: object, factors: object, limits: object, table: object,
+        input_offsets: object, ahead: object,
     ) -> Typed:  # fmt: skip
         """Emit the products of a tile; see above."""
 
@@ -65,7 +68,7 @@ def integer_tile(rows: int, vectors: int, form: Form, gather: bool = False) -> K
             _Block(builder, values, (rows, vectors), form, gather).emit()
             return context.get_dummy_value()
 
-        return types.void(*[_I] * 11), generate
+        return types.void(*[_I] * 12), generate
 
     return block
 
@@ -76,8 +79,8 @@ class _Block:
     def __init__(
         self, builder: ir.IRBuilder, values: list, shape: tuple[int, int], form: Form, gather: bool
     ) -> None:
-        (self.a, self.lda, self.b, self.steps, self.c, self.ldc, self.bias,
-         self.factors, self.limits, self.input_offsets, self.ahead) = values  # fmt: skip
+        (self.a, self.lda, self.b, self.steps, self.c, self.ldc, self.bias, self.factors,
+         self.limits, self.table, self.input_offsets, self.ahead) = values  # fmt: skip
         self.builder, self.form, self.gather = builder, form, gather
         self.rows, self.vectors = shape
         self.cells = [(row, vector) for row in range(self.rows) for vector in range(self.vectors)]
@@ -97,11 +100,31 @@ class _Block:
         builder.position_at_end(round_off)
         factors = [load_vector(builder, address) for address in self._columns(self.factors)]
         limits = load_limits(builder, self.limits)
-        for (row, vector), value in zip(self.cells, sums, strict=True):
-            place = self._place(row, vector * LANES)
-            store_bytes(builder, round_sums(builder, value, factors[vector], limits), place)
+        whole = [
+            round_sums(builder, value, factors[vector], limits)
+            for (_, vector), value in zip(self.cells, sums, strict=True)
+        ]
+        if PERMUTES:
+            self._store_looked_up(whole, done)
+        self._store(whole)
         builder.branch(done)
         builder.position_at_end(done)
+
+    def _store_looked_up(self, whole: list[ir.Value], done: ir.Block) -> None:
+        """Where there is a table: the bytes that it has for these, and go to ``done``."""
+        builder = self.builder
+        look_up, plain = (builder.append_basic_block(name) for name in ("look_up", "plain"))
+        builder.cbranch(builder.icmp_signed("==", self.table, INT64(0)), plain, look_up)
+        builder.position_at_end(look_up)
+        table = load_table(builder, self.table)
+        self._store([permuted(builder, table, value) for value in whole])
+        builder.branch(done)
+        builder.position_at_end(plain)
+
+    def _store(self, whole: list[ir.Value]) -> None:
+        """Write the lowest byte of each result."""
+        for (row, vector), value in zip(self.cells, whole, strict=True):
+            store_bytes(self.builder, value, self._place(row, vector * LANES))
 
     def _place(self, row: int, column: int) -> ir.Value:
         offset = self.builder.mul(self.ldc, INT64(row))

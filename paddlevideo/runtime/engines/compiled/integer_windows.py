@@ -6,11 +6,12 @@ from paddlevideo.runtime.engines.compiled.access import (
     NONE,
     ONE,
     Array,
-    bytes_at,
     compiled,
+    fill_bytes,
     first_channel_of,
     padded_bytes,
 )
+from paddlevideo.runtime.engines.compiled.byte_tables import look_up
 from paddlevideo.runtime.engines.compiled.integer_finish import finish
 from paddlevideo.runtime.engines.compiled.integer_simd import FORM
 from paddlevideo.runtime.engines.compiled.integer_tiles import fours_of, integer_span
@@ -40,38 +41,21 @@ def packed_taps(weights: np.ndarray, kernel: int) -> np.ndarray:
     return packed.reshape(-1, channels, 4)
 
 
-def row_of(form: Form) -> Kernel:
-    """A function of one row of a depthwise convolution on 8 bits, in one form of products.
+def spans_of(form: Form) -> Kernel:
+    """A function of one vector of channels of a row, by the span of its kernel and stride.
 
-    Its arguments: address of the ring, see `windows.depthwise_row`, whose pixels are bytes; bytes
-    of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
-    stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
-    and the arguments of `finish` from ``numbers`` on; memory for the sums of one vector of channels
-    of the row; first and end of the vectors of channels that are computed.
+    Its arguments: kernel and stride, and those of `integer_tiles.integer_span`.
     """
     span_31, span_32, span_51, span_52 = (
         integer_span(kernel, stride, form) for kernel, stride in INTEGER_WINDOWS
     )
 
-    sums_row = np.int64(VECTOR_BYTES)  # as `access.NONE`
-
     @compiled
     def run_span(
-        kernel: int,
-        stride: int,
-        rows: int,
-        at: int,
-        pixel: int,
-        w: int,
-        ldw: int,
-        y: int,
-        ldy: int,
-        count: int,
-        bias: int,
-        factors: int,
-        limits: int,
-    ) -> None:
-        """One vector of channels of a row, by the span of its kernel and stride."""
+        kernel: int, stride: int, rows: int, at: int, pixel: int, w: int, ldw: int, y: int,
+        ldy: int, count: int, bias: int, factors: int, limits: int,
+    ) -> None:  # fmt: skip
+        """The span; see above."""
         keep_apart()
         if kernel == 3 and stride == 1:
             span_31(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
@@ -82,28 +66,27 @@ def row_of(form: Form) -> Kernel:
         else:
             span_52(rows, at, pixel, w, ldw, y, ldy, count, bias, factors, limits)
 
+    return run_span
+
+
+def row_of(form: Form) -> Kernel:
+    """A function of one row of a depthwise convolution on 8 bits, in one form of products.
+
+    Its arguments: address of the ring, see `windows.depthwise_row`, whose pixels are bytes; bytes
+    of its rows; number of the first row under the kernel; rows and channels of the map; kernel and
+    stride; weights; number of outputs of the row; bias, factors and limits as `integer_tiles` says;
+    and what follows, from ``numbers`` on, as in `integer_products.rows_of`; memory for the sums of
+    one vector of channels of the row; first and end of the vectors of channels that are computed.
+    """
+    run_span = spans_of(form)
+    sums_row, steps_row = np.int64(VECTOR_BYTES), np.int64(LANES)  # as `access.NONE`
+
     @compiled
     def depthwise_row(
-        ring: int,
-        row_bytes: int,
-        first: int,
-        rows: int,
-        channels: int,
-        kernel: int,
-        stride: int,
-        w: int,
-        count: int,
-        bias: int,
-        factors: int,
-        limits: int,
-        numbers: int,
-        activation: int,
-        y: int,
-        y8: int,
-        sums: int,
-        first_vector: int,
-        last_vector: int,
-    ) -> None:
+        ring: int, row_bytes: int, first: int, rows: int, channels: int, kernel: int, stride: int,
+        w: int, count: int, bias: int, factors: int, limits: int, numbers: int, activation: int,
+        y: int, y8: int, sums: int, first_vector: int, last_vector: int,
+    ) -> None:  # fmt: skip
         """One row; see above."""
         pixel = padded_bytes(channels)
         under: Array = np.empty(LARGEST_KERNEL, np.int64)
@@ -115,14 +98,18 @@ def row_of(form: Form) -> Kernel:
         for vector in range(first_vector, last_vector):
             at = first_channel_of(vector, channels)
             wide = at * FLOAT_BYTES
-            to, ldto = sums, VECTOR_BYTES
-            if limits:
+            to, ldto = sums, sums_row
+            if limits and numbers:
+                ldto = steps_row
+            elif limits:
                 to, ldto = y8 + at, channels
             run_span(
                 kernel, stride, table, at, pixel, w + wide, ldw, to, ldto, count, bias + wide,
                 factors + wide, limits,
             )  # fmt: skip
-            if not limits:
+            if limits and numbers:
+                look_up(sums, steps_row, count, ONE, numbers, y8 + at, channels)
+            elif not limits:
                 finish(
                     sums, sums_row, count, ONE, factors + wide, numbers, activation,
                     NONE, NONE, NONE, y + wide if y else 0, channels * FLOAT_BYTES,
@@ -145,14 +132,6 @@ def fill_ring(
         fill_bytes(ring + row * row_bytes, left * pixel, zero)
         fill_bytes(ring + row * row_bytes + (left + columns) * pixel, right * pixel, zero)
     fill_bytes(ring + kernel * row_bytes, row_bytes, zero)
-
-
-@compiled
-def fill_bytes(target: int, count: int, value: int) -> None:
-    """Write ``count`` equal bytes."""
-    cells = bytes_at(target, count)
-    for index in range(count):
-        cells[index] = value
 
 
 @compiled

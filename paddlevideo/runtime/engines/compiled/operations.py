@@ -72,22 +72,6 @@ def rounding_of(range_: Range, activation: Activation = IDENTITY) -> Rounding | 
     return Rounding(float(scale), float(least), float(most), range_.zero_point)
 
 
-def table_of(given: Range, activation: Activation, made: Range) -> np.ndarray:
-    """What an activation makes of each of 256 steps, on another 256 steps."""
-    steps: np.ndarray = np.arange(LEVELS + 1, dtype=np.float32) - np.float32(given.zero_point)
-    x = steps * np.float32(given.scale)
-    if activation.silu:
-        with np.errstate(over="ignore"):
-            values = (x / (1.0 + np.exp(-x.astype(np.float64)))).astype(np.float32)
-    else:
-        alpha, beta = np.float32(activation.alpha), np.float32(activation.beta)
-        values = np.clip(alpha * x + beta, np.float32(activation.low), np.float32(activation.high))
-        values = values * x if activation.multiply else values
-    rounded = np.rint(values / np.float32(made.scale)) + made.zero_point
-    table: np.ndarray = np.clip(rounded, 0, LEVELS).astype(np.uint8)
-    return table
-
-
 @dataclass(frozen=True)
 class IntegerWeights:
     """Weights on 8 bits, as the file has them.
@@ -130,7 +114,6 @@ class Operation:
         inner: how the sums of integers are rounded before what follows them.
         rounded: name of a map on 8 bits that it makes too, or alone.
         rounding: of that map.
-        table: what stands for each of the 256 numbers that the rounding gives, in that map.
         writes: whether ``output`` is made.
         products: of a ``dense``: what its input (times the gate) and its weights are rounded to.
     """
@@ -152,7 +135,6 @@ class Operation:
     inner: Rounding | None = None
     rounded: str | None = None
     rounding: Rounding | None = None
-    table: np.ndarray | None = None
     writes: bool = True
     products: Products = "float32"
 

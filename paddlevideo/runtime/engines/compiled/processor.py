@@ -33,6 +33,7 @@ class Processor:
         form: of products on 8 bits.
         converts_halves: float16 becomes float32 in one instruction.
         bfloat16: two products of bfloat16 are added to a float32 in one instruction.
+        permutes_bytes: one instruction looks up 64 bytes in a table of 128.
     """
 
     family: Family
@@ -41,6 +42,7 @@ class Processor:
     form: Form
     converts_halves: bool
     bfloat16: bool = False
+    permutes_bytes: bool = False
 
 
 def refusal(
@@ -79,10 +81,11 @@ def processor_of(family: Family, features: Set[str]) -> Processor:
         return Processor("arm", 4, 32, _form_of_arm(features), True)
     has_avx2 = {"avx", "avx2"} <= features
     if has_avx2 and "avx512f" in features:
-        halves = "avx512bf16" in features
-        return Processor("x86", 16, 32, _form_of_avx512(features), True, halves)
+        form = _form_of_avx512(features)
+        halves, permutes = "avx512bf16" in features, "avx512vbmi" in features
+        return Processor("x86", 16, 32, form, True, halves, permutes)
     if has_avx2:
-        form: Form = "dot" if "avxvnni" in features else "pairs"
+        form = "dot" if "avxvnni" in features else "pairs"
         return Processor("x86", 8, 16, form, "f16c" in features)
     # Each x86 processor with 64 bits has SSE2.
     return Processor("x86", 4, 16, "pairs", {"avx", "f16c"} <= features)
