@@ -242,13 +242,10 @@ class _Clips(_Timed):
         self._opened, self.program = open_engine(files, options), clip
         self.engine = self._opened.name
         length = Pipeline(bundle.manifest.pipeline, "pipeline").input.num_frames
-        self._shapes = {
-            spec.name: (1, length if spec.shape[1] < 0 else spec.shape[1], *spec.shape[2:])
+        self._inputs = [
+            (spec, (1, length if spec.shape[1] < 0 else spec.shape[1], *spec.shape[2:]))
             for spec in clip.inputs
-        }
-        self._dtypes: dict[str, np.dtype] = {
-            spec.name: np.dtype(spec.dtype) for spec in clip.inputs
-        }
+        ]
 
     def run(self, rng: np.random.Generator) -> float:
         """As `_Timed`."""
