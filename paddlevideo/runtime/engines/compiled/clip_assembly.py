@@ -312,8 +312,9 @@ class _ClipAssembler(Assembler):
         by_tap = np.split(operation.own_weights, taps)
         packed = [packed_taps(weights, kernel) for weights in by_tap]
         row["weights"], row["depth"] = self._kept(np.concatenate(packed)), len(packed[0])
-        self._finish(row, operation, 0)
-        row["sums"], row["sums_step"] = self._own("sums", operation.shape[2] * VECTOR_BYTES)
+        sums_bytes = operation.shape[2] * VECTOR_BYTES
+        self._finish(row, operation, sums_bytes)
+        row["sums"], row["sums_step"] = self._own("sums", sums_bytes)
 
     def _fill_temporal(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         self._fill_moves(row, operation)

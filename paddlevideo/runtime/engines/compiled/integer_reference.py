@@ -60,7 +60,8 @@ def byte_table(operation: Operation) -> np.ndarray:
 def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
     """``clip(alpha x + beta, low, high)``, times x where ``multiply``; or swish."""
     if activation.silu:
-        return x / (1.0 + np.exp(-x))
+        with np.errstate(over="ignore"):  # of a very negative number: nothing
+            return np.asarray(x / (1.0 + np.exp(-x)))
     bounded = np.clip(activation.alpha * x + activation.beta, activation.low, activation.high)
     return bounded * x if activation.multiply else bounded
 
