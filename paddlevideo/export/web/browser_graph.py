@@ -3,12 +3,14 @@
 ONNX Runtime's WebAssembly has no kernel for a convolution of a map of one pixel: it multiplies 16
 columns where there is one. The gates and the classifier, a twentieth of the arithmetic, take a
 third of a step so. As ``Gemm`` they are products of a vector and a matrix, for which it has one.
+`small_windows` does the same for depthwise convolutions of small maps.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddlevideo.export.web.small_windows import multiply_small_windows
 from paddlevideo.utils.errors import BundleError
 
 if TYPE_CHECKING:
@@ -31,7 +33,9 @@ def write_browser_graph(source: Path, target: Path) -> None:
         model = onnx.load(str(source))
         _take_one_stream(model.graph, source)
         model = shape_inference.infer_shapes(model)
-        multiply_vectors(model)
+        shapes = dict(_shapes(model.graph))
+        multiply_vectors(model, shapes)
+        multiply_small_windows(model, shapes)
         del model.graph.value_info[:]
         checker.check_model(model)
     except (
@@ -56,16 +60,15 @@ def _take_one_stream(graph: "GraphProto", source: Path) -> None:
     del graph.value_info[:]
 
 
-def multiply_vectors(model: "ModelProto") -> None:
+def multiply_vectors(model: "ModelProto", shapes: Mapping[str, Sequence[int]]) -> None:
     """Write every convolution of a map of one pixel as ``Gemm``, in place.
 
     Args:
-        model: with the shapes of its values.
+        shapes: of the values.
     """
     from onnx import helper
 
     graph = model.graph
-    shapes = dict(_shapes(graph))
     weights = {item.name: item for item in graph.initializer}
     readers = [name for node in graph.node for name in node.input]
     nodes: list[NodeProto] = []

@@ -11,6 +11,7 @@ from websockets.exceptions import InvalidStatus
 from apps.serve.conftest import pictures, png, read_rest, serving
 from paddlevideo.apps.serve.access import Access
 from paddlevideo.apps.serve.client_addresses import ClientAddresses, is_within
+from paddlevideo.cli.serve import _own_name
 from paddlevideo.utils.errors import ConfigError
 
 PICTURE = png(pictures(1)[0])
@@ -183,3 +184,9 @@ def test_networks():
 def test_what_would_never_be_met_is_refused(wrong, words):
     with pytest.raises(ConfigError, match=words):
         Access(**wrong)
+
+
+def test_the_name_that_is_listened_at_is_known():
+    assert _own_name("box.lan") == ("box.lan",) and _own_name("localhost") == ("localhost",)
+    for address in ("127.0.0.1", "::1", "0.0.0.0", ""):
+        assert _own_name(address) == ()
