@@ -85,7 +85,7 @@ def test_the_processor_rounds_alike():
 
 
 @needs_bfloat16
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     inner=CHANNELS,
     outer=CHANNELS,

@@ -79,8 +79,8 @@ def processor_of(family: Family, features: Set[str]) -> Processor:
         return Processor("arm", 4, 32, _form_of_arm(features), True)
     has_avx2 = {"avx", "avx2"} <= features
     if has_avx2 and "avx512f" in features:
-        halves = "avx512bf16" in features
-        return Processor("x86", 16, 32, _form_of_avx512(features), True, halves)
+        has_pairs = {"avx512bw", "avx512bf16"} <= features
+        return Processor("x86", 16, 32, _form_of_avx512(features), True, has_pairs)
     if has_avx2:
         form: Form = "dot" if "avxvnni" in features else "pairs"
         return Processor("x86", 8, 16, form, "f16c" in features)
