@@ -32,6 +32,7 @@ from paddlevideo.runtime.engines.compiled.bfloat16 import (  # noqa: E402
 )
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine  # noqa: E402
 from paddlevideo.runtime.engines.compiled.host import host  # noqa: E402
+from paddlevideo.runtime.engines.compiled.processor import processor_of  # noqa: E402
 from paddlevideo.runtime.engines.open_engine import ENGINES  # noqa: E402
 from paddlevideo.runtime.streams.step_runner import StepRunner  # noqa: E402
 from paddlevideo.utils.errors import ConfigError, DeviceError  # noqa: E402
@@ -49,6 +50,15 @@ _OF_FLOAT32 = 2.0**-24
 def saved(path, model):
     onnx.save(model, str(path))
     return path, [item.name for item in model.graph.output]
+
+
+def test_which_processors_have_it():
+    """By the names of features alone; 512 bits at a time need what LLVM builds it on."""
+    wide = {"avx", "avx2", "avx512f", "avx512bw", "avx512bf16"}
+    assert processor_of("x86", wide).bfloat16
+    for missing in wide:
+        assert not processor_of("x86", wide - {missing}).bfloat16
+    assert not processor_of("arm", {"neon", "bf16", "i8mm"}).bfloat16
 
 
 def test_numbers_are_rounded_to_the_nearest():
@@ -85,7 +95,7 @@ def test_the_processor_rounds_alike():
 
 
 @needs_bfloat16
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     inner=CHANNELS,
     outer=CHANNELS,

@@ -32,6 +32,8 @@ from paddlevideo.runtime.engines.compiled.simd import (
     vstore,
 )
 
+# The instructions are declared with integers, as LLVM 15 has them: later ones know bfloat16 as a
+# type, which llvmlite's builder does not, and read the older form too.
 _PAIRS = ir.VectorType(ir.IntType(32), LANES)
 _HALVES = ir.VectorType(ir.IntType(16), 2 * LANES)
 _HALF_BYTES = 2

@@ -82,8 +82,8 @@ def processor_of(family: Family, features: Set[str]) -> Processor:
     has_avx2 = {"avx", "avx2"} <= features
     if has_avx2 and "avx512f" in features:
         form = _form_of_avx512(features)
-        halves, permutes = "avx512bf16" in features, "avx512vbmi" in features
-        return Processor("x86", 16, 32, form, True, halves, permutes)
+        has_pairs, permutes = {"avx512bw", "avx512bf16"} <= features, "avx512vbmi" in features
+        return Processor("x86", 16, 32, form, True, has_pairs, permutes)
     if has_avx2:
         form = "dot" if "avxvnni" in features else "pairs"
         return Processor("x86", 8, 16, form, "f16c" in features)
