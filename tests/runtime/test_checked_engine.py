@@ -15,6 +15,8 @@ from paddlevideo.export import ExportOptions, export_model  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions  # noqa: E402
 from paddlevideo.runtime.engines.compiled.checked import CompiledCheckError  # noqa: E402
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine  # noqa: E402
+from paddlevideo.runtime.engines.compiled.operations import Operation  # noqa: E402
+from paddlevideo.runtime.engines.compiled.rounding_bound import rounding_bound  # noqa: E402
 from paddlevideo.runtime.engines.compiled.table import Code  # noqa: E402
 from paddlevideo.runtime.streams.step_runner import StepRunner  # noqa: E402
 from paddlevideo.utils.errors import ConfigError  # noqa: E402
@@ -116,3 +118,24 @@ def test_another_value_is_refused(tmp_path, monkeypatch):
     onnx.save(step_program(), str(path))
     with pytest.raises(ConfigError, match="PADDLEVIDEO_CHECK is 'yes', expected 0 or 1"):
         CompiledEngine(path, ["y"] * len(step_program().graph.output), OPTIONS)
+
+
+@pytest.mark.parametrize("cancels", [False, True])
+@pytest.mark.parametrize("count", [2, 7, 30])
+def test_what_rounding_may_make_of_a_sum(count, cancels):
+    """Terms added in any order stay within the bound, which a hundredth of them is not."""
+    rng = np.random.default_rng(count)
+    terms = rng.standard_normal((count, 5)).astype(np.float32)
+    if cancels:
+        terms = np.concatenate([terms, -terms[rng.permutation(count)]])
+    names = tuple(f"x{number}" for number in range(len(terms)))
+    weights, bias = np.ones_like(terms), np.zeros(5, np.float32)
+    operation = Operation("weighted_sum", names, "y", (5, 1, 1), weights, bias)
+    maps = {name: row.reshape(1, 5, 1, 1) for name, row in zip(names, terms, strict=True)}
+    bound = rounding_bound(operation, maps, {}, {})
+    total = np.float32(0)
+    for row in rng.permutation(terms):
+        total = total + row
+    apart = np.abs(total - terms.astype(np.float64).sum(axis=0))
+    assert (apart <= bound[0, :, 0, 0]).all()
+    assert (bound[0, :, 0, 0] < 0.01 * np.abs(terms).sum(axis=0)).all()
