@@ -1,17 +1,18 @@
 """Where the time of an exported program goes, by kind of operation.
 
 python benchmarks/operations.py [--model movinet_a0_base] [--program clip] [--engine onnxruntime]
-    [--runs 10] [--threads 1] [--products float32]
+    [--runs 10] [--threads 1] [--products float32] [--bundle FOLDER]
 
 Of every operation the least of all runs is taken. Measuring each costs some time of its own. With
 several threads, in the compiled engine, the time of an operation is that of its slowest share: what
-it would take if nobody waited for anybody.
+it would take if nobody waited for anybody. With --bundle the program is that of a bundle, for
+instance one on 8 bits.
 """
 
 import argparse
 import json
 import tempfile
-from collections import Counter
+from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any, get_args
 
@@ -57,6 +58,11 @@ def least_times(path: Path, runs: int, folder: Path) -> dict[str, tuple[str, flo
     return least
 
 
+def largest(total: dict[str, float]) -> list[tuple[str, float]]:
+    """The ten kinds that take the most time."""
+    return sorted(total.items(), key=lambda item: -item[1])[:10]
+
+
 def report_compiled(files: Any, name: str, runs: int, options: EngineOptions) -> None:
     """The same of the compiled engine, with what it computes."""
     import numpy as np
@@ -69,7 +75,8 @@ def report_compiled(files: Any, name: str, runs: int, options: EngineOptions) ->
         name: engine.tensor(rng.integers(0, 200 if shape[0] == 3 else 2, (1, *shape)).astype(dtype))
         for name, shape, dtype in engine.expected_inputs
     }
-    total, number, work = Counter[str](), Counter[str](), Counter[str]()
+    total: defaultdict[str, float] = defaultdict(float)
+    number, work = Counter[str](), Counter[str]()
     for item in engine.time_operations(inputs, 10 * runs):
         single = item.kind == "dense" and item.multiply_adds * 4 == item.weight_bytes
         kind = "dense, one pixel" if single else item.kind
@@ -79,18 +86,19 @@ def report_compiled(files: Any, name: str, runs: int, options: EngineOptions) ->
     whole = sum(total.values())
     print(f"| {name}, step program, compiled | number | ms | share | 1e9 multiply-adds/s |")
     print("|---|---|---|---|---|")
-    for kind, taken in total.most_common(10):
+    for kind, taken in largest(total):
         rate = f"{work[kind] / taken / 1e6:.0f}" if work[kind] else ""
         print(f"| {kind} | {number[kind]} | {taken:.2f} | {taken / whole:.2f} | {rate} |")
-    rate = work.total() / whole / 1e6
-    print(f"| all | {number.total()} | {whole:.2f} | 1.00 | {rate:.0f} |")
+    print(f"| all | {number.total()} | {whole:.2f} | 1.00 | {work.total() / whole / 1e6:.0f} |")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", default="movinet_a0_base")
+    program = parser.add_mutually_exclusive_group()
+    program.add_argument("--model", default="movinet_a0_base")
+    program.add_argument("--bundle", type=Path, help="instead of a model with random weights")
     parser.add_argument("--program", choices=("clip", "step"), default="clip")
     parser.add_argument("--engine", choices=("onnxruntime", "compiled"), default="onnxruntime")
     parser.add_argument("--runs", type=int, default=10)
@@ -106,24 +114,29 @@ def main() -> None:
     import paddlevideo
     from paddlevideo.runtime import read_bundle
 
-    num_frames = paddlevideo.create_model(arguments.model).input_spec().num_frames
+    name = str(arguments.bundle or arguments.model)
     with tempfile.TemporaryDirectory() as folder:
-        bundle = read_bundle(exported(arguments.model, Path(folder) / "bundle", num_frames))
+        path = arguments.bundle
+        if path is None:
+            num_frames = paddlevideo.create_model(arguments.model).input_spec().num_frames
+            path = exported(arguments.model, Path(folder) / "bundle", num_frames)
+        bundle = read_bundle(path)
         files = bundle.clip_files if arguments.program == "clip" else bundle.step_files
         if files.onnx is None:
             raise SystemExit("this needs what writes ONNX: pip install -r requirements-onnx.txt")
         if arguments.engine == "compiled":
-            report_compiled(files, arguments.model, arguments.runs, options)
+            report_compiled(files, name, arguments.runs, options)
             return
         least = least_times(files.onnx, arguments.runs, Path(folder))
-    total, number = Counter[str](), Counter[str]()
+    total: defaultdict[str, float] = defaultdict(float)
+    number = Counter[str]()
     for kind, taken in least.values():
         total[kind] += taken
         number[kind] += 1
     whole = sum(total.values())
-    print(f"| {arguments.model}, {arguments.program} program | number | ms | share |")
+    print(f"| {name}, {arguments.program} program | number | ms | share |")
     print("|---|---|---|---|")
-    for kind, taken in total.most_common(10):
+    for kind, taken in largest(total):
         print(f"| {kind} | {number[kind]} | {taken:.2f} | {taken / whole:.2f} |")
     print(f"| all | {len(least)} | {whole:.2f} | 1.00 |")
 

@@ -191,6 +191,42 @@ def test_depthwise(
     agree(patch, path, feeds, 6 / 255, ["integer_depthwise"])
 
 
+@settings(max_examples=15, deadline=None)
+@given(
+    channels=CHANNELS, size=st.tuples(st.integers(5, 18), st.integers(5, 18)),
+    stride=st.sampled_from([1, 2]), zero=ZEROS, whole=st.booleans(),
+    given_as=st.sampled_from(["bytes", "floats", "both"]), batch=st.integers(1, 3),
+    seed=st.integers(0, 99),
+)  # fmt: skip
+def test_hard_swish_behind_convolutions(
+    tmp_path_factory, patch, channels, size, stride, zero, whole, given_as, batch, seed
+):
+    """Behind a rounded convolution of a map or of a frame: rounded again, as floats, or both."""
+    file, inner = Rounded(seed), 3 if whole else channels
+    if whole:
+        file.input("x", (3, *size), TensorProto.UINT8)
+        pixels = file.node("Cast", ["x"], "pixels", to=TensorProto.FLOAT)
+        x, scale = file.round(pixels, 1.0, 0), 3.0
+    else:
+        x, scale = file.round(file.input("x", (channels, *size)), 0.02, zero), 0.03
+    weights = file.weights("d", (channels, 3 if whole else 1, 3, 3), 1.0 if whole else 0.02, 3)
+    file.node("Conv", [x, *weights], "d", kernel_shape=[3, 3], group=1 if whole else channels,
+              strides=[stride, stride], pads=[1] * 4)  # fmt: skip
+    last = file.round("d", scale, 128)
+    gate = file.node("HardSigmoid", [last], "g", alpha=1 / 6, beta=0.5)
+    file.node("Mul", [last, gate], "h")
+    shape = (channels, *((length - 1) // stride + 1 for length in size))
+    outputs = {"h": shape} if given_as != "bytes" else {}
+    if given_as != "floats":
+        outputs[file.round("h", scale, zero)] = shape
+    path = file.save(tmp_path_factory.mktemp("swish") / "a.onnx", outputs)
+    feeds = {"x": file.rng.standard_normal((batch, inner, *size)).astype(np.float32)}
+    if whole:
+        feeds = {"x": file.rng.integers(0, 256, (batch, 3, *size), np.uint8)}
+    assert "function" not in {item.kind for item in read_program(path).operations}
+    agree(patch, path, feeds, scale, ["integer_convolution" if whole else "integer_depthwise"])
+
+
 @settings(max_examples=10, deadline=None)
 @given(
     channels=st.sampled_from([8, LANES, 24]), kernel=st.sampled_from([3, 5]),

@@ -36,21 +36,9 @@ and zero of a shortcut on 8 bits, and scale, low, high and zero of the result on
 
 @compiled
 def finish(
-    sums: int,
-    ldsums: int,
-    rows: int,
-    vectors: int,
-    factors: int,
-    numbers: int,
-    activation: int,
-    shortcut: int,
-    ldshortcut: int,
-    shortcut_is_bytes: int,
-    y: int,
-    ldy: int,
-    y8: int,
-    ldy8: int,
-) -> None:
+    sums: int, ldsums: int, rows: int, vectors: int, factors: int, numbers: int, activation: int,
+    shortcut: int, ldshortcut: int, shortcut_is_bytes: int, y: int, ldy: int, y8: int, ldy8: int,
+) -> None:  # fmt: skip
     """``activation(sums * factors + shortcut)`` as floats at ``y`` and as bytes at ``y8``.
 
     Each operation is rounded as the file's are, and the last one divides: where scales are simple
