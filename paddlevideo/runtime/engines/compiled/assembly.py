@@ -47,6 +47,7 @@ class Assembly:
         maps: those of the arena.
         slots, shapes: of all maps by name, those of outputs as ``output:NAME``.
         keep: arrays whose addresses are in the table.
+        product: what its products were laid out for, see `assemble`.
         rows: of the maps of a clip that have a row for each of its frames, how many, by slot.
     """
 
@@ -64,6 +65,7 @@ class Assembly:
     slots: dict[str, int]
     shapes: dict[str, Shape]
     keep: tuple[np.ndarray, ...]
+    product: int
     rows: Mapping[int, int] = field(default_factory=dict)
 
     def rows_of(self, slot: int) -> int:
@@ -173,6 +175,7 @@ class Assembler(IntegerFills):
             slots=self.slots,
             shapes=self.shapes,
             keep=tuple(self.keep),
+            product=self.product,
         )
 
     def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
@@ -275,6 +278,8 @@ class Assembler(IntegerFills):
         weights = operation.own_weights
         if operation.products == "float32":
             return weights
+        if not self.product:
+            raise ValueError(f"products of {operation.products} without their function")
         depth = len(weights)
         row["products"] = self.product
         size = int(rows_at_once(depth) * row_bytes(depth))

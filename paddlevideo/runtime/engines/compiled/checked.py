@@ -112,7 +112,9 @@ class CheckedRun:
             if operation.kind in WITH_ZEROS
         }
         self._by_streams: dict[int, _GuardedMaps] = {}
-        self._clip = GuardedClip(program, pool, run) if program.is_clip else None
+        self._clip = None
+        if program.is_clip:
+            self._clip = GuardedClip(program, pool, run, assembly.product)
 
     def run(self, addresses: np.ndarray, streams: int) -> None:
         """Compute a group of streams.

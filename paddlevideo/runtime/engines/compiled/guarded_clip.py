@@ -80,10 +80,13 @@ class GuardedClip:
     Args:
         pool: gives the guarded memory.
         run: `kernel_loader.compiled_loop`'s.
+        product: see `assembly.assemble`.
     """
 
-    def __init__(self, program: CompiledProgram, pool: Pool, run: Callable[..., None]) -> None:
-        self._assembly = assemble_clip(program, pool)
+    def __init__(
+        self, program: CompiledProgram, pool: Pool, run: Callable[..., None], product: int
+    ) -> None:
+        self._assembly = assemble_clip(program, pool, product=product)
         self._memory = _GuardedMemory(self._assembly, pool)
         self._run = ClipRun(self._assembly, run, _InTurn(self._memory), self._memory)
         self._outside: dict[str, np.ndarray] = {}  # inputs and outputs
