@@ -2,6 +2,7 @@
 
 python benchmarks/pool.py [--model movinet_a0_stream] [--streams 1 2 4 16] [--threads 2]
     [--engine onnxruntime] [--repeats 5] [--active 1]
+python benchmarks/pool.py --bundle A0_int8 ...      # in place of a model with random weights
 
 Frames of the model's native size, random; the whole of `push` and `step` is timed, the pipeline's
 steps included, and the states go from step to step. Session and pools take turns; the figure is
@@ -32,6 +33,7 @@ def parse_arguments() -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", default="movinet_a0_stream")
+    parser.add_argument("--bundle", type=Path, help="in place of --model")
     parser.add_argument("--streams", type=int, nargs="+", default=[1, 2, 4, 16])
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--engine", default="auto", help="see tools/predict.py")
@@ -107,7 +109,7 @@ def main() -> None:
     import paddlevideo
 
     with tempfile.TemporaryDirectory() as folder:
-        bundle = exported(arguments.model, Path(folder))
+        bundle = arguments.bundle or exported(arguments.model, Path(folder))
         predictor = paddlevideo.load_predictor(
             bundle, device="cpu", cpu_threads=1, engine=arguments.engine
         )
