@@ -32,7 +32,8 @@ HASWELL = "+sse2,+sse4.2,+avx,+avx2,+fma,+f16c,+bmi,+bmi2"
         ("x86", HASWELL + ",+avx512f", (16, 32, "plain", True)),
         ("x86", HASWELL + ",+avx512f,+avx512bw", (16, 32, "pairs", True)),
         ("x86", HASWELL + ",+avx512f,+avx512bw,+avx512vnni", (16, 32, "dot", True)),
-        ("x86", HASWELL + ",+avx512f,+avx512bw,+avx512vbmi", (16, 32, "pairs", True, True)),
+        ("x86", HASWELL + ",+avx512f,+avx512bw,+avx512vbmi", (16, 32, "pairs", True, False, True)),
+        ("x86", HASWELL + ",+avx512f,+avx512bw,+avx512bf16", (16, 32, "pairs", True, True)),
         # What NUMBA_ENABLE_AVX=0 leaves of the last: F16C has instructions of AVX.
         ("x86", "+sse2,-avx,-avx2,+fma,+f16c,-avx512f,-avx512vnni", (4, 16, "pairs", False)),
         ("x86", "+avx512f,+avx512vnni,+avx,-avx2", (4, 16, "pairs", False)),
