@@ -33,6 +33,8 @@ import numpy as np
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
+from pool import bundle_of  # noqa: E402
+
 UPGRADE = (
     b"GET /stream?width=8&height=8 HTTP/1.1\r\nhost: localhost\r\nupgrade: websocket\r\n"
     b"connection: upgrade\r\nsec-websocket-version: 13\r\n"
@@ -262,11 +264,7 @@ def serve_and_measure(bundle: Path, arguments: argparse.Namespace) -> bool:
 def main() -> None:
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
-        bundle = arguments.bundle
-        if bundle is None:
-            from pool import exported
-
-            bundle = exported(arguments.model, Path(folder) / "bundle")
+        bundle = bundle_of(arguments.bundle, arguments.model, Path(folder) / "bundle")
         sys.exit(0 if serve_and_measure(bundle, arguments) else 1)
 
 

@@ -9,7 +9,8 @@ steps included, and the states go from step to step. Session and pools take turn
 the best round of each (other programs on the machine only ever slow a round down), with the median
 beside it. CPU time a frame, of all threads, tells how much of a missing gain is other programs'
 doing. Latency is from `push` to the result when all streams have a frame at the same time. With
-``--active`` only so many streams of a pool have frames.
+``--active`` only so many streams of a pool have frames. Sessions in turn, on one thread, show what
+more states than the caches hold cost.
 """
 
 import argparse
@@ -69,6 +70,11 @@ def exported(
     return folder
 
 
+def bundle_of(bundle: Path | None, model: str, folder: Path) -> Path:
+    """The bundle that was named, or one of the model, written to a folder."""
+    return bundle if bundle is not None else exported(model, folder)
+
+
 def session_round(session: Any, frames: list[Any]) -> Callable[[], int]:
     """A function that shows the session the frames and gives their number."""
 
@@ -76,6 +82,19 @@ def session_round(session: Any, frames: list[Any]) -> Callable[[], int]:
         for n in range(FRAMES_A_ROUND):
             session.push(frames[n % len(frames)])
         return FRAMES_A_ROUND
+
+    return run
+
+
+def sessions_round(sessions: list[Any], frames: list[Any]) -> Callable[[], int]:
+    """The same for sessions that have a frame each in turn, on one thread."""
+
+    def run() -> int:
+        turns = max(1, FRAMES_A_ROUND // len(sessions))
+        for turn in range(turns):
+            for n, session in enumerate(sessions):
+                session.push(frames[(turn + n) % len(frames)])
+        return turns * len(sessions)
 
     return run
 
@@ -109,7 +128,7 @@ def main() -> None:
     import paddlevideo
 
     with tempfile.TemporaryDirectory() as folder:
-        bundle = arguments.bundle or exported(arguments.model, Path(folder))
+        bundle = bundle_of(arguments.bundle, arguments.model, Path(folder))
         predictor = paddlevideo.load_predictor(
             bundle, device="cpu", cpu_threads=1, engine=arguments.engine
         )
@@ -120,6 +139,8 @@ def main() -> None:
         rounds = {"session": session_round(session, frames)}
         pools = {}
         for count in arguments.streams:
+            sessions = [predictor.open_stream() for _ in range(count)]
+            rounds[f"{count} sessions in turn"] = sessions_round(sessions, frames)
             pool = predictor.open_pool(max_streams=count, threads=arguments.threads)
             pools[count] = [pool.open() for _ in range(count)]
             active = pools[count][: arguments.active]

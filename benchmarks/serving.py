@@ -24,6 +24,8 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path[:0] = [str(ROOT), str(Path(__file__).resolve().parent)]
 
+from pool import bundle_of  # noqa: E402
+
 
 def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
@@ -152,11 +154,7 @@ async def load(port: int, side: int, pid: int, arguments: argparse.Namespace) ->
 def main() -> None:
     arguments = parse_arguments()
     with tempfile.TemporaryDirectory() as folder:
-        bundle = arguments.bundle
-        if bundle is None:
-            from pool import exported
-
-            bundle = exported(arguments.model, Path(folder) / "bundle")
+        bundle = bundle_of(arguments.bundle, arguments.model, Path(folder) / "bundle")
         from paddlevideo.runtime import read_bundle
 
         side = read_bundle(bundle).manifest.step.inputs[0].shape[-1]

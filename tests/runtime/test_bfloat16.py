@@ -25,12 +25,14 @@ from paddlevideo.runtime import load_predictor  # noqa: E402
 from paddlevideo.runtime.engines import EngineOptions, open_engine  # noqa: E402
 from paddlevideo.runtime.engines.base import ProgramFiles, UnsupportedProgramError  # noqa: E402
 from paddlevideo.runtime.engines.compiled import bfloat_choice  # noqa: E402
+from paddlevideo.runtime.engines.compiled.assembly import assemble  # noqa: E402
 from paddlevideo.runtime.engines.compiled.bfloat16 import (  # noqa: E402
     pairs_of,
     rounded,
     upper_halves,
+    with_bfloat16,
 )
-from paddlevideo.runtime.engines.compiled.engine import CompiledEngine  # noqa: E402
+from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
 from paddlevideo.runtime.engines.compiled.host import host  # noqa: E402
 from paddlevideo.runtime.engines.compiled.processor import processor_of  # noqa: E402
 from paddlevideo.runtime.engines.open_engine import ENGINES  # noqa: E402
@@ -329,3 +331,11 @@ def test_names_are_those_of_the_engines():
     from paddlevideo.runtime.engines import base
 
     assert base.PRODUCTS == PRODUCTS
+
+
+def test_products_are_not_laid_out_for_another_function(tmp_path):
+    """Else pairs would be multiplied as if they were floats."""
+    path, _ = saved(tmp_path / "a.onnx", step_program())
+    program = with_bfloat16(read_program(path))
+    with pytest.raises(ValueError, match="products of bfloat16 without their function"):
+        assemble(program)

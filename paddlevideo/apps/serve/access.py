@@ -1,7 +1,6 @@
 """`Access`: which names and which web pages may be used to reach the service; `AccessCheck`."""
 
 import ipaddress
-import json
 import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -163,8 +162,6 @@ def _plain(name: str) -> str:
 
 async def _refuse(kind: str, error: RefusedError, send: Send) -> None:
     prefix = "websocket.http.response" if kind == "websocket" else "http.response"
-    body = json.dumps(error.as_dict()).encode()
-    headers = [(b"content-type", b"application/json"), (b"connection", b"close"),
-               (b"content-length", str(len(body)).encode())]  # fmt: skip
+    body, headers = error.body_and_headers()
     await send({"type": f"{prefix}.start", "status": error.refusal.status, "headers": headers})
     await send({"type": f"{prefix}.body", "body": body})

@@ -98,7 +98,7 @@ class AddressLimit:
             await socket.send_text(json.dumps(error.as_dict()))
             await socket.close(TOO_MANY.close_code, error.reason)
             return
-        body, headers = answer_to_too_many(error)
+        body, headers = error.body_and_headers()
         await send({"type": "http.response.start", "status": TOO_MANY.status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 
@@ -110,13 +110,6 @@ class AddressLimit:
         finally:
             if client is not None:
                 self._addresses.leave(client)
-
-
-def answer_to_too_many(error: RefusedError) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-    """Body and headers of an answer in HTTP."""
-    body = json.dumps(error.as_dict()).encode()
-    return body, [(b"content-type", b"application/json"), (b"connection", b"close"),
-                  (b"retry-after", b"1"), (b"content-length", b"%d" % len(body))]  # fmt: skip
 
 
 def is_within(address: str, networks: Sequence[str]) -> bool:

@@ -1,5 +1,6 @@
 """Every way in which the service says no: an HTTP status, a WebSocket close code, and words."""
 
+import json
 from dataclasses import dataclass
 
 _REASON_BYTES = 120  # a close frame has room for 123
@@ -53,6 +54,13 @@ class RefusedError(Exception):
     def as_dict(self) -> dict[str, str]:
         """What a client gets as JSON."""
         return {"error": self.refusal.name, "message": self.message}
+
+    def body_and_headers(self) -> tuple[bytes, list[tuple[bytes, bytes]]]:
+        """The same as an answer of HTTP, behind which the connection ends."""
+        body = json.dumps(self.as_dict()).encode()
+        headers = [(b"content-type", b"application/json"), (b"connection", b"close"),
+                   (b"content-length", b"%d" % len(body))]  # fmt: skip
+        return body, headers
 
     @property
     def reason(self) -> str:

@@ -14,7 +14,6 @@ from paddlevideo.apps.serve.access import Access
 from paddlevideo.apps.serve.app import create_app
 from paddlevideo.apps.serve.client_addresses import (
     ClientAddresses,
-    answer_to_too_many,
     is_within,
 )
 from paddlevideo.apps.serve.descriptors import require_descriptors
@@ -117,7 +116,7 @@ def websocket_protocol(addresses: ClientAddresses) -> type[LimitedWebSockets]:
 
 
 def _too_many(addresses: ClientAddresses) -> bytes:
-    body, headers = answer_to_too_many(addresses.refusal())
+    body, headers = addresses.refusal().body_and_headers()
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
     return b"HTTP/1.1 %d Too Many Requests\r\n%s\r\n%s" % (TOO_MANY.status, lines, body)
 

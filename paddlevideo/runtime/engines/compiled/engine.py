@@ -96,6 +96,23 @@ class OperationTime:
     weight_bytes: int
 
 
+def _refuse(path: Path, options: EngineOptions) -> None:
+    """Say what keeps the engine from opening a file with these options.
+
+    Raises:
+        BundleError: there is no such file.
+        DeviceError: a package is missing, the processor or the device is another.
+    """
+    require_packages("the compiled engine", "numba", "onnx", otherwise="use --engine onnxruntime")
+    reason = refusal()
+    if reason is not None:
+        raise DeviceError(f"{reason}; use --engine onnxruntime")
+    if options.device == "gpu" or options.use_tensorrt:
+        raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
+    if not path.is_file():
+        raise BundleError(f"{path} is missing; export the model again")
+
+
 class CompiledEngine(Engine):
     """A ``.onnx`` program as compiled loops.
 
@@ -125,16 +142,7 @@ class CompiledEngine(Engine):
     declared: Mapping[str, DeclaredInput] = {}  # it refuses what does not fit
 
     def __init__(self, path: Path, output_names: Sequence[str], options: EngineOptions) -> None:
-        require_packages(
-            "the compiled engine", "numba", "onnx", otherwise="use --engine onnxruntime"
-        )
-        reason = refusal()
-        if reason is not None:
-            raise DeviceError(f"{reason}; use --engine onnxruntime")
-        if options.device == "gpu" or options.use_tensorrt:
-            raise DeviceError("the compiled engine runs on the CPU; use --engine paddle for a GPU")
-        if not path.is_file():
-            raise BundleError(f"{path} is missing; export the model again")
+        _refuse(path, options)
         from paddlevideo.runtime.engines.compiled.access import SLACK
         from paddlevideo.runtime.engines.compiled.assembly import assemble
         from paddlevideo.runtime.engines.compiled.integer_choice import integers_are_faster

@@ -4,7 +4,6 @@ import numpy as np
 from llvmlite import ir
 from numba import njit
 from numba.core import types
-from numba.core.base import BaseContext as Target
 
 from paddlevideo.runtime.engines.compiled.access import (
     NONE,
@@ -26,10 +25,7 @@ from paddlevideo.runtime.engines.compiled.simd import (
     FLOAT_BYTES,
     INT64,
     VECTOR_BYTES,
-    Kernel,
-    Typed,
     keep_apart,
-    operation,
 )
 from paddlevideo.runtime.engines.compiled.table import (
     INTEGER_WINDOWS,
@@ -50,30 +46,11 @@ class _MoreCode(SpanCode):
         return load_integers(self.builder, self.builder.add(self.bias, offset))
 
 
-def _more_span(kernel: int, stride: int) -> Kernel:
-    """As `integer_tiles.integer_span`, but ``bias`` is the address of sums to go on with."""
-
-    @operation
-    def span(
-        typing_context: object, rows: object, at: object, pixel: object, w: object, ldw: object,
-        y: object, ldy: object, count: object, bias: object, factors: object, limits: object,
-    ) -> Typed:  # fmt: skip
-        """Emit the outputs of a run of pixels; see above."""
-
-        def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-            _MoreCode(builder, values, kernel, stride, FORM).emit()
-            return context.get_dummy_value()
-
-        return types.void(*[_I] * 11), generate
-
-    return span
-
-
 _first_31, _first_32, _first_51, _first_52 = (
     integer_span(kernel, stride, FORM) for kernel, stride in INTEGER_WINDOWS
 )
 _more_31, _more_32, _more_51, _more_52 = (
-    _more_span(kernel, stride) for kernel, stride in INTEGER_WINDOWS
+    integer_span(kernel, stride, FORM, _MoreCode) for kernel, stride in INTEGER_WINDOWS
 )
 
 

@@ -193,7 +193,9 @@ def round_sums(
     return nearest(builder, minimum(builder, maximum(builder, scaled, low), high), zero)
 
 
-def integer_span(kernel: int, stride: int, form: Form) -> Kernel:
+def integer_span(
+    kernel: int, stride: int, form: Form, code: "type[SpanCode] | None" = None
+) -> Kernel:
     """A numba function of one row of a depthwise convolution, for one vector of channels.
 
     Of a row of pixels the last four, each a byte of the channel's integer, move on with the window,
@@ -204,7 +206,11 @@ def integer_span(kernel: int, stride: int, form: Form) -> Kernel:
     weights, see `packed_taps`, and bytes between two of them; address of the first output, bytes
     between two outputs, number of outputs; address of the bias; address of the factors; and address
     of the limits (0: the outputs are the sums).
+
+    Args:
+        code: what emits it, `SpanCode` by default.
     """
+    emitted = code or SpanCode
 
     @operation
     def span(
@@ -214,7 +220,7 @@ def integer_span(kernel: int, stride: int, form: Form) -> Kernel:
         """Emit the outputs of a run of pixels; see above."""
 
         def generate(context: Target, builder: ir.IRBuilder, _: object, values: list) -> ir.Value:
-            SpanCode(builder, values, kernel, stride, form).emit()
+            emitted(builder, values, kernel, stride, form).emit()
             return context.get_dummy_value()
 
         return types.void(*[_I] * 11), generate

@@ -37,6 +37,7 @@ from paddlevideo.runtime.engines.compiled.shares import (
     panels_share,
     share_of,
     vectors_share,
+    window_share,
 )
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LINE_BYTES, keep_apart
 from paddlevideo.runtime.engines.compiled.stage_walk import (
@@ -179,12 +180,7 @@ def _depthwise(
     clear_border(ring, row.kernel, row.left, row.columns, row.right, pixel)
     panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
     out_bytes = row.out_columns * row.channels * FLOAT_BYTES
-    first_row, last_row = 0, row.out_rows
-    first_vector, last_vector = vectors_share(row.channels, 0, 1)
-    if row.split == Split.PIXELS:
-        first_row, last_row = share_of(row.out_rows, 1, part, parts)
-    elif row.split == Split.CHANNELS:
-        first_vector, last_vector = vectors_share(row.channels, part, parts)
+    first_row, last_row, first_vector, last_vector = window_share(row, part, parts)
     done = max(first_row * row.stride - row.top, 0)
     for out_row in range(first_row, last_row):
         first = out_row * row.stride - row.top

@@ -4,8 +4,9 @@ Shares of one operation write different numbers. Where the last vector or panel 
 earlier, so that some channels are computed twice, both belong to the last share.
 """
 
-from paddlevideo.runtime.engines.compiled.access import Array, compiled, vectors_of
+from paddlevideo.runtime.engines.compiled.access import Array, Row, compiled, vectors_of
 from paddlevideo.runtime.engines.compiled.simd import LANES
+from paddlevideo.runtime.engines.compiled.table import Split
 
 NUMBERS = 1024
 """Operations on each number are shared out in so many: loops over them are vectorised the same."""
@@ -24,6 +25,18 @@ def vectors_share(channels: int, part: int, parts: int) -> tuple[int, int]:
     """First and end of a share of the vectors of a pixel."""
     first, last = share_of(channels // LANES, 1, part, parts)
     return first, vectors_of(channels) if part == parts - 1 else last
+
+
+@compiled
+def window_share(row: Row, part: int, parts: int) -> tuple[int, int, int, int]:
+    """Of a depthwise convolution: first and end of the rows, and of the vectors of a pixel."""
+    first_row, last_row = 0, row.out_rows
+    first_vector, last_vector = vectors_share(row.channels, 0, 1)
+    if row.split == Split.PIXELS:
+        first_row, last_row = share_of(row.out_rows, 1, part, parts)
+    elif row.split == Split.CHANNELS:
+        first_vector, last_vector = vectors_share(row.channels, part, parts)
+    return first_row, last_row, first_vector, last_vector
 
 
 @compiled
