@@ -19,7 +19,6 @@ from paddlevideo.apps.serve.client_addresses import AddressLimit
 from paddlevideo.apps.serve.connection import StreamConnection
 from paddlevideo.apps.serve.metrics import CONTENT_TYPE
 from paddlevideo.apps.serve.refusals import (
-    FULL,
     MALFORMED,
     NOT_ALLOWED,
     NOT_FOUND,
@@ -72,17 +71,17 @@ def _add_refusals(app: FastAPI, service: Service) -> None:
     """Every refusal in one form, whoever refuses."""
 
     @app.exception_handler(RefusedError)
-    async def refused(_request: Request, error: RefusedError) -> JSONResponse:
+    async def refused(_request: Request, error: RefusedError) -> Response:
         return _answer(service, error)
 
     @app.exception_handler(RequestValidationError)
-    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+    async def invalid(_request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         words = f"{first['loc'][-1]}: {first['msg']}"
         return _answer(service, RefusedError(MALFORMED, words))
 
     @app.exception_handler(HTTPException)
-    async def unknown(request: Request, error: HTTPException) -> JSONResponse:
+    async def unknown(request: Request, error: HTTPException) -> Response:
         path = request.url.path
         if error.status_code != NOT_ALLOWED.status:
             return _answer(service, _not_found(path))
@@ -91,13 +90,11 @@ def _add_refusals(app: FastAPI, service: Service) -> None:
         return _answer(service, RefusedError(NOT_ALLOWED, words))
 
 
-def _answer(service: Service, error: RefusedError) -> JSONResponse:
+def _answer(service: Service, error: RefusedError) -> Response:
     service.metrics.refusals.labels(error.refusal.name).inc()
-    # A body that was not read would be taken for the next request.
-    headers = {"connection": "close"}
-    if error.refusal is FULL:
-        headers["retry-after"] = "1"
-    return JSONResponse(error.as_dict(), error.refusal.status, headers)
+    body, pairs = error.body_and_headers()
+    headers = {name.decode(): value.decode() for name, value in pairs}
+    return Response(body, error.refusal.status, headers)
 
 
 def _not_found(path: str) -> RefusedError:

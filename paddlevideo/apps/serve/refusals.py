@@ -37,6 +37,8 @@ FULL = Refusal("full", 503, 1013)
 CLOSING = Refusal("closing", 503, 1001)
 TOOK_TOO_LONG = Refusal("took_too_long", 504, 1011)  # the service did
 
+_SOON_OVER = (FULL, TOO_MANY)
+
 
 class RefusedError(Exception):
     """A client is refused; not an error of the one who runs the service.
@@ -56,10 +58,15 @@ class RefusedError(Exception):
         return {"error": self.refusal.name, "message": self.message}
 
     def body_and_headers(self) -> tuple[bytes, list[tuple[bytes, bytes]]]:
-        """The same as an answer of HTTP, behind which the connection ends."""
+        """The same as an answer of HTTP.
+
+        The connection ends behind it: a body that was not read would be taken for the next request.
+        """
         body = json.dumps(self.as_dict()).encode()
         headers = [(b"content-type", b"application/json"), (b"connection", b"close"),
                    (b"content-length", b"%d" % len(body))]  # fmt: skip
+        if self.refusal in _SOON_OVER:
+            headers.append((b"retry-after", b"1"))
         return body, headers
 
     @property

@@ -5,6 +5,7 @@ import logging
 import socket
 from asyncio.transports import BaseTransport
 from collections.abc import Sequence
+from http import HTTPStatus
 from types import FrameType
 
 import uvicorn
@@ -17,7 +18,7 @@ from paddlevideo.apps.serve.client_addresses import (
     is_within,
 )
 from paddlevideo.apps.serve.descriptors import require_descriptors
-from paddlevideo.apps.serve.refusals import TOO_MANY
+from paddlevideo.apps.serve.refusals import FULL, TOO_MANY, RefusedError
 from paddlevideo.apps.serve.service import Service
 from paddlevideo.apps.serve.unread import UnreadAnswers
 from paddlevideo.apps.serve.websocket_protocol import LimitedWebSockets
@@ -29,11 +30,8 @@ _BACKLOG = 128  # connections that are accepted in one go; the others' answers w
 _LONGEST_HEAD_BYTES = 16 * 1024
 _TICKS_A_SECOND = 10  # of uvicorn's server
 
-_FULL_BODY = b'{"error": "full", "message": "all connections are taken; try again soon"}'
-_FULL = (
-    b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n"
-    b"connection: close\r\nretry-after: 1\r\ncontent-length: %d\r\n\r\n%s"
-) % (len(_FULL_BODY), _FULL_BODY)
+_REFUSED_SECONDS = 1.0  # that one who is refused has for the head of a request
+_MOST_REFUSED = 64  # that wait so at a time; they have open files beyond `max_connections`
 
 
 def http_protocol(
@@ -45,29 +43,32 @@ def http_protocol(
         addresses: what each has open; those of ``proxies`` have no limit of their own.
     """
 
+    refused: set[asyncio.BaseTransport] = set()
+
     class LimitedHttp(H11Protocol):
         """One connection; refused where there are too many, ended where no request comes."""
 
         _head_timer: asyncio.TimerHandle | None = None
-        _is_refused = False
+        _refusal: RefusedError | None = None
 
         def connection_made(self, transport: BaseTransport) -> None:
             """Refuse it, or let the time for its request run."""
             super().connection_made(transport)  # type: ignore[arg-type]
             if len(self.connections) > service.limits.max_connections:
                 service.metrics.connections_refused.inc()
-                self._refuse(_FULL)
+                self._refuse(RefusedError(FULL, "all connections are taken; try again soon"))
                 return
             address = self.client[0] if self.client else ""
             if not is_within(address, proxies) and not addresses.connected(transport, address):
                 service.metrics.refusals.labels(TOO_MANY.name).inc()
-                self._refuse(_too_many(addresses))
+                self._refuse(addresses.refusal())
                 return
             self._expect_head()
 
         def data_received(self, data: bytes) -> None:
             """Take bytes; the time stops where a request has begun."""
-            if self._is_refused:
+            if self._refusal is not None:
+                self._end_refused()
                 return
             waits = self.cycle is None or self.cycle.response_complete
             if waits and self._head_timer is None:
@@ -81,13 +82,28 @@ def http_protocol(
         def connection_lost(self, exc: Exception | None) -> None:
             """Let the time go with it."""
             self._forget_timer()
+            refused.discard(self.transport)
             addresses.disconnected(self.transport)
             super().connection_lost(exc)
 
-        def _refuse(self, answer: bytes) -> None:
-            self._is_refused = True
-            self.transport.write(answer)
-            self.transport.close()
+        def _refuse(self, error: RefusedError) -> None:
+            """Answer when a request comes, or soon.
+
+            Whoever sends to a connection that is closed already may never read the answer.
+            """
+            self._refusal = error
+            self.connections.discard(self)  # it takes nobody's place
+            if len(refused) >= _MOST_REFUSED:
+                self._end_refused()
+                return
+            refused.add(self.transport)
+            self._head_timer = self.loop.call_later(_REFUSED_SECONDS, self._end_refused)
+
+        def _end_refused(self) -> None:
+            self._forget_timer()
+            if self._refusal is not None and not self.transport.is_closing():
+                self.transport.write(_http_answer(self._refusal))
+                self.transport.close()
 
         def _expect_head(self) -> None:
             seconds = service.limits.idle_seconds
@@ -115,10 +131,12 @@ def websocket_protocol(addresses: ClientAddresses) -> type[LimitedWebSockets]:
     return CountedWebSockets
 
 
-def _too_many(addresses: ClientAddresses) -> bytes:
-    body, headers = addresses.refusal().body_and_headers()
+def _http_answer(error: RefusedError) -> bytes:
+    """What is written to a connection that never becomes a request."""
+    body, headers = error.body_and_headers()
+    status = HTTPStatus(error.refusal.status)
     lines = b"".join(b"%s: %s\r\n" % header for header in headers)
-    return b"HTTP/1.1 %d Too Many Requests\r\n%s\r\n%s" % (TOO_MANY.status, lines, body)
+    return b"HTTP/1.1 %d %s\r\n%s\r\n%s" % (status, status.phrase.encode(), lines, body)
 
 
 class Server(uvicorn.Server):

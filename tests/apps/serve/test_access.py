@@ -114,6 +114,25 @@ def test_one_address_has_so_many_connections(few):
     until(few.get_ok)
 
 
+@pytest.mark.parametrize("request_bytes", [b"GET /health HTTP/1.1\r\nhost: localhost\r\n\r\n", b""])
+def test_who_is_refused_can_read_why(few, request_bytes):
+    """Also one who asks a while after connecting, or never asks: it is not closed on before."""
+    until(lambda: not few._server.server_state.connections)
+    with contextlib.ExitStack() as open_ones:
+        for _ in range(MOST):
+            open_ones.enter_context(sockets.create_connection(("127.0.0.1", few.port)))
+        until(lambda: len(few._server.server_state.connections) == MOST)
+        late = open_ones.enter_context(sockets.create_connection(("127.0.0.1", few.port)))
+        late.settimeout(20)
+        time.sleep(0.2)
+        late.sendall(request_bytes)
+        answer = b"".join(iter(lambda: late.recv(4096), b""))
+        assert answer.startswith(b"HTTP/1.1 429 Too Many Requests\r\n")
+        assert b"--max_connections_per_address" in answer
+        assert len(few._server.server_state.connections) == MOST  # it takes nobody's place
+    until(few.get_ok)
+
+
 def forwarded(address):
     return {"x-forwarded-for": address}
 
