@@ -34,6 +34,20 @@ def range_of(low: float, high: float) -> Range:
     return Range(float(np.float32(scale)), int(np.clip(round(-low / scale), 0, LEVELS)))
 
 
+def steps_of(values: np.ndarray, range_: Range) -> np.ndarray:
+    """The nearest steps, uint8; of what is no number the one of zero."""
+    steps = np.rint(values / np.float32(range_.scale)) + np.float32(range_.zero_point)
+    steps = np.nan_to_num(steps, nan=range_.zero_point)
+    whole: np.ndarray = np.clip(steps, 0, LEVELS).astype(np.uint8)
+    return whole
+
+
+def values_of(steps: np.ndarray, range_: Range) -> np.ndarray:
+    """What steps stand for, float32."""
+    moved: np.ndarray = steps.astype(np.float32) - np.float32(range_.zero_point)
+    return moved * np.float32(range_.scale)
+
+
 def symmetric_int8(weight: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Nearest int8 of a kernel [C_out, ...], and the scale of each output channel [C_out, 1, ...].
 

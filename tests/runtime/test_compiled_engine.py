@@ -316,7 +316,7 @@ def test_memory_does_not_grow(bundle):
     seen = set()
     for _ in range(20):
         outputs = engine.run_tensors(inputs)
-        seen |= {tensor.address(0) for tensor in outputs.values()}
+        seen |= {tensor.address(0, None) for tensor in outputs.values()}
     assert len(seen) <= 2 * len(outputs)
 
 

@@ -13,9 +13,9 @@ from paddlevideo.runtime.engines.compiled.access import padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.runtime.engines.compiled.bfloat16 import pairs_of
 from paddlevideo.runtime.engines.compiled.bfloat_products import row_bytes, rows_at_once
-from paddlevideo.runtime.engines.compiled.graph import StoredWeights
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights, TensorInfo
 from paddlevideo.runtime.engines.compiled.integer_assembly import IntegerFills
-from paddlevideo.runtime.engines.compiled.layout import Pool, map_bytes
+from paddlevideo.runtime.engines.compiled.layout import Pool
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
@@ -24,6 +24,7 @@ from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
 from paddlevideo.runtime.engines.compiled.stages import DEPTHWISE, split_of, stages_of
 from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code, Split
+from paddlevideo.utils.eight_bits import Range
 
 _WINDOW = 384 << 10  # bytes of the second-level cache for what is to come
 
@@ -46,6 +47,7 @@ class Assembly:
         inputs, outputs: slots by name.
         maps: those of the arena.
         slots, shapes: of all maps by name, those of outputs as ``output:NAME``.
+        ranges: of those on 8 bits.
         keep: arrays whose addresses are in the table.
         product: what its products were laid out for, see `assemble`.
         rows: of the maps of a clip that have a row for each of its frames, how many, by slot.
@@ -64,6 +66,7 @@ class Assembly:
     maps: tuple[ArenaMap, ...]
     slots: dict[str, int]
     shapes: dict[str, Shape]
+    ranges: dict[str, Range]
     keep: tuple[np.ndarray, ...]
     product: int
     rows: Mapping[int, int] = field(default_factory=dict)
@@ -106,7 +109,8 @@ class Assembler(IntegerFills):
     def __init__(
         self, program: CompiledProgram, pool: Pool, parts: int = 1, product: int = 0
     ) -> None:
-        self.operations, shapes = _with_copies(program)
+        self.operations, shapes, ranges = _with_copies(program)
+        program = replace(program, ranges=ranges)
         self.product = product
         super().__init__(program, shapes, pool, parts)
         self.fills: dict[str, tuple[Code, _Fill | None]] = {
@@ -138,11 +142,11 @@ class Assembler(IntegerFills):
     def assembly(self) -> Assembly:
         """Slots for inputs, outputs and constants, then the operations in order."""
         inputs = {
-            name: self._slot(name, int(np.prod(info.shape[-3:])) * info.dtype.itemsize)
+            name: self._slot(name, self._input_bytes(info))
             for name, info in self.program.inputs.items()
         }
         outputs = {
-            f"output:{name}": self._slot(f"output:{name}", map_bytes(self.shapes[f"output:{name}"]))
+            f"output:{name}": self._slot(f"output:{name}", self._map_bytes(f"output:{name}"))
             for name in self.program.outputs
         }
         for name, value in self.program.constants.items():
@@ -174,9 +178,15 @@ class Assembler(IntegerFills):
             maps=tuple(maps),
             slots=self.slots,
             shapes=self.shapes,
+            ranges=self.program.ranges,
             keep=tuple(self.keep),
             product=self.product,
         )
+
+    def _input_bytes(self, info: TensorInfo) -> int:
+        """Of one stream's input."""
+        size = info.dtype.itemsize if info.range is None else 1
+        return int(np.prod(info.shape[-3:])) * size
 
     def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
         """What each operation reads that no operation before it has made, and who may ask for it.
@@ -373,13 +383,18 @@ def _is_read_fast(numbers: np.ndarray) -> bool:
     return numbers.dtype == np.int8 or (numbers.dtype == np.float16 and CAN_LOAD_HALVES)
 
 
-def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, Shape]]:
-    """The operations, then those that bring results into the outputs; the shapes of all maps.
+def _with_copies(
+    program: CompiledProgram,
+) -> tuple[list[Operation], dict[str, Shape], dict[str, Range]]:
+    """The operations, then those that bring results into the outputs.
 
     A map of enough channels is written to its output directly. Others are copied there, since
     their last vector reaches beyond them.
+
+    Returns:
+        The operations, the shapes of all maps, and the ranges of those on 8 bits.
     """
-    made = {operation.output for operation in program.operations}
+    made = {name for operation in program.operations for name in operation.made}
     direct = {
         name: f"output:{output}"
         for output, name in program.outputs.items()
@@ -391,6 +406,7 @@ def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, S
         replace(
             operation,
             output=direct.get(operation.output, operation.output),
+            rounded=direct.get(operation.rounded or "", operation.rounded),
             inputs=tuple(direct.get(name, name) for name in operation.inputs),
             shortcut=direct.get(operation.shortcut or "", operation.shortcut),
             gate=direct.get(operation.gate or "", operation.gate),
@@ -401,4 +417,10 @@ def _with_copies(program: CompiledProgram) -> tuple[list[Operation], dict[str, S
         source, target = direct.get(name, name), f"output:{output}"
         if source != target:
             operations.append(Operation("copy", (source,), target, shapes[name]))
-    return operations, shapes
+    ranges = dict(program.ranges)
+    ranges |= {
+        f"output:{output}": ranges[name]
+        for output, name in program.outputs.items()
+        if name in ranges
+    }
+    return operations, shapes, ranges

@@ -146,8 +146,8 @@ class CheckedRun:
             name: self._map(name, maps) for name in operation.read if name not in program.constants
         }
         with np.errstate(all="ignore"):
-            expected = reference(operation, read, self._constants, program.ranges)
-            bound = rounding_bound(operation, read, self._constants, program.ranges)
+            expected = reference(operation, read, self._constants, assembly.ranges)
+            bound = rounding_bound(operation, read, self._constants, assembly.ranges)
         row = assembly.table[index]
         scratch = int(row["scratch"]) if maps.has_scratch(row) else -1
         for slot in (*(int(row[name]) for name in _WRITTEN), scratch):
@@ -185,17 +185,17 @@ class CheckedRun:
 
     def _map(self, name: str, maps: "_GuardedMaps") -> np.ndarray:
         """A copy of a map as [streams, C, H, W]."""
-        program, slot = self._program, self._assembly.slots[name]
+        program, slot, ranges = self._program, self._assembly.slots[name], self._assembly.ranges
         info = program.inputs.get(name)
         channels, rows, columns = self._assembly.shapes[name]
         dtype: DTypeLike = np.float32 if info is None else info.dtype
-        if name.removeprefix("output:") in program.outputs and name.startswith("output:"):
+        if name in ranges:
+            dtype = np.uint8
+        elif name.removeprefix("output:") in program.outputs and name.startswith("output:"):
             held = program.outputs[name.removeprefix("output:")]
             dtype = np.int32 if held in program.counters else np.float32
         elif name in program.counters:
             dtype = np.int32
-        elif name in program.ranges:
-            dtype = np.uint8
         data = maps.bytes_of(slot).view(dtype)
         streams = maps.streams * self._assembly.rows_of(slot)
         if name in program.pictures:

@@ -30,6 +30,7 @@ from paddlevideo.runtime.engines.base import (
     the_file,
     wrong_inputs,
 )
+from paddlevideo.runtime.engines.compiled.byte_states import states_as_bytes
 from paddlevideo.runtime.engines.compiled.clip_graph import frames_as_rows
 from paddlevideo.runtime.engines.compiled.graph import read_graph
 from paddlevideo.runtime.engines.compiled.lowering import lower
@@ -37,11 +38,12 @@ from paddlevideo.runtime.engines.compiled.operations import CompiledProgram
 from paddlevideo.runtime.engines.compiled.processor import refusal
 from paddlevideo.runtime.engines.compiled.program_check import check_program
 from paddlevideo.runtime.engines.compiled.stream_rows import CompiledRows, RowLayout
-from paddlevideo.runtime.engines.compiled.tensor import CompiledTensor
+from paddlevideo.runtime.engines.compiled.tensor import CompiledTensor, floats_of
 from paddlevideo.runtime.engines.compiled.tensor_memory import TensorMemory
 from paddlevideo.runtime.engines.compiled.validation import validate
 from paddlevideo.runtime.engines.onnx_file import refusing_damage
 from paddlevideo.utils.cpu_threads import CpuThreads, available_cores
+from paddlevideo.utils.eight_bits import Range
 from paddlevideo.utils.errors import BundleError, DeviceError
 from paddlevideo.utils.packages import require_packages
 
@@ -51,9 +53,9 @@ logger = logging.getLogger(__name__)
 # of them, while their maps still fit the processor's caches.
 _STREAMS_AT_A_TIME = 4
 
-_Whole = tuple[str, tuple[int, ...], np.dtype]
-_Result = tuple[str, tuple[int, ...], np.dtype, int]  # and floats of its memory
-"""Name, shape with the number of streams, and dtype of an input or a result."""
+_Whole = tuple[str, tuple[int, ...], np.dtype, Range | None]
+"""Name, shape with the number of streams, dtype and range of an input or a result."""
+_Result = tuple[str, tuple[int, ...], np.dtype, Range | None, int]  # and floats of its memory
 
 Arithmetic = Literal["float32", "8-bit integers", "bfloat16"]
 
@@ -79,7 +81,7 @@ def read_program(path: Path, integers: bool = True) -> CompiledProgram:
     """
     graph = read_graph(path)
     with refusing_damage(path):
-        graph = frames_as_rows(graph)
+        graph = states_as_bytes(frames_as_rows(graph))
         proven = validate(graph)
         program = lower(graph, integers)
         check_program(program, proven)
@@ -196,10 +198,10 @@ class CompiledEngine(Engine):
         self.expected_inputs = [
             (name, info.shape, info.dtype) for name, info in program.inputs.items()
         ]
-        self._outputs = [
-            (ours, *self._output(program, name))
-            for ours, name in zip(output_names, program.outputs, strict=True)
-        ]
+        outputs = list(zip(output_names, program.outputs, strict=True))
+        self._outputs = [(ours, *self._output(program, name)) for ours, name in outputs]
+        self._ranges = {name: info.range for name, info in program.inputs.items()}
+        self._ranges |= {ours: program.ranges.get(program.outputs[n]) for ours, n in outputs}
         # The order in which `run_tensors` lists addresses.
         slots = (*self._assembly.inputs.values(), *self._assembly.outputs.values())
         self._slots = np.array(slots, np.int64)
@@ -309,55 +311,56 @@ class CompiledEngine(Engine):
         if batch < 1:
             raise BundleError(f"{self._path} cannot run on a batch of 0")
         if batch not in self._wholes:
-            self._wholes[batch] = (
-                [(name, (batch, *shape), dtype) for name, shape, dtype in self.expected_inputs],
-                [
-                    (name, (batch, *shape), dtype, batch * math.prod(shape) + self._slack)
-                    for name, shape, dtype in self._outputs
-                ],
-            )
+            self._wholes[batch] = self._with_streams(batch)
         expected, outputs = self._wholes[batch]
         addresses = []
-        for name, shape, dtype in expected:
+        for name, shape, dtype, range_ in expected:
             tensor = inputs[name]
             if tensor.shape != shape or tensor.dtype != dtype:
                 raise BundleError(
                     f"{self._path} cannot run on {name} {list(tensor.shape)} {tensor.dtype}; it is "
                     f"for {list(shape)} {dtype}"
                 )
-            addresses.append(self._address(name, tensor))
+            addresses.append(self._address(name, tensor, range_))
         results = {}
-        for name, shape, dtype, size in outputs:
+        for name, shape, dtype, range_, size in outputs:
             memory, free = self._memory.take(size)
-            results[name] = CompiledTensor(shape, dtype, None, memory, free)
+            results[name] = CompiledTensor(shape, dtype, None, memory, free, range_)
             addresses.append(memory.address)
         return results, np.array(addresses, np.int64), batch
 
-    def _address(self, name: str, tensor: CompiledTensor) -> int:
+    def _with_streams(self, batch: int) -> tuple[list[_Whole], list[_Result]]:
+        """Inputs and results of so many streams."""
+        inputs, outputs = (
+            [(name, (batch, *shape), dtype, self._ranges[name]) for name, shape, dtype in listed]
+            for listed in (self.expected_inputs, self._outputs)
+        )
+        sizes = [
+            floats_of(math.prod(shape), range_) + self._slack for _, shape, _, range_ in outputs
+        ]
+        results = [(*result, size) for result, size in zip(outputs, sizes, strict=True)]
+        return inputs, results
+
+    def _address(self, name: str, tensor: CompiledTensor, range_: Range | None) -> int:
         """Where an input lies: a picture as it is, all else with its channels side by side."""
         if name in self._pictures:
             picture: int = tensor.picture().ctypes.data
             return picture
-        return tensor.address(self._slack)
-
-    def _new(self, shape: tuple[int, ...], dtype: np.dtype) -> CompiledTensor:
-        """A tensor in memory that nobody uses any more, or in new one."""
-        size = math.prod(shape) + self._slack
-        return CompiledTensor(shape, dtype, None, *self._memory.take(size))
+        return tensor.address(self._slack, range_)
 
     def stream_rows(
         self, frame: str, logits: str, queues: Mapping[str, Sequence[str]], num_rows: int
     ) -> CompiledRows | None:
         """As `Engine.stream_rows`: the program reads and writes the states where they lie."""
         listed = [*self.expected_inputs, *self._outputs]
-        maps = {name: (shape, dtype) for name, shape, dtype in listed}
+        maps = {name: (shape, dtype, self._ranges[name]) for name, shape, dtype in listed}
         if any(maps[name] != maps[output] for output, names in queues.items() for name in names):
             return None  # no queue of equal ones; `run_tensors` says so
         layout, place = RowLayout(frame, logits, queues, maps, num_rows), list(maps).index(frame)
 
         def run(places: np.ndarray, frames_BCHW: np.ndarray) -> None:
             tensor = self.tensor(frames_BCHW)
-            places[place] = self._address(frame, tensor)
+            places[place] = self._address(frame, tensor, None)
             self._compute(places, len(frames_BCHW))
 
         return CompiledRows(layout, self._path, self._slack, run)

@@ -18,6 +18,7 @@ from paddlevideo.runtime.engines.onnx_file import (
     refusing_damage,
     shown,
 )
+from paddlevideo.utils.eight_bits import Range
 from paddlevideo.utils.limits import how_to_raise, limit
 
 if TYPE_CHECKING:
@@ -38,10 +39,15 @@ class Node:
 
 @dataclass(frozen=True)
 class TensorInfo:
-    """A tensor of one stream: its shape without the batch axis, and its dtype."""
+    """A tensor of one stream: its shape without the batch axis, and its dtype.
+
+    Attributes:
+        range: of a state that is kept on 8 bits (`byte_states`); its dtype is what callers see.
+    """
 
     shape: tuple[int, ...]
     dtype: np.dtype
+    range: Range | None = None
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from paddlevideo.runtime.engines.compiled.integer_layout import (
 )
 from paddlevideo.runtime.engines.compiled.integer_lowering import is_direct
 from paddlevideo.runtime.engines.compiled.operations import Activation, Operation, Rounding
-from paddlevideo.utils.eight_bits import LEVELS, Range
+from paddlevideo.utils.eight_bits import LEVELS, Range, values_of
 
 Maps = Mapping[str, np.ndarray]
 Ranges = Mapping[str, Range]
@@ -67,10 +67,7 @@ def activate(x: np.ndarray, activation: Activation) -> np.ndarray:
 
 
 def _values(x: np.ndarray, range_: Range | None) -> np.ndarray:
-    if range_ is None:
-        return x
-    steps: np.ndarray = x.astype(np.float32) - np.float32(range_.zero_point)
-    return steps * np.float32(range_.scale)
+    return x if range_ is None else values_of(x, range_)
 
 
 def _bytes(values: np.ndarray, rounding: Rounding | None) -> np.ndarray:

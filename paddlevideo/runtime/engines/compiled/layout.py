@@ -56,12 +56,14 @@ class Layout:
 
     def _map(self, name: str) -> int:
         """The slot of a map that the operation at hand reads or writes."""
-        size = 0 if name in self.program.constants else map_bytes(self.shapes[name])
-        if name in self.program.ranges:
-            size //= FLOAT_BYTES
-        slot = self._slot(name, size)
+        slot = self._slot(name, 0 if name in self.program.constants else self._map_bytes(name))
         self.lives.setdefault(slot, []).append(self.index)
         return slot
+
+    def _map_bytes(self, name: str) -> int:
+        """Of one stream's map."""
+        size = map_bytes(self.shapes[name])
+        return size // FLOAT_BYTES if name in self.program.ranges else size
 
     def _kept(self, array: np.ndarray) -> int:
         """The address of a copy of ``array`` that stays, with slack after it."""

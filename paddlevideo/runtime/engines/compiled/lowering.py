@@ -84,6 +84,8 @@ class _Lowering:
                 raise UnsupportedProgramError(f"input {name} of {len(info.shape) + 1} axes")
             channels, rows, columns = info.shape[-3:]
             self.shapes[name] = (channels, rows, columns)
+            if info.range is not None:
+                self.ranges[name] = info.range
 
     def program(self, integers: bool) -> CompiledProgram:
         """Handle every node in order."""

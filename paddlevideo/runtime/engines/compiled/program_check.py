@@ -48,7 +48,8 @@ def check_program(program: CompiledProgram, proven: dict[str, Proven]) -> None:
             raise UnsupportedProgramError(f"an output {shown(name)} of {found.frames} frames")
         if held in program.constants or held not in program.shapes:
             raise UnsupportedProgramError(f"an output {shown(name)} that is constant")
-        if held in program.pictures or found.dtype == _UINT8 or rows != (len(found.shape) == 1):
+        eight_bits = found.dtype == _UINT8 and held not in program.ranges
+        if held in program.pictures or eight_bits or rows != (len(found.shape) == 1):
             raise UnsupportedProgramError(f"an output {shown(name)} of shape {list(found.shape)}")
 
 

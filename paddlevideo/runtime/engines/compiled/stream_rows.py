@@ -9,13 +9,16 @@ import numpy as np
 
 from paddlevideo.runtime.engines.base import StreamRows
 from paddlevideo.runtime.engines.compiled.memory import new_block
+from paddlevideo.runtime.engines.compiled.tensor import laid_out
+from paddlevideo.utils.eight_bits import Range
 from paddlevideo.utils.errors import BundleError
 
 _FLOAT_BYTES = 4
-_LINE_FLOATS = 16  # a cache line
+_LINE_BYTES = 64  # a cache line
 
-_Map = tuple[tuple[int, ...], np.dtype]
-"""Shape of one stream's map, and dtype: all have 4 bytes, but for the frame."""
+_Map = tuple[tuple[int, ...], np.dtype, Range | None]
+"""Shape of one stream's map, dtype (all have 4 bytes, but for the frame), range of what is kept on
+8 bits."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,19 @@ class RowLayout:
         """Inputs, then outputs."""
         return list(self.maps)
 
-    def num_floats(self, name: str) -> int:
-        """Of one stream's map."""
-        return math.prod(self.maps[name][0])
+    def num_bytes(self, name: str) -> int:
+        """Of one stream's map, which is no frame."""
+        shape, _, range_ = self.maps[name]
+        return math.prod(shape) * (_FLOAT_BYTES if range_ is None else 1)
+
+    def zero_of(self, name: str) -> int:
+        """What stands for zero."""
+        range_ = self.maps[name][2]
+        return 0 if range_ is None else range_.zero_point
+
+    def dtype_of(self, name: str) -> type[np.generic]:
+        """What a row keeps a map as."""
+        return np.float32 if self.maps[name][2] is None else np.uint8
 
 
 class CompiledRows(StreamRows):
@@ -73,24 +86,27 @@ class CompiledRows(StreamRows):
         places = {output: len(names) + 1 for output, names in layout.queues.items()}
         held = [name for name in layout.maps if name not in input_of and name != layout.frame]
         starts, total = self._starts(held, places)
-        block = new_block((total + slack) * _FLOAT_BYTES)
+        block = new_block(total + slack * _FLOAT_BYTES).view(np.uint8)
         self.num_bytes = block.nbytes
-        # [places, rows, floats], of each output.
+        # [places, rows, numbers], of each output.
         self._views: dict[str, np.ndarray] = {}
         for name in held:
-            shape = (places.get(name, 1), layout.num_rows, layout.num_floats(name))
-            size = math.prod(shape)
-            self._views[name] = block[starts[name] : starts[name] + size].reshape(shape)
+            shape = (places.get(name, 1), layout.num_rows, layout.num_bytes(name))
+            part = block[starts[name] : starts[name] + math.prod(shape)]
+            self._views[name] = part.reshape(shape).view(layout.dtype_of(name))
         self._queues = {output: self._views[output] for output in layout.queues}
         self._fill_numbers(input_of, places)
+        for output, view in self._queues.items():
+            if layout.zero_of(output):  # the block is zeros, which cost nothing until written to
+                view[:] = layout.zero_of(output)
 
     def _starts(self, held: Sequence[str], places: Mapping[str, int]) -> tuple[dict[str, int], int]:
-        """Where each output's places begin, in floats, and the end of all."""
+        """Where each output's places begin, in bytes, and the end of all."""
         starts, at = {}, 0
         for name in held:
             starts[name] = at
-            size = places.get(name, 1) * self._layout.num_rows * self._layout.num_floats(name)
-            at += -(-size // _LINE_FLOATS) * _LINE_FLOATS
+            size = places.get(name, 1) * self._layout.num_rows * self._layout.num_bytes(name)
+            at += -(-size // _LINE_BYTES) * _LINE_BYTES
         return starts, at
 
     def _fill_numbers(self, input_of: Mapping[str, str], places: Mapping[str, int]) -> None:
@@ -109,7 +125,7 @@ class CompiledRows(StreamRows):
             self._addresses[index] = self._views[output].ctypes.data
             self._first[index] = queue.index(name) if name in input_of else len(queue)
             self._counts[index] = places.get(output, 1)
-            self._moves[index] = layout.num_floats(output) * _FLOAT_BYTES
+            self._moves[index] = layout.num_bytes(output)
             self._sizes[index] = self._moves[index] * layout.num_rows
 
     def step(self, first: int, last: int, turn: int, frames_BCHW: np.ndarray) -> np.ndarray:
@@ -121,8 +137,8 @@ class CompiledRows(StreamRows):
 
     def clear(self, row: int) -> None:
         """As `StreamRows.clear`."""
-        for view in self._queues.values():
-            view[:, row] = 0
+        for output, view in self._queues.items():
+            view[:, row] = self._layout.zero_of(output)
 
     def swap(self, row: int, other: int) -> None:
         """As `StreamRows.swap`."""
@@ -145,13 +161,12 @@ class CompiledRows(StreamRows):
             for place, name in enumerate(names):
                 array = states[name]
                 self._check(name, array, self._layout.num_rows)
-                if array.ndim == 4:  # channels side by side
-                    array = array.transpose(0, 2, 3, 1)
-                rows = np.ascontiguousarray(array).reshape(self._layout.num_rows, -1)
-                self._queues[output][place] = rows.view(np.float32)
+                memory = laid_out(array, 0, self._layout.maps[name][2])
+                kept = self._queues[output][place]
+                kept[:] = memory.view(kept.dtype)[: kept.size].reshape(kept.shape)
 
     def _check(self, name: str, array: np.ndarray, batch: int) -> None:
-        shape, dtype = self._layout.maps[name]
+        shape, dtype, _ = self._layout.maps[name]
         if array.shape != (batch, *shape) or array.dtype != dtype:
             raise BundleError(
                 f"{self._path} cannot run on {name} {list(array.shape)} {array.dtype}; it is for "

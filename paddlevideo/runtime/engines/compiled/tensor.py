@@ -5,6 +5,9 @@ import math
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.tensor_memory import Memory
+from paddlevideo.utils.eight_bits import Range, steps_of, values_of
+
+_FLOAT_BYTES = 4
 
 
 class CompiledTensor:
@@ -15,7 +18,7 @@ class CompiledTensor:
         dtype: of the array that it was made of, or stands for.
     """
 
-    __slots__ = ("_free", "_memory", "_source", "dtype", "shape")
+    __slots__ = ("_free", "_laid_out", "_memory", "_range", "_source", "dtype", "shape")
 
     def __init__(
         self,
@@ -24,9 +27,12 @@ class CompiledTensor:
         source: np.ndarray | None = None,
         memory: Memory | None = None,
         free: list[Memory] | None = None,
+        range_: Range | None = None,
     ) -> None:
         self.shape, self.dtype = shape, dtype
         self._source, self._memory, self._free = source, memory, free
+        self._range = range_  # of what the memory holds
+        self._laid_out: dict[Range | None, Memory] | None = None
 
     def __del__(self) -> None:
         if self._free is not None and self._memory is not None:
@@ -38,15 +44,19 @@ class CompiledTensor:
             self._source = self.numpy()
         return self._source
 
-    def address(self, slack: int) -> int:
-        """Where [B, H, W, C] lies in a row, with ``slack`` floats after it."""
-        if self._memory is None:
-            source = self.picture()
-            ordered = source.transpose(0, 2, 3, 1) if source.ndim == 4 else source
-            floats = np.zeros(source.size + slack, self.dtype)
-            floats[: source.size] = ordered.reshape(-1)
-            self._memory = Memory(floats)
-        return self._memory.address
+    def address(self, slack: int, range_: Range | None) -> int:
+        """Where [B, H, W, C] lies in a row, with ``slack`` floats after it.
+
+        Args:
+            range_: as bytes that stand for these steps; None: as it is.
+        """
+        if self._memory is not None and self._range == range_:
+            return self._memory.address
+        if self._laid_out is None:
+            self._laid_out = {}
+        if range_ not in self._laid_out:
+            self._laid_out[range_] = Memory(laid_out(self.picture(), slack, range_))
+        return self._laid_out[range_].address
 
     def numpy(self) -> np.ndarray:
         """A copy as the program's tensor has it."""
@@ -54,8 +64,34 @@ class CompiledTensor:
             return np.array(self._source)
         if self._memory is None:
             raise ValueError("a tensor without memory")
-        flat = self._memory.floats[: math.prod(self.shape)].view(self.dtype)
+        size = math.prod(self.shape)
+        if self._range is None:
+            flat = self._memory.floats[:size].view(self.dtype)
+        else:
+            flat = values_of(self._memory.floats.view(np.uint8)[:size], self._range)
         if len(self.shape) != 4:
             return flat.reshape(self.shape).copy()
         streams, channels, rows, columns = self.shape
         return flat.reshape(streams, rows, columns, channels).transpose(0, 3, 1, 2).copy()
+
+
+def laid_out(array: np.ndarray, slack: int, range_: Range | None) -> np.ndarray:
+    """A copy with channels side by side, and ``slack`` numbers of 4 bytes after it.
+
+    Args:
+        array: of numbers of 4 bytes.
+        range_: what to round to; None: nothing is rounded.
+    """
+    ordered = array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+    dtype = array.dtype if range_ is None else np.float32
+    memory: np.ndarray = np.zeros(floats_of(array.size, range_) + slack, dtype)
+    if range_ is None:
+        memory[: array.size] = ordered.reshape(-1)
+    else:
+        memory.view(np.uint8)[: array.size] = steps_of(ordered, range_).reshape(-1)
+    return memory
+
+
+def floats_of(count: int, range_: Range | None) -> int:
+    """Floats in whose memory so many numbers lie, as bytes where they have a range."""
+    return count if range_ is None else -(-count // _FLOAT_BYTES)

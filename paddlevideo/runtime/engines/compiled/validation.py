@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from paddlevideo.runtime.engines.base import UnsupportedProgramError
+from paddlevideo.runtime.engines.compiled.byte_states import range_at
 from paddlevideo.runtime.engines.compiled.clip_graph import CLIP_AXES
 from paddlevideo.runtime.engines.compiled.graph import Graph, Node
 from paddlevideo.runtime.engines.compiled.table import LARGEST_KERNEL
@@ -41,7 +42,6 @@ _INPUTS = {"Conv": (2, 3), "Clip": (1, 3), "Mul": (2, 2), "Add": (2, 2), "Concat
            "Reshape": (2, 2), "QuantizeLinear": (3, 3), "DequantizeLinear": (3, 3),
            "AddByFrame": (2, 2), "MixFrames": (2, 2)}  # fmt: skip
 _OWN_NAMES = ("output:", "scratch:", "sums:", "pairs:", "padded:", "spare:", "frame:")
-_LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,9 @@ class _Validation:
                 continue
             if len(info.shape) != 3:
                 raise UnsupportedProgramError(f"input {shown(name)} of {len(info.shape) + 1} axes")
-            self._add(name, info.shape, info.dtype)
+            if info.range is not None:
+                self.ranges[name] = info.range
+            self._add(name, info.shape, info.dtype if info.range is None else _UINT8)
         rules: dict[str, Callable[[Node], tuple[tuple[int, ...], np.dtype]]] = {
             "Conv": self._convolution,
             "AveragePool": self._pool,
@@ -300,22 +302,13 @@ class _Validation:
             raise UnsupportedProgramError("a cast of what is no frame and no counter")
         return x.shape, _FLOAT
 
-    def _range(self, node: Node) -> Range:
-        scale = self._constant(node.inputs[1], f"{node.kind} with a scale")
-        zero = self._constant(node.inputs[2], f"{node.kind} with a zero point")
-        if scale.ndim or zero.ndim or scale.dtype != _FLOAT or zero.dtype != _UINT8:
-            raise UnsupportedProgramError(f"{node.kind} but to uint8 with one scale")
-        if not _LEAST_SCALE < float(scale) < _LARGEST_SCALE:
-            raise UnsupportedProgramError(f"{node.kind} with a scale of {float(scale)}")
-        return Range(float(scale), int(zero))
-
     def _quantize(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
-        self.ranges[node.output] = self._range(node)
+        self.ranges[node.output] = range_at(node, self.graph.constants)
         return self._float(node.inputs[0]).shape, _UINT8
 
     def _dequantize(self, node: Node) -> tuple[tuple[int, ...], np.dtype]:
         x = self.known.get(node.inputs[0])
-        if x is None or x.range is None or x.range != self._range(node):
+        if x is None or x.range is None or x.range != range_at(node, self.graph.constants):
             raise UnsupportedProgramError("DequantizeLinear but of what was rounded with its range")
         return x.shape, _FLOAT
 
