@@ -18,6 +18,12 @@ from paddlevideo.runtime.engines.compiled.integer_assembly import IntegerFills
 from paddlevideo.runtime.engines.compiled.layout import Pool
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
+from paddlevideo.runtime.engines.compiled.plane_products import (
+    HAS_PLANES,
+    WIDEST,
+    moved_sums,
+    scratch_floats,
+)
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
@@ -267,6 +273,15 @@ class Assembler(IntegerFills):
             self._scratch(row, int(row["count"]))
 
     def _fill_stored(self, row: np.void, stored: StoredWeights) -> None:
+        if stored.numbers.dtype == np.int8 and HAS_PLANES:
+            row["code"] = Code.PLANE_DENSE
+            row["weights"] = self._fours(row, stored.numbers, widest=WIDEST)
+            row["factors"] = self._kept(stored.scale_C)
+            row["numbers"] = self._kept(moved_sums(stored.numbers))
+            row["limits"] = self._kept(np.zeros(WIDEST * LANES, np.int32))
+            row["depth"] = len(stored.numbers)
+            self._scratch(row, scratch_floats(len(stored.numbers)))
+            return
         row["code"] = Code.STORED_DENSE
         numbers, panels = stored_panels(stored.numbers)
         row["weights"], row["factors"] = self._kept(numbers), self._kept(stored.scale_C)

@@ -237,6 +237,7 @@ class _GuardedMaps:
         """Whether an operation has a map of its own to work in."""
         uses = row["code"] in (
             Code.CONVOLUTION, Code.DEPTHWISE, Code.INTEGER_CONVOLUTION, Code.INTEGER_DEPTHWISE,
+            Code.PLANE_DENSE,
         )  # fmt: skip
         gated = row["code"] == Code.DENSE and row["gate"] >= 0 and not row["products"]
         return bool(uses or gated)

@@ -31,6 +31,7 @@ from paddlevideo.runtime.engines.compiled.integer_windows import (
     fill_ring,
     integer_depthwise_row,
 )
+from paddlevideo.runtime.engines.compiled.plane_products import plane_dense
 from paddlevideo.runtime.engines.compiled.shares import (
     NUMBERS,
     panels_share,
@@ -110,6 +111,18 @@ def _stored(row: Row, lists: Array, a: int, rows: int, c: int, part: int, parts:
     stored_dense(
         a, rows, panels, row.weights, row.kind, row.depth, row.factors, row.bias, row.activation, c,
         row.channels,
+    )  # fmt: skip
+
+
+@njit(nogil=True)
+def _planes(
+    row: Row, lists: Array, a: int, rows: int, c: int, scratch: int, part: int, parts: int
+) -> None:
+    panels = lists[row.list_start : row.list_start + 3 * row.list_size].reshape((row.list_size, 3))
+    panels = panels_share(panels, part, parts)
+    plane_dense(
+        a, rows, panels, row.weights, row.depth, row.factors, row.numbers, row.bias, row.activation,
+        c, row.channels, row.limits, scratch,
     )  # fmt: skip
 
 
@@ -286,6 +299,9 @@ def run_integers(
         return
     if code == Code.STORED_DENSE:
         _stored(row, lists, addresses[row.a], streams, addresses[row.output], part, parts)
+        return
+    if code == Code.PLANE_DENSE:
+        _planes(row, lists, addresses[row.a], streams, addresses[row.output], scratch, part, parts)
         return
     for stream in range(streams):
         a = _place(addresses, strides, row.a, stream)

@@ -29,7 +29,8 @@ _NO_STATES: np.ndarray = np.zeros(0, np.int64)
 ALONE = (0, 1, _NO_STAGES, _NO_STATES, 0)
 """The last arguments of the loop where one thread runs all of a table."""
 
-_DENSE = (Code.DENSE, Code.INTEGER_DENSE, Code.STORED_DENSE)
+_OF_STORED = (Code.STORED_DENSE, Code.PLANE_DENSE)
+_DENSE = (Code.DENSE, Code.INTEGER_DENSE, *_OF_STORED)
 DEPTHWISE = (Code.DEPTHWISE, Code.INTEGER_DEPTHWISE)
 _MEANS = (Code.MEAN, Code.INTEGER_MEAN)
 _BY_PIXELS = (Code.WEIGHTED_SUM, Code.MIXED_SUM, Code.SCALE, Code.INTEGER_SCALE)
@@ -65,7 +66,7 @@ def split_of(
         rows_of = INTEGER_ROWS_OF if code == Code.INTEGER_DENSE else ROWS_OF
         if not row["swish"]:  # it goes over whole pixels
             gains[Split.CHANNELS] = _gain_of_panels(panels, parts)
-        if code != Code.STORED_DENSE:
+        if code not in _OF_STORED:
             gains[Split.PIXELS] = _gain(-(-int(row["pixels"]) // rows_of[panels[0][1]]), parts)
     elif code in DEPTHWISE:
         gains[Split.PIXELS] = _gain(int(row["out_rows"]), parts)

@@ -44,13 +44,14 @@ class Code(IntEnum):
     DEQUANTIZE = 20
     STORED_DENSE = 21
     SCALE_BYTES = 22
+    PLANE_DENSE = 23
     # Between the frames of a clip; the first stands before the operations of a stage.
-    FRAMES = 23
-    PADDED = 24
-    TEMPORAL = 25
-    MIX = 26
-    INTEGER_PADDED = 27
-    INTEGER_TEMPORAL = 28
+    FRAMES = 24
+    PADDED = 25
+    TEMPORAL = 26
+    MIX = 27
+    INTEGER_PADDED = 28
+    INTEGER_TEMPORAL = 29
 
 
 class Way(IntEnum):
