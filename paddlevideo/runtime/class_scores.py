@@ -53,12 +53,19 @@ def best_classes(
     probabilities_N: np.ndarray, labels: Sequence[str] | None, top_k: int
 ) -> tuple[ClassScore, ...]:
     """The ``top_k`` best classes, best first; of equal ones the first."""
-    order = np.argsort(-probabilities_N, kind="stable")[:top_k]
-    return tuple(
-        ClassScore(
-            label=labels[index] if labels else None,
-            index=int(index),
-            score=float(probabilities_N[index]),
-        )
-        for index in order
-    )
+    order = _order(probabilities_N, top_k).tolist()
+    scores = probabilities_N[order].tolist()
+    names = [labels[index] for index in order] if labels else [None] * len(order)
+    return tuple(map(ClassScore, names, order, scores))
+
+
+def _order(probabilities_N: np.ndarray, top_k: int) -> np.ndarray:
+    """Numbers of the best classes; most are not sorted, as each frame of a stream comes here."""
+    rest = len(probabilities_N) - top_k
+    if rest > 0:
+        least = np.partition(probabilities_N, rest)[rest]
+        (candidates,) = np.nonzero(probabilities_N >= least)
+        if len(candidates) >= top_k:  # else some are no numbers
+            best = np.argsort(-probabilities_N[candidates], kind="stable")[:top_k]
+            return np.asarray(candidates[best])
+    return np.argsort(-probabilities_N, kind="stable")[:top_k]

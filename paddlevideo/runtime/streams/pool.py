@@ -2,12 +2,15 @@
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 
+from paddlevideo.runtime.class_scores import softmax
 from paddlevideo.runtime.streams.pool_batch import PoolBatch, Work
 from paddlevideo.runtime.streams.session import FramePreparer, Stepper
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions, check_whole
@@ -86,6 +89,7 @@ class PoolStream:
 
 
 _Due = tuple[PoolStream, _Pending]
+_Answers = list[tuple[PoolStream, StreamResult]]
 
 
 class StreamPool:
@@ -136,7 +140,9 @@ class StreamPool:
         self._is_open = True
         self._in_step: set[PoolStream] = set()  # whose rows the step at hand uses
         self._stepping = threading.Lock()  # a runner takes one step after the other
-        self._executor = ThreadPoolExecutor(self._threads, thread_name_prefix="pool")
+        self._executor: ThreadPoolExecutor | None = None
+        if self._threads > 1:  # who calls `step` is one of them
+            self._executor = ThreadPoolExecutor(self._threads - 1, thread_name_prefix="pool")
         self._prepare: FramePreparer | None = None
 
     @property
@@ -222,7 +228,7 @@ class StreamPool:
             stream.pending = _Pending(frame_CHW, admission.time_seconds, starts_anew, arrived)
         return True
 
-    def step(self) -> list[tuple[PoolStream, StreamResult]]:
+    def step(self) -> _Answers:
         """Let the model see the frames that wait, one of each stream that has one.
 
         If the engine fails for a batch, its frames are dropped, the other batches are stepped all
@@ -248,19 +254,37 @@ class StreamPool:
             finally:
                 self._end_step()
 
-    def _step(self, due: list[_Due]) -> list[tuple[PoolStream, StreamResult]]:
+    def _step(self, due: list[_Due]) -> _Answers:
         due.sort(key=lambda item: item[1].arrived)
         by_batch: dict[PoolBatch, list[_Due]] = {}
         for stream, pending in due:
             by_batch.setdefault(stream.batch, []).append((stream, pending))
-        if len(by_batch) == 1:  # another thread would find the caches of another core
-            answers = [self._step_batch(*item) for item in by_batch.items()]
-        else:
-            steps = [self._executor.submit(self._step_batch, *item) for item in by_batch.items()]
-            wait(steps)  # all of them, before a row is given back: one may fail while others run
-            answers = [step.result() for step in steps]
-        results = {stream: result for answer in answers for stream, result in answer}
+        results = dict(chain.from_iterable(self._step_batches(list(by_batch.items()))))
         return [(stream, results[stream]) for stream, _ in due if stream in results]
+
+    def _step_batches(self, batches: Sequence[tuple[PoolBatch, list[_Due]]]) -> list[_Answers]:
+        """The answers of all batches; an error once all are done, as rows are given back then.
+
+        This thread takes part: to hand a step over, and to be told of its end, takes a while.
+        """
+        answers: list[_Answers] = []
+
+        def run(batch: PoolBatch, due: list[_Due]) -> None:
+            answers.append(self._step_batch(batch, due))
+
+        def finish(batch: PoolBatch, due: list[_Due], step: Future[None] | None) -> None:
+            if step is None or step.cancel():  # nobody has begun it
+                run(batch, due)
+            else:
+                step.result()
+
+        steps: list[Future[None] | None] = [None] * len(batches)
+        if self._executor is not None:
+            steps[1:] = [self._executor.submit(run, *item) for item in batches[1:]]
+        with ExitStack() as every:
+            for (batch, due), step in reversed(list(zip(batches, steps, strict=True))):
+                every.callback(finish, batch, due, step)
+        return answers
 
     def _end_step(self) -> None:
         """Give back the rows of streams that were closed during the step."""
@@ -270,22 +294,21 @@ class StreamPool:
                     stream.batch.free_row(stream.row)
             self._in_step = set()
 
-    def _step_batch(
-        self, batch: PoolBatch, due: list[_Due]
-    ) -> list[tuple[PoolStream, StreamResult]]:
+    def _step_batch(self, batch: PoolBatch, due: list[_Due]) -> _Answers:
         try:
             logits_BN = batch.step([Work(s.row, p.frame, p.starts_anew) for s, p in due])
+            probabilities_BN = softmax(logits_BN)
         except BaseException:
             self._drop(due)
             raise
         now = time.perf_counter()
         answers = []
-        for (stream, pending), logits_N in zip(due, logits_BN, strict=True):
+        for (stream, pending), probabilities_N in zip(due, probabilities_BN, strict=True):
             if not stream.is_open:
                 stream.counts.dropped += 1
                 continue
             result = stream.timeline.result(
-                logits_N, pending.time_seconds, pending.starts_anew, now - pending.arrived
+                probabilities_N, pending.time_seconds, pending.starts_anew, now - pending.arrived
             )
             stream.result = result
             answers.append((stream, result))
@@ -337,4 +360,5 @@ class StreamPool:
         for stream in self.streams:
             stream.close()
         with self._stepping:
-            self._executor.shutdown()
+            if self._executor is not None:
+                self._executor.shutdown()

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from paddlevideo.runtime.class_scores import softmax
 from paddlevideo.runtime.streams.row_groups import RowGroups
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions
 from paddlevideo.runtime.streams.snapshot_check import check_states, snapshot_arrays
@@ -184,10 +185,10 @@ class StreamSession:
         prepared_CHW = self._prepare(admission.frame)
         if admission.starts_anew:
             self._runner.reset()
-        logits_N = self._runner.step(prepared_CHW[None])[0]
+        probabilities_N = softmax(self._runner.step(prepared_CHW[None]))[0]
         latency = time.perf_counter() - arrived
         return self._timeline.result(
-            logits_N, admission.time_seconds, admission.starts_anew, latency
+            probabilities_N, admission.time_seconds, admission.starts_anew, latency
         )
 
     def reset(self) -> None:

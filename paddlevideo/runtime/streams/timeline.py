@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from paddlevideo.runtime.class_scores import BestClass, ClassScore, best_classes, softmax
+from paddlevideo.runtime.class_scores import BestClass, ClassScore, best_classes
 from paddlevideo.runtime.streams.frame_clock import ClockMark, FrameClock
 from paddlevideo.runtime.streams.scene_cut import PICTURE_SHAPE, SceneCut
 from paddlevideo.runtime.streams.session_options import StreamCounts, StreamOptions
@@ -141,13 +141,17 @@ class StreamTimeline:
         return False
 
     def result(
-        self, logits_N: np.ndarray, time_seconds: float, starts_anew: bool, latency_seconds: float
+        self,
+        probabilities_N: np.ndarray,
+        time_seconds: float,
+        starts_anew: bool,
+        latency_seconds: float,
     ) -> StreamResult:
-        """The result of the step on a frame that was admitted."""
+        """The result of the step on a frame that was admitted, from the network's own answer."""
         # Here, not when the frame came: in a pool an older frame's answer may have come since.
         if starts_anew:
             self._smoother.reset()
-        probabilities_N = self._smoother(softmax(logits_N), time_seconds)
+        probabilities_N = self._smoother(probabilities_N, time_seconds)
         latency_ms = 1e3 * latency_seconds
         self.counts.add_latency(latency_ms)
         top = best_classes(probabilities_N, self._labels, self._options.top_k)
