@@ -45,13 +45,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=names,
         default=(),
         metavar="NAME,...",
-        help="layers that are to stay in float: names (conv003) or kinds (depthwise)",
+        help="layers and states that are to stay in float: names (conv003) or kinds (depthwise, "
+        "state)",
     )
     parser.add_argument(
         "--max_error",
         type=float,
-        help="of the logits, in their standard deviations; the worst layers stay in float until "
-        "it is kept (default: 0.05)",
+        help="of the logits, in their standard deviations; the worst layers and states stay in "
+        "float until it is kept (default: 0.05)",
     )
     parser.add_argument(
         "--range_method",
@@ -73,13 +74,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def table(result: "Quantized") -> str:
-    """One line a layer."""
-    lines = [f"{'layer':9}{'kind':11}{'kernel':16}{'damage alone':>13}  kept as"]
-    for choice in result.layers:
-        layer = choice.layer
-        kernel = "x".join(map(str, layer.shape))
-        damage = "-" if choice.damage is None else f"{choice.damage:.5f}"
-        lines.append(f"{layer.name:9}{layer.kind:11}{kernel:16}{damage:>13}  {choice.stored}")
+    """One line a layer, then one a state."""
+    rows = [
+        (item.layer.name, item.layer.kind, item.layer.shape, item.damage, item.stored)
+        for item in result.layers
+    ]
+    rows += [
+        (item.state.name, STATE_KIND, item.state.shape, item.damage, item.stored)
+        for item in result.states
+    ]
+    width = max(len("layer"), *(len(name) for name, *_ in rows)) + 2
+    lines = [f"{'layer':{width}}{'kind':11}{'kernel':16}{'damage alone':>13}  kept as"]
+    for name, kind, shape, damage, stored in rows:
+        sizes = "x".join(map(str, shape))
+        found = "-" if damage is None else f"{damage:.5f}"
+        lines.append(f"{name:{width}}{kind:11}{sizes:16}{found:>13}  {stored}")
     return "\n".join(lines)
 
 
