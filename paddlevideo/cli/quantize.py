@@ -9,6 +9,7 @@ that alone damages the logits too much stays in float; the table says which (doc
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -75,7 +76,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def table(result: "Quantized") -> str:
     """One line a layer, then one a state."""
-    rows = [
+    from paddlevideo.export.quantization.kept_frames import STATE_KIND
+
+    rows: list[tuple[str, str, tuple[int, ...], float | None, str]] = [
         (item.layer.name, item.layer.kind, item.layer.shape, item.damage, item.stored)
         for item in result.layers
     ]
@@ -102,14 +105,14 @@ def summary(result: "Quantized", before: int) -> str:
     """What was measured, and the sizes."""
     size = program_bytes(result.bundle)
     total = sum(path.stat().st_size for path in result.bundle.folder.iterdir() if path.is_file())
-    counts = {
-        stored: sum(choice.stored == stored for choice in result.layers)
-        for stored in ("int8", "int8 weights", "float16 weights")
-    }
     kind = "clip" if result.bundle.manifest.step is None else "step"
+    layers: list[str] = [choice.stored for choice in result.layers]
+    states: list[str] = [choice.stored for choice in result.states]
+    kept = [f"states       {_counts(states, 'uint8', 'float32')}"] if states else []
     return "\n".join(
         [
-            f"layers       {', '.join(f'{count} {stored}' for stored, count in counts.items())}",
+            f"layers       {_counts(layers, 'int8', 'int8 weights', 'float16 weights')}",
+            *kept,
             f"error        {result.damage.error:.4f} standard deviations of the logits",
             f"agreement    {result.damage.agreement:.3f} of the clips compared on",
             f"videos       {result.num_videos} read, {result.num_unreadable} unreadable",
@@ -117,6 +120,10 @@ def summary(result: "Quantized", before: int) -> str:
             f"folder       {result.bundle.folder}, {total / 1e6:.2f} MB",
         ]
     )
+
+
+def _counts(stored: Sequence[str], *forms: str) -> str:
+    return ", ".join(f"{stored.count(form)} {form}" for form in forms)
 
 
 def run(arguments: argparse.Namespace) -> None:

@@ -2,8 +2,8 @@
 
 The form is QDQ: ``QuantizeLinear`` and ``DequantizeLinear`` around the float operation, which
 engines fuse into an integer one. Activations are uint8 with a zero point, kernels int8 with a scale
-for each output channel, biases int32. What is not chosen keeps its float arithmetic. States that are
-chosen are rounded where they are made and where they are read (`kept_frames`).
+for each output channel, biases int32. What is not chosen keeps its float arithmetic. States are
+rounded where they are made and where they are read (`kept_frames`).
 """
 
 from collections.abc import Collection, Mapping, Sequence

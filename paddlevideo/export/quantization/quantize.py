@@ -177,7 +177,8 @@ class _Plan:
 
     @property
     def names(self) -> frozenset[str]:
-        return frozenset(item.name for item in (*self.layers, *self.states))
+        layers = {item.name for item in self.layers}
+        return frozenset(layers | {item.name for item in self.states})
 
     def build(self, quantised: Collection[str], others: Storage) -> "ModelProto":
         """The program with these layers and states quantised, and other weights stored so."""
@@ -202,9 +203,7 @@ class _Plan:
     ) -> tuple[StateChoice, ...]:
         """What becomes of each state."""
         return tuple(
-            StateChoice(
-                item, damages.get(item.name), "float32" if item.name in floats else "uint8"
-            )
+            StateChoice(item, damages.get(item.name), "float32" if item.name in floats else "uint8")
             for item in self.states
         )
 
@@ -214,9 +213,7 @@ class _Plan:
         return "int8" if name in self.integer else "int8 weights"
 
 
-def _named(
-    layers: Sequence[Layer], states: Sequence[State], options: QuantizeOptions
-) -> set[str]:
+def _named(layers: Sequence[Layer], states: Sequence[State], options: QuantizeOptions) -> set[str]:
     """The layers and states that are to stay in float."""
     given = options.keep_float
     kinds = (*KINDS, STATE_KIND) if states else KINDS
