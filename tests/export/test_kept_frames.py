@@ -7,11 +7,11 @@ import pytest
 
 pytest.importorskip("onnx", reason="the extra onnx is not installed")
 import onnx
-from export.kept_form import rounded_states
-from export.test_quantization import STREAM_PIPELINE, noise_clips, relative, write_noise
 from onnx import TensorProto, helper, numpy_helper
 from runtime.test_stream_bundle import HAS_ONNX
 
+from export.kept_form import rounded_states
+from export.test_quantization import STREAM_PIPELINE, noise_clips, relative, write_noise
 from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
 from paddlevideo.export.quantization.graph_layers import find_layers
@@ -181,7 +181,7 @@ def test_a_layer_that_reads_the_past_reads_it_rounded(whole, graph, measured):
     made = quantised_graph(graph, reading, {name}, ranges, {}, states)
     assert rounded_states(made.graph, whole.manifest.step) == ["kept"]
     makers = {node.output[0]: node for node in made.graph.node}
-    assert list(makers["part_0"].input)[0] == "kept_0_rounded"
+    assert makers["part_0"].input[0] == "kept_0_rounded"
     run_clips(open_runner(whole, made, 1), noise_clips(1, 2))
 
 
@@ -196,7 +196,8 @@ def test_a_long_stream_does_not_drift(whole, graph, measured):
         early, late = (
             relative(answers[part], expected[part]) for part in (slice(40), slice(260, 300))
         )
-        assert 1e-4 < early < 0.05 and late < 2 * early
+        assert late < 2 * early
+        assert integer or 1e-4 < early < 0.05
 
 
 def test_what_was_handed_on_is_on_the_steps_already(whole, graph, measured):
