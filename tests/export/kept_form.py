@@ -7,11 +7,10 @@ from paddlevideo.runtime.manifest import StepProgram
 
 
 def rounded_states(graph: GraphProto, step: StepProgram) -> list[str]:
-    """Names of the queues whose newest map is made by two roundings, after a check of all of them.
+    """Names of the queues whose past maps are read rounded, after a check of each.
 
-    Every past map of such a queue is read by its QuantizeLinear alone, whose constants, like those
-    of its DequantizeLinear, have the bits of those that make the newest; the past maps of the other
-    queues are read by none.
+    Every past map is read by its QuantizeLinear alone, and the newest is made by a
+    DequantizeLinear; the constants of all of them have the same bits.
     """
     makers = {name: node for node in graph.node for name in node.output}
     readers: dict[str, list[NodeProto]] = {}
@@ -28,17 +27,17 @@ def rounded_states(graph: GraphProto, step: StepProgram) -> list[str]:
 
     found = []
     for queue in step.queues:
-        back = makers[queue.output]
         first = [node.op_type for name in queue.inputs for node in readers[name]]
-        if back.op_type != "DequantizeLinear":
-            assert "QuantizeLinear" not in first, queue.name
+        if "QuantizeLinear" not in first:
             continue
+        assert first == ["QuantizeLinear"] * queue.length, queue.name
         found.append(queue.name)
+        back = makers[queue.output]
+        assert back.op_type == "DequantizeLinear", queue.name
         rounding = makers[back.input[0]]
         assert rounding.op_type == "QuantizeLinear" and bits(rounding) == bits(back)
         assert len(readers[rounding.input[0]]) == 1  # all read what is rounded, and once
         assert "QuantizeLinear" not in [node.op_type for node in readers[queue.output]]
-        assert first == ["QuantizeLinear"] * queue.length, queue.name
         for name in queue.inputs:
             (past,) = readers[name]
             (behind,) = readers[past.output[0]]
