@@ -1,4 +1,4 @@
-"""An int8 ONNX graph in the form that a converter to TFLite takes for ranges and weights.
+"""An int8 ONNX graph in the forms that other runtimes take for ranges, weights and states.
 
 Weights are float32 numbers again, each of them still on its 8 bits, so that whoever rounds them
 anew finds the same integers. What is left of the ``QuantizeLinear`` and ``DequantizeLinear`` are
@@ -72,7 +72,7 @@ def read_past_as_given(model: "ModelProto") -> None:
     """Let the past maps of a stream be read without a rounding of their own; ``model`` is changed.
 
     What is made with the same scale and zero point in one step lies on their steps in the next, so
-    that rounding it again changes nothing; TFLite would spend two operations on each.
+    that rounding it again changes nothing and is two operations for each map.
     """
     graph = model.graph
     inputs = {value.name for value in graph.input}

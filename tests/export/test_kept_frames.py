@@ -18,6 +18,7 @@ from paddlevideo.export.quantization.graph_layers import find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
 from paddlevideo.export.quantization.kept_frames import find_states
 from paddlevideo.export.quantization.step_graphs import open_runner, run_clips
+from paddlevideo.export.web.browser_graph import write_browser_graph
 from paddlevideo.runtime import read_bundle
 from paddlevideo.runtime.bundle import file_facts, write_manifest
 from paddlevideo.runtime.manifest import BundleManifest, StateQueue, StepProgram, TensorSpec
@@ -217,6 +218,24 @@ def test_what_was_handed_on_is_on_the_steps_already(whole, graph, measured):
     held = runner.snapshot()
     assert {array.dtype.name for array in held.values()} == {"float32", "int32"}
     assert len(np.unique(held["kept_1"])) <= 256 < len(np.unique(held["blend"]))
+
+
+def test_a_page_does_not_round_the_past_again(quantise, tmp_path):
+    """It has the same answers with fewer operations."""
+    result, graph = quantise()
+    written = tmp_path / "page.onnx"
+    write_browser_graph(result.bundle.step_files.onnx, written)
+    page = onnx.load(str(written))
+    roundings = [
+        sum(node.op_type == "QuantizeLinear" for node in each.node) for each in (graph, page.graph)
+    ]
+    assert roundings[0] - roundings[1] == 2
+    clips = noise_clips(1, 6)
+    found, expected = (
+        run_clips(open_runner(result.bundle, each, 1), clips)
+        for each in (page, onnx.load(str(result.bundle.step_files.onnx)))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_the_bundle_says_which(quantise, whole):

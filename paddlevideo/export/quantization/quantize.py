@@ -124,7 +124,8 @@ def quantize_bundle(
 
     Raises:
         BundleError: the bundle cannot be quantised, or ``output`` cannot be written.
-        ConfigError: ``keep_float`` names no layer, or there is no such format.
+        ConfigError: ``keep_float`` names no layer and no state, or one that is float in any case;
+            there is no such format.
         DataError: no video can be read.
         DeviceError: a package or a converter is missing.
     """
@@ -132,12 +133,7 @@ def quantize_bundle(
     check_formats(options.formats, of_clips=bundle.manifest.step is None)
     if output.resolve() == bundle.folder.resolve():
         raise ConfigError(f"--output_dir {output} is the bundle to be quantised; name another")
-    model = load_graph(bundle)
-    if find_roundings(model):
-        raise BundleError(
-            f"{bundle.folder} was trained for 8 bits and has its ranges already: export it with "
-            "--precision int8"
-        )
+    model = _untrained_graph(bundle)
     layers = find_layers(model)
     states = find_states(model.graph, bundle.manifest.step)
     kept = _named(layers, states, options)
@@ -163,6 +159,16 @@ def quantize_bundle(
     made = write_quantized(bundle, graph, output, facts, options.formats)
     num_read = len(taken.paths) - len(taken.unreadable)
     return Quantized(made, choices, kept_frames, damage, num_read, len(taken.unreadable))
+
+
+def _untrained_graph(bundle: Bundle) -> "ModelProto":
+    model = load_graph(bundle)
+    if find_roundings(model):
+        raise BundleError(
+            f"{bundle.folder} was trained for 8 bits and has its ranges already: export it with "
+            "--precision int8"
+        )
+    return model
 
 
 @dataclass(frozen=True)
