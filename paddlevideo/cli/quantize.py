@@ -9,6 +9,7 @@ that alone damages the logits too much stays in float; the table says which (doc
 """
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,13 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=names,
         default=(),
         metavar="NAME,...",
-        help="layers that are to stay in float: names (conv003) or kinds (depthwise)",
+        help="layers and states that are to stay in float: names (conv003) or kinds (depthwise, "
+        "state)",
     )
     parser.add_argument(
         "--max_error",
         type=float,
-        help="of the logits, in their standard deviations; the worst layers stay in float until "
-        "it is kept (default: 0.05)",
+        help="of the logits, in their standard deviations; the worst layers and states stay in "
+        "float until it is kept (default: 0.05)",
     )
     parser.add_argument(
         "--range_method",
@@ -73,13 +75,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def table(result: "Quantized") -> str:
-    """One line a layer."""
-    lines = [f"{'layer':9}{'kind':11}{'kernel':16}{'damage alone':>13}  kept as"]
-    for choice in result.layers:
-        layer = choice.layer
-        kernel = "x".join(map(str, layer.shape))
-        damage = "-" if choice.damage is None else f"{choice.damage:.5f}"
-        lines.append(f"{layer.name:9}{layer.kind:11}{kernel:16}{damage:>13}  {choice.stored}")
+    """One line a layer, then one a state."""
+    from paddlevideo.export.quantization.kept_frames import STATE_KIND
+
+    rows: list[tuple[str, str, tuple[int, ...], float | None, str]] = [
+        (item.layer.name, item.layer.kind, item.layer.shape, item.damage, item.stored)
+        for item in result.layers
+    ]
+    rows += [
+        (item.state.name, STATE_KIND, item.state.shape, item.damage, item.stored)
+        for item in result.states
+    ]
+    width = max(len("layer"), *(len(name) for name, *_ in rows)) + 2
+    lines = [f"{'layer':{width}}{'kind':11}{'kernel':16}{'damage alone':>13}  kept as"]
+    for name, kind, shape, damage, stored in rows:
+        sizes = "x".join(map(str, shape))
+        found = "-" if damage is None else f"{damage:.5f}"
+        lines.append(f"{name:{width}}{kind:11}{sizes:16}{found:>13}  {stored}")
     return "\n".join(lines)
 
 
@@ -93,14 +105,14 @@ def summary(result: "Quantized", before: int) -> str:
     """What was measured, and the sizes."""
     size = program_bytes(result.bundle)
     total = sum(path.stat().st_size for path in result.bundle.folder.iterdir() if path.is_file())
-    counts = {
-        stored: sum(choice.stored == stored for choice in result.layers)
-        for stored in ("int8", "int8 weights", "float16 weights")
-    }
     kind = "clip" if result.bundle.manifest.step is None else "step"
+    layers: list[str] = [choice.stored for choice in result.layers]
+    states: list[str] = [choice.stored for choice in result.states]
+    kept = [f"states       {_counts(states, 'uint8', 'float32')}"] if states else []
     return "\n".join(
         [
-            f"layers       {', '.join(f'{count} {stored}' for stored, count in counts.items())}",
+            f"layers       {_counts(layers, 'int8', 'int8 weights', 'float16 weights')}",
+            *kept,
             f"error        {result.damage.error:.4f} standard deviations of the logits",
             f"agreement    {result.damage.agreement:.3f} of the clips compared on",
             f"videos       {result.num_videos} read, {result.num_unreadable} unreadable",
@@ -108,6 +120,10 @@ def summary(result: "Quantized", before: int) -> str:
             f"folder       {result.bundle.folder}, {total / 1e6:.2f} MB",
         ]
     )
+
+
+def _counts(stored: Sequence[str], *forms: str) -> str:
+    return ", ".join(f"{stored.count(form)} {form}" for form in forms)
 
 
 def run(arguments: argparse.Namespace) -> None:

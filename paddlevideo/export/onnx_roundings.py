@@ -1,4 +1,4 @@
-"""An int8 ONNX graph in the form that a converter to TFLite takes for ranges and weights.
+"""An int8 ONNX graph in the forms that other runtimes take for ranges, weights and states.
 
 Weights are float32 numbers again, each of them still on its 8 bits, so that whoever rounds them
 anew finds the same integers. What is left of the ``QuantizeLinear`` and ``DequantizeLinear`` are
@@ -66,6 +66,31 @@ def read_rounded(model: "ModelProto") -> None:
                 if rounding.op_type == "QuantizeLinear":
                     (back,) = readers[rounding.output[0]]
                     rounding.input[1:] = back.input[1:] = before.input[1:]
+
+
+def read_past_as_given(model: "ModelProto") -> None:
+    """Let the past maps of a stream be read without a rounding of their own; ``model`` is changed.
+
+    What is made with the same scale and zero point in one step lies on their steps in the next, so
+    that rounding it again changes nothing and is two operations for each map.
+    """
+    graph = model.graph
+    inputs = {value.name for value in graph.input}
+    makers = {name: node for node in graph.node for name in node.output}
+    made = [makers[value.name] for value in graph.output if value.name in makers]
+    kept = {tuple(node.input[1:]) for node in made if node.op_type == "DequantizeLinear"}
+    dropped: set[str] = set()
+    given: dict[str, str] = {}
+    for node in graph.node:
+        rounding = makers.get(node.input[0]) if node.op_type == "DequantizeLinear" else None
+        if rounding is None or rounding.input[0] not in inputs:
+            continue
+        if tuple(rounding.input[1:]) == tuple(node.input[1:]) in kept:
+            dropped |= {rounding.output[0], node.output[0]}
+            given[node.output[0]] = rounding.input[0]
+    replace_items(graph.node, [node for node in graph.node if node.output[0] not in dropped])
+    for node in graph.node:
+        node.input[:] = [given.get(name, name) for name in node.input]
 
 
 def _replace(node: "NodeProto", old: str, new: str) -> None:

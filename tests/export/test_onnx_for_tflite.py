@@ -9,7 +9,11 @@ import onnxruntime
 from onnx import TensorProto, helper, numpy_helper
 
 from paddlevideo.export.onnx_one_clip import CLIPS_KEY, of_one_clip
-from paddlevideo.export.onnx_roundings import read_rounded, with_float_weights
+from paddlevideo.export.onnx_roundings import (
+    read_past_as_given,
+    read_rounded,
+    with_float_weights,
+)
 from paddlevideo.export.tflite_script import CLIPS_KEY as SCRIPTS_KEY
 from paddlevideo.utils.errors import BundleError
 
@@ -127,3 +131,40 @@ def test_weights_are_floats_and_all_read_what_is_rounded():
     np.testing.assert_allclose(pooled.reshape(2, 4).T, np.rint(means)[:, 0] * 0.02, atol=0.021)
     on_steps = pooled / np.float32(0.02)
     np.testing.assert_allclose(on_steps, np.rint(on_steps), atol=1e-4)
+
+
+def kept_model():
+    """A stream that keeps one map on 8 bits; its frame is rounded to the same steps by its own."""
+    make = helper.make_node
+    numbers, others = ["step", "zero"], ["frame_step", "zero"]
+    nodes = [
+        make("QuantizeLinear", ["past", *numbers], ["past_uint8"]),
+        make("DequantizeLinear", ["past_uint8", *numbers], ["past_rounded"]),
+        make("QuantizeLinear", ["frame", *others], ["frame_uint8"]),
+        make("DequantizeLinear", ["frame_uint8", *others], ["frame_rounded"]),
+        make("Relu", ["frame_rounded"], ["map"]),
+        make("QuantizeLinear", ["map", *numbers], ["new_uint8"]),
+        make("DequantizeLinear", ["new_uint8", *numbers], ["new_past"]),
+        make("Add", ["past_rounded", "new_past"], ["sum"]),
+    ]
+    value = (TensorProto.FLOAT, (1, 2, 3, 3))
+    constants = {"step": np.float32(0.3), "frame_step": np.float32(0.3), "zero": np.uint8(7)}
+    inputs = [("past", *value), ("frame", *value)]
+    return model_of(nodes, inputs, [("sum", *value), ("new_past", *value)], constants)
+
+
+def test_the_past_is_read_as_it_is_given():
+    """It lies on the steps that it was made with; the frame does not, and is rounded."""
+    model, rounded = kept_model(), kept_model()
+    read_past_as_given(model)
+    kinds = [node.op_type for node in model.graph.node]
+    assert kinds == ["QuantizeLinear", "DequantizeLinear", "Relu", "QuantizeLinear",
+                     "DequantizeLinear", "Add"]  # fmt: skip
+    assert list(model.graph.node[-1].input) == ["past", "new_past"]
+    rng = np.random.default_rng(2)
+    past = other_past = np.zeros((1, 2, 3, 3), np.float32)
+    for _ in range(4):
+        frame = rng.normal(size=(1, 2, 3, 3)).astype(np.float32)
+        total, past = run(model, past=past, frame=frame)
+        expected, other_past = run(rounded, past=other_past, frame=frame)
+        np.testing.assert_array_equal(total, expected)

@@ -15,6 +15,7 @@ from runtime.conftest import LABELS, PIPELINE
 from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
+from export.kept_form import rounded_states
 from paddlevideo.export import ExportOptions, export_clip_model, export_model
 from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle, step_graphs
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
@@ -228,7 +229,12 @@ def test_integers_in_a_long_stream_do_not_drift(whole, graph, layers, measured):
     assert late < max(2 * early, 0.05)
 
 
-def test_the_states_stay_float(result, whole):
+def test_the_tensors_of_states_stay_float(result, whole):
+    """The frames that are kept lie on 8 bits all the same; `test_kept_frames` has the rest."""
+    graph = onnx.load(str(result.bundle.step_files.onnx)).graph
+    kept = [choice.state.name for choice in result.states if choice.stored == "uint8"]
+    assert rounded_states(graph, result.bundle.manifest.step) == kept
+    assert kept and all("stream_buffer" in name for name in kept)
     assert result.bundle.manifest.step.queues == whole.manifest.step.queues
     runner = StepRunner(result.bundle, EngineOptions(device="cpu", cpu_threads=1))
     runner.step(noise_clips(1, 1)[:, 0])
@@ -457,7 +463,7 @@ def test_the_tool(whole, videos, tmp_path):
         cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "conv000" in done.stdout and "folder" in done.stdout
+    assert "conv000" in done.stdout and "folder" in done.stdout and "states" not in done.stdout
     assert "2 read, 0 unreadable" in done.stdout
     assert load_predictor(tmp_path / "mine_int8", device="cpu")(videos[0]).label in LABELS
     done = run("quantize.py", "--model_dir", bundle, "--calibration", "none", cwd=tmp_path)

@@ -11,6 +11,7 @@ from runtime.conftest import LABELS, PIPELINE
 from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
+from export.kept_form import rounded_states
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.export.quantization import (
     QuantizeOptions,
@@ -130,11 +131,11 @@ def test_integers_give_what_was_trained(model, made):
 
 
 def test_states_are_on_8_bits(made):
-    """The frames that a stream keeps are outputs of DequantizeLinear."""
-    graph = onnx.load(str(made.step_files.onnx)).graph
-    makers = {name: node.op_type for node in graph.node for name in node.output}
-    kept = [value.name for value in graph.output if "stream_buffer" in value.name]
-    assert kept and {makers[name] for name in kept} == {"DequantizeLinear"}
+    """The frames that a stream keeps, with the trained range of what makes them."""
+    step = made.manifest.step
+    kept = rounded_states(onnx.load(str(made.step_files.onnx)).graph, step)
+    maps = [queue.name for queue in step.queues if queue.shape[2:] != (1, 1)]
+    assert kept and kept == maps == made.manifest.quantization["uint8_states"]
 
 
 def test_engines_compute_with_integers(made, tmp_path):

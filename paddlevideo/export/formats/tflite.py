@@ -18,7 +18,11 @@ from paddlevideo.export.formats.onnx import (
 )
 from paddlevideo.export.onnx_activations import without_hard_sigmoid
 from paddlevideo.export.onnx_one_clip import of_one_clip
-from paddlevideo.export.onnx_roundings import read_rounded, with_float_weights
+from paddlevideo.export.onnx_roundings import (
+    read_past_as_given,
+    read_rounded,
+    with_float_weights,
+)
 from paddlevideo.export.traced_program import TracedProgram
 from paddlevideo.runtime.manifest import ClipProgram
 from paddlevideo.utils.errors import BundleError, ConfigError, DeviceError
@@ -95,6 +99,7 @@ def write_integer_tflite(source: Path, target: Path) -> None:
         copy = Path(work) / source.name
         shutil.copyfile(source, copy)
         _rewrite(copy, with_float_weights)
+        _rewrite(copy, read_past_as_given)
         _rewrite(copy, read_rounded)
         _rewrite(copy, lambda model: without_hard_sigmoid(model.graph))
         _fix_batch(copy)

@@ -7,6 +7,7 @@ from paddlevideo.export.quantization.quantize import (
     LayerChoice,
     Quantized,
     QuantizeOptions,
+    StateChoice,
     quantize_bundle,
 )
 from paddlevideo.export.quantization.trained import export_int8, quantize_trained
@@ -15,6 +16,7 @@ __all__ = [
     "LayerChoice",
     "QuantizeOptions",
     "Quantized",
+    "StateChoice",
     "export_int8",
     "quantize_bundle",
     "quantize_trained",

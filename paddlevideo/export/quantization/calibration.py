@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddlevideo.export.quantization.graph_layers import Layer
+from paddlevideo.export.quantization.kept_frames import State
 from paddlevideo.export.quantization.ranges import Histogram, Range, RangeMethod
 from paddlevideo.export.quantization.step_graphs import open_observed, run_clips
 from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle
@@ -90,14 +91,21 @@ class Measured:
 
 
 def measure(
-    bundle: Bundle, model: "ModelProto", layers: Sequence[Layer], videos: CalibrationVideos
+    bundle: Bundle,
+    model: "ModelProto",
+    layers: Sequence[Layer],
+    videos: CalibrationVideos,
+    states: Sequence[State] = (),
 ) -> Measured:
     """Run the float32 program through the videos and count what goes in and out of ``layers``.
+
+    Of ``states`` it is the newest map, which is a past one later.
 
     Raises:
         DataError: no video can be read.
     """
-    tensors = sorted({name for item in layers for name in (item.input, *item.rounded)})
+    around = {name for item in layers for name in (item.input, *item.rounded)}
+    tensors = sorted(around | {state.output for state in states})
     histograms = {name: Histogram() for name in tensors}
 
     def observe(name: str, array: np.ndarray) -> None:

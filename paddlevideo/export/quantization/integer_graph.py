@@ -2,8 +2,8 @@
 
 The form is QDQ: ``QuantizeLinear`` and ``DequantizeLinear`` around the float operation, which
 engines fuse into an integer one. Activations are uint8 with a zero point, kernels int8 with a scale
-for each output channel, biases int32. What is not chosen keeps its float arithmetic; so do the
-states, whose values are handed on unrounded.
+for each output channel, biases int32. What is not chosen keeps its float arithmetic. States are
+rounded where they are made and where they are read (`kept_frames`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,6 +19,7 @@ from paddlevideo.export.onnx_weights import (
     stored_values,
 )
 from paddlevideo.export.quantization.graph_layers import Layer
+from paddlevideo.export.quantization.kept_frames import State, past_on_8_bits, read_past_rounded
 from paddlevideo.utils.eight_bits import INT8_LARGEST, Range, symmetric_int8
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ def quantised_graph(
     integer: Collection[str],
     ranges: Mapping[str, Range],
     stored: Mapping[str, Storage],
+    states: Sequence[State] = (),
 ) -> "ModelProto":
     """A copy of ``model`` with ``integer`` layers in 8-bit arithmetic and kernels in fewer bytes.
 
@@ -40,14 +42,18 @@ def quantised_graph(
         model: an ``onnx.ModelProto`` of float32.
         layers: of that model.
         integer: names of layers to compute with integers.
-        ranges: of the tensors around them.
+        ranges: of the tensors around them, and of the outputs of ``states``.
         stored: of the other layers, by name, how to store the kernel; float32 where not named.
+        states: to be rounded.
     """
     import onnx
 
     copy = onnx.ModelProto()
     copy.CopyFrom(model)
+    read_past_rounded(copy.graph, states)
     writer = _Writer(copy, {**ranges, **_frame_ranges(model)})
+    for state in states:
+        writer.round_state(state)
     for layer in layers:
         if layer.name in integer:
             writer.rewrite(layer)
@@ -138,13 +144,26 @@ def dequantise(name: str, whole: str, axis: int) -> "NodeProto":
 class _Writer:
     def __init__(self, model: "ModelProto", ranges: Mapping[str, Range]) -> None:
         self._graph = model.graph
-        self._ranges = ranges
+        self._ranges = dict(ranges)
         self._values = stored_values(model)
         self._before: dict[str, list[NodeProto]] = {}  # in front of the node that gives a name
         self._behind: dict[str, list[NodeProto]] = {}  # behind it
         self._quantised: dict[str, str] = {}
         self._makers = {name: node for node in self._graph.node for name in node.output}
-        self._outputs = {value.name for value in self._graph.output}
+
+    def round_state(self, state: State) -> None:
+        """Round the newest map of a state for all that read it, and for the next step.
+
+        Its past maps are read rounded already.
+        """
+        output, unrounded = state.output, f"{state.output}_unrounded"
+        maker = self._makers[output]
+        maker.output[:] = [unrounded if name == output else name for name in maker.output]
+        self._behind[unrounded] = self._round(unrounded, output, output)
+        self._quantised[output] = output
+        for name in state.inputs:
+            self._quantised[name] = past_on_8_bits(name)
+            self._ranges[name] = self._ranges[output]
 
     def rewrite(self, layer: Layer) -> None:
         """Compute a layer in integers: rounded input, int8 kernel, int32 bias.
@@ -170,7 +189,7 @@ class _Writer:
             node = self._makers[output]
             del node.input[:]
             node.input.extend(inputs)
-            self._before.setdefault(output, []).extend(made.nodes)
+            self._before.setdefault(node.output[0], []).extend(made.nodes)
         for tensor in layer.rounded:
             self._round_output(tensor)
 
@@ -191,7 +210,7 @@ class _Writer:
     def _round(self, tensor: str, prefix: str, result: str) -> list["NodeProto"]:
         from onnx import helper
 
-        found = self._ranges[tensor]
+        found = self._ranges[prefix]
         self._constant(f"{prefix}_scale", np.array(found.scale, np.float32))
         self._constant(f"{prefix}_zero", np.array(found.zero_point, np.uint8))
         numbers = [f"{prefix}_scale", f"{prefix}_zero"]

@@ -1,4 +1,4 @@
-"""Which layers can be quantised: the damage of each to the logits, and a choice within a limit.
+"""What can be quantised: the damage of each layer and state to the logits, a choice within a limit.
 
 Damage is the root mean square of what the logits change by, after every frame of some clips, as a
 share of the standard deviation of the float32 logits.
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddlevideo.export.onnx_weights import Storage
-from paddlevideo.export.quantization.graph_layers import Layer
 from paddlevideo.export.quantization.step_graphs import open_runner, run_clips
 from paddlevideo.runtime.bundle import Bundle
 from paddlevideo.utils.progress import track
@@ -22,7 +21,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-# Makes a graph in which the layers of these names are quantised, and the others are stored so.
+# Makes a graph in which the layers and states of these names are quantised, and the weights of the
+# other layers are stored so.
 Build = Callable[[Collection[str], Storage], "ModelProto"]
 
 
@@ -62,9 +62,8 @@ class Judge:
         return Damage(float(error), float(same.mean()))
 
 
-def damage_of_each(judge: Judge, layers: Sequence[Layer], build: Build) -> dict[str, float]:
-    """The error that each layer causes when it alone is quantised."""
-    names = [layer.name for layer in layers]
+def damage_of_each(judge: Judge, names: Sequence[str], build: Build) -> dict[str, float]:
+    """The error that each layer or state causes when it alone is quantised."""
     return {
         name: judge(build({name}, "float32")).error
         for name in track(names, len(names), "sensitivity")
@@ -74,19 +73,19 @@ def damage_of_each(judge: Judge, layers: Sequence[Layer], build: Build) -> dict[
 def choose_float(
     judge: Judge, damages: dict[str, float], build: Build, max_error: float
 ) -> tuple[set[str], Damage]:
-    """The fewest of the worst layers to keep in float for an error of at most ``max_error``.
+    """The fewest of the worst to keep in float for an error of at most ``max_error``.
 
     Args:
-        damages: of each layer that may be quantised, from `damage_of_each`.
+        damages: of each layer and state that may be quantised, from `damage_of_each`.
 
     Returns:
-        Names of the layers to keep, and the damage of the graph without them.
+        Names of those to keep, and the damage of the graph without them.
     """
     ranked = sorted(damages, key=lambda name: -damages[name])
 
     def damage(kept: int) -> Damage:
         found = judge(build(set(ranked[kept:]), "float16"))
-        logger.info("%d of %d layers in float: error %.4f", kept, len(ranked), found.error)
+        logger.info("%d of %d in float: error %.4f", kept, len(ranked), found.error)
         return found
 
     low, high = 0, len(ranked)  # `high` is enough, fewer than `low` are not

@@ -11,6 +11,7 @@ import numpy as np
 from paddlevideo.export.onnx_weights import Storage, replace_items, store_weights, stored_values
 from paddlevideo.export.quantization.graph_layers import Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import dequantise, integer_weights
+from paddlevideo.export.quantization.kept_frames import State, find_states, read_past_rounded
 from paddlevideo.export.quantization.step_graphs import load_step_graph
 from paddlevideo.export.quantization.trained_ranges import FoundRounding, find_roundings
 from paddlevideo.export.quantization.write_quantized import check_formats, write_quantized
@@ -48,13 +49,18 @@ def quantize_trained(bundle: Bundle, output: Path, formats: Sequence[str] = ("on
         )
     layers = find_layers(model)
     integer = integer_layers(layers, roundings)
-    graph = integer_graph_of(model, layers, roundings)
+    trained = {found.output for found in roundings}
+    states = [
+        item for item in find_states(model.graph, bundle.manifest.step) if item.output in trained
+    ]
+    graph = integer_graph_of(model, layers, roundings, states)
     facts = {
         "arithmetic": "int8",
         "ranges": "trained",
         "rounded_tensors": len(roundings),
         "integer_layers": len(integer),
         "float_layers": [item.name for item in layers if item.name not in integer],
+        "uint8_states": [item.name for item in states],
     }
     return write_quantized(bundle, graph, output, facts, formats)
 
@@ -101,12 +107,18 @@ def integer_layers(layers: Sequence[Layer], roundings: Sequence[FoundRounding]) 
 
 
 def integer_graph_of(
-    model: "ModelProto", layers: Sequence[Layer], roundings: Sequence[FoundRounding]
+    model: "ModelProto",
+    layers: Sequence[Layer],
+    roundings: Sequence[FoundRounding],
+    states: Sequence[State] = (),
 ) -> "ModelProto":
     """A copy of a trained program with integers in QDQ form.
 
     Kernels of the other layers, which are on int8 already, keep their values: those of one past
     frame each in float32, as they share their scale with the other frames, the others as int8.
+
+    Args:
+        states: whose newest map is the result of a rounding; their past maps are read so too.
     """
     import onnx
 
@@ -126,6 +138,7 @@ def integer_graph_of(
             node = makers[layer.output]
             node.input[:] = [node.input[0], *made.inputs]
     _replace_roundings(copy, roundings, before, constants)
+    read_past_rounded(copy.graph, states)
     storage: dict[str, Storage] = {
         item.weight: "float32" if item.kind == "tap" else "int8"
         for item in layers

@@ -3,13 +3,15 @@
 ONNX Runtime's WebAssembly has no kernel for a convolution of a map of one pixel: it multiplies 16
 columns where there is one. The gates and the classifier, a twentieth of the arithmetic, take a
 third of a step so. As ``Gemm`` they are products of a vector and a matrix, for which it has one.
-`small_windows` does the same for depthwise convolutions of small maps.
+`small_windows` does the same for depthwise convolutions of small maps. Past maps that lie on 8 bits
+already are not rounded again.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from paddlevideo.export.onnx_roundings import read_past_as_given
 from paddlevideo.export.web.small_windows import multiply_small_windows
 from paddlevideo.utils.errors import BundleError
 
@@ -32,6 +34,7 @@ def write_browser_graph(source: Path, target: Path) -> None:
     try:
         model = onnx.load(str(source))
         _take_one_stream(model.graph, source)
+        read_past_as_given(model)
         model = shape_inference.infer_shapes(model)
         shapes = dict(_shapes(model.graph))
         multiply_vectors(model, shapes)
