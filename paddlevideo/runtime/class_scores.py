@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+_FEW = 8  # classes, up to which the best is looked for so often
+
 
 @dataclass(frozen=True)
 class ClassScore:
@@ -53,19 +55,23 @@ def best_classes(
     probabilities_N: np.ndarray, labels: Sequence[str] | None, top_k: int
 ) -> tuple[ClassScore, ...]:
     """The ``top_k`` best classes, best first; of equal ones the first."""
-    order = _order(probabilities_N, top_k).tolist()
-    scores = probabilities_N[order].tolist()
+    order = _order(probabilities_N, top_k)
+    scores = [float(probabilities_N[index]) for index in order]
     names = [labels[index] for index in order] if labels else [None] * len(order)
     return tuple(map(ClassScore, names, order, scores))
 
 
-def _order(probabilities_N: np.ndarray, top_k: int) -> np.ndarray:
-    """Numbers of the best classes; most are not sorted, as each frame of a stream comes here."""
-    rest = len(probabilities_N) - top_k
-    if rest > 0:
-        least = np.partition(probabilities_N, rest)[rest]
-        (candidates,) = np.nonzero(probabilities_N >= least)
-        if len(candidates) >= top_k:  # else some are no numbers
-            best = np.argsort(-probabilities_N[candidates], kind="stable")[:top_k]
-            return np.asarray(candidates[best])
-    return np.argsort(-probabilities_N, kind="stable")[:top_k]
+def _order(probabilities_N: np.ndarray, top_k: int) -> list[int]:
+    """Numbers of the best classes; few are picked one by one: each frame of a stream comes here."""
+    if top_k <= _FEW and top_k < len(probabilities_N):
+        left, order = probabilities_N.copy(), []
+        for _ in range(top_k):
+            index = int(left.argmax())
+            if not left[index] > -np.inf:  # what is no number comes last
+                break
+            order.append(index)
+            left[index] = -np.inf
+        else:
+            return order
+    found: list[int] = np.argsort(-probabilities_N, kind="stable")[:top_k].tolist()
+    return found

@@ -20,12 +20,7 @@ class Stream(IntEnum):
 
 def generator(seed: int, stream: Stream, *position: int) -> np.random.Generator:
     """Return the generator of one position, such as ``(epoch, index)`` of a sample."""
-    return np.random.default_rng(seeds(seed, stream, *position))
-
-
-def seeds(seed: int, stream: Stream, *position: int) -> np.random.SeedSequence:
-    """What `generator` begins from: each generator of it draws the same numbers."""
-    return np.random.SeedSequence((seed, int(stream), *position))
+    return np.random.default_rng(np.random.SeedSequence((seed, int(stream), *position)))
 
 
 def draw_number(epoch: int, repeat: int) -> int:

@@ -6,7 +6,7 @@ import numpy as np
 
 from paddlevideo.utils.errors import ConfigError
 from paddlevideo.utils.nodes import Node, ReadNode
-from paddlevideo.utils.randomness import Stream, seeds
+from paddlevideo.utils.randomness import Stream, generator
 from paddlevideo.video.decoders.base import ShapedClip
 from paddlevideo.video.decoders.sizes import check_clip_size
 from paddlevideo.video.description import transform_nodes
@@ -51,10 +51,11 @@ class ClipInput:
         self.output_size: Size = (None, None)
         self.scaled_by: str | None = None
         self.where = where
-        self._first_sample = seeds(0, Stream.SAMPLE, 0, 0)  # made once: frames of streams need it
+        self._first = generator(0, Stream.SAMPLE, 0, 0)  # for frames of streams, if none draws
         self.resizes_fast = resizes_fast
         for step_node, at in transform_nodes(node, where):
             self._append(step_node, at)
+        self._draws = any(step.draws for step in self.transforms)
 
     def _append(self, node: Node, where: str) -> None:
         TRANSFORMS.get(node["name"], where)  # here: the path without a doubled name
@@ -120,7 +121,8 @@ class ClipInput:
             clip_THWC: uint8 RGB [T, H, W, 3], any T.
             rng: for random steps; without it they draw as for sample 0 of seed 0.
         """
-        rng = rng if rng is not None else np.random.default_rng(self._first_sample)
+        if rng is None:
+            rng = self._first if not self._draws else generator(0, Stream.SAMPLE, 0, 0)
         if not self.resizes_fast:
             return _applied(self.transforms, clip_THWC, rng)
         height, width = clip_THWC.shape[1:3]

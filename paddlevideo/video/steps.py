@@ -79,6 +79,8 @@ class Transform(ABC):
         num_crops: how many clips it makes of one. More than one is for testing: they then lie along
             a new first axis of what it returns.
         only_layout: whether it changes nothing but the order of the axes.
+        draws: whether it may draw from the generator that it is given; a subclass of a step that
+            does not, and which does, says so again.
     """
 
     layout_in: str = "THWC"
@@ -87,6 +89,7 @@ class Transform(ABC):
     scales_values: ClassVar[bool] = False
     num_crops: int = 1
     only_layout: ClassVar[bool] = False
+    draws: ClassVar[bool] = True
 
     @abstractmethod
     def __call__(self, clip: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -37,7 +37,5 @@ def run_shared(engine: CompiledEngine, feeds: Mapping[str, np.ndarray]) -> dict[
         return engine.run(feeds)
     inputs = {name: engine.tensor(array) for name, array in feeds.items()}
     results, first_addresses, batch = engine._bind(inputs)
-    addresses = engine._addresses(batch)
-    addresses[engine._slots] = first_addresses
-    engine._team.run(addresses, batch)
+    engine._team.run(engine._placed(first_addresses, None, 0, batch), batch)
     return {name: engine.array(tensor) for name, tensor in results.items()}

@@ -271,6 +271,26 @@ class TestRandomResizedCrop:
         assert crop.draw_box(50, 60, rng()) == (0, 0, 60, 50)
 
 
+@pytest.mark.parametrize("name", sorted(EXAMPLES))
+@pytest.mark.parametrize("fast", [False, True])
+def test_frames_of_streams_draw_the_same_each_time(name, fast):
+    """What says that it does not draw leaves the generator alone; what draws begins anew."""
+    step = TRANSFORMS.build({"name": name, **EXAMPLES[name]}, "t")
+    clip, used = noise(2, 48, 64), rng()
+    before = used.bit_generator.state
+    if step.layout_in == "THWC":
+        step(clip, used)
+        assert step.draws or used.bit_generator.state == before
+    node = {
+        "sample": {"name": "UniformSampler", "num_frames": 2},
+        "transform": [{name: EXAMPLES[name]}],
+    }
+    if step.num_crops == 1 and step.layout_in == "THWC":
+        made = ClipInput(node, "t", fast)
+        first, second = made.transform(clip), made.transform(clip)
+        np.testing.assert_array_equal(first, second)
+
+
 def test_flip():
     clip = noise()
     assert np.array_equal(RandomFlip(1)(clip, rng()), clip[:, :, ::-1])

@@ -191,7 +191,7 @@ class StreamRows(Protocol):
 
     num_bytes: int
 
-    def step(self, first: int, last: int, turn: int, frames_BCHW: np.ndarray) -> np.ndarray:
+    def step(self, first: int, last: int, turn: int, frames: Sequence[np.ndarray]) -> np.ndarray:
         """Logits [B, N] of the rows ``first`` to ``last`` behind one more frame of each.
 
         Their turn is then one more. The states of the turn before stay until the next step, so a

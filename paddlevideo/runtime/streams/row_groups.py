@@ -33,7 +33,6 @@ class RowGroups:
         self._turns = [0] * num_rows  # the same
         self._counted = [counted] * num_rows  # by row
         self._last: set[int] = set()  # rows of the last step
-        self._frames: np.ndarray | None = None  # of a group, in memory that is used again
 
     def step(
         self, rows: Sequence[int], frames: Sequence[np.ndarray], anew: Collection[int]
@@ -58,8 +57,8 @@ class RowGroups:
         for places in groups:
             first, last = places[0], places[-1] + 1
             members = self._rows[first:last]
-            frames_BCHW = self._together([frame_of[row] for row in members])
-            found = self._states.step(first, last, self._turns[first], frames_BCHW)
+            seen = [frame_of[row] for row in members]
+            found = self._states.step(first, last, self._turns[first], seen)
             logits.update(zip(members, found, strict=True))
         for place, row in enumerate(self._rows):  # only now: a step that fails has changed nothing
             if row in wanted:
@@ -67,15 +66,6 @@ class RowGroups:
                 self._counted[row] += 1
         self._last = wanted
         return np.stack([logits[row] for row in rows])
-
-    def _together(self, frames: Sequence[np.ndarray]) -> np.ndarray:
-        """Frames one behind the other: [B, 3, H, W]."""
-        shape, dtype = frames[0].shape, frames[0].dtype
-        kept = self._frames
-        if kept is None or kept.shape[1:] != shape or kept.dtype != dtype:
-            # New memory for each step would be asked for, and cleared, page by page.
-            kept = self._frames = np.empty((len(self._rows), *shape), dtype)
-        return np.stack(frames, out=kept[: len(frames)])
 
     def _begin(self, wanted: Collection[int], anew: Collection[int]) -> None:
         """Let rows begin from nothing, at the turn that most of the others have."""

@@ -1,6 +1,7 @@
 """`RandomCrop` and `CenterCrop`: a square of the frame, the same one in every frame."""
 
 from abc import abstractmethod
+from typing import ClassVar
 
 import numpy as np
 
@@ -76,6 +77,8 @@ class CenterCrop(_OneSquare):
     Raises:
         DataError: the frames are smaller than the crop.
     """
+
+    draws: ClassVar[bool] = False
 
     def __init__(self, target_size: int, do_round: bool = True) -> None:
         super().__init__(target_size)

@@ -27,6 +27,7 @@ class Image2Array(Transform):
     """
 
     only_layout: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def __init__(
         self, transpose: bool = True, data_format: Literal["tchw", "cthw"] = "tchw"
@@ -70,6 +71,7 @@ class Normalization(Transform):
 
     dtype_out: ClassVar[str | None] = "float32"
     scales_values: ClassVar[bool] = True
+    draws: ClassVar[bool] = False
 
     def __init__(
         self, mean: list[float], std: list[float], tensor_shape: list[int] | None = None

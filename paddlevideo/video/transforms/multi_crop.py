@@ -1,5 +1,7 @@
 """`UniformCrop` and `TenCrop`: several squares of the frame, each a view of its own in a test."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from paddlevideo.video.steps import TRANSFORMS
@@ -19,6 +21,7 @@ class UniformCrop(SquareCrop):
     """
 
     num_crops = 3
+    draws: ClassVar[bool] = False
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return uint8 [3, T, target_size, target_size, 3]."""
@@ -44,6 +47,7 @@ class TenCrop(SquareCrop):
     """
 
     num_crops = 10
+    draws: ClassVar[bool] = False
 
     def __call__(self, clip_THWC: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return uint8 [10, T, target_size, target_size, 3]."""

@@ -1,6 +1,6 @@
 """`Scale`: the short side to a size (PaddleVideo). `Resize`: both sides."""
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import cv2
 import numpy as np
@@ -29,6 +29,8 @@ class Scale(Transform):
     Raises:
         ArgumentError: ``fixed_ratio`` together with ``keep_ratio``.
     """
+
+    draws: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -93,6 +95,8 @@ class Resize(Transform):
         interpolation: ``linear`` (TF's and OpenCV's plain bilinear) or ``area`` (averages the
             pixels that fall together; better for a strong reduction).
     """
+
+    draws: ClassVar[bool] = False
 
     def __init__(
         self, height: int, width: int, interpolation: Literal["linear", "area"] = "linear"

@@ -124,6 +124,15 @@ def copy_bytes(target: int, source: int, count: int) -> None:
 
 
 @compiled
+def frame_at(row: Row, addresses: Array, strides: Array, stream: int) -> int:
+    """Where a stream's frame lies: where a list says so, if there is one."""
+    if row.frames >= 0 and addresses[row.frames] != 0:
+        listed: Array = words_at(addresses[row.frames], stream + 1)
+        return listed[stream]
+    return addresses[row.a] + stream * strides[row.a]
+
+
+@compiled
 def activation_at(address: int) -> Any:
     alpha, beta, low, high, multiply = floats_at(address, 5)
     return vsplat(alpha), vsplat(beta), vsplat(low), vsplat(high), int(multiply)

@@ -56,6 +56,8 @@ class Assembly:
         ranges: of those on 8 bits.
         keep: arrays whose addresses are in the table.
         product: what its products were laid out for, see `assemble`.
+        frames: slot of the address of a list of the frames' addresses, where they do not lie one
+            behind the other; -1 in the program of clips.
         rows: of the maps of a clip that have a row for each of its frames, how many, by slot.
     """
 
@@ -75,6 +77,7 @@ class Assembly:
     ranges: dict[str, Range]
     keep: tuple[np.ndarray, ...]
     product: int
+    frames: int = -1
     rows: Mapping[int, int] = field(default_factory=dict)
 
     def rows_of(self, slot: int) -> int:
@@ -159,12 +162,14 @@ class Assembler(IntegerFills):
             frames = self.program.frames.get(name)
             slot = self._slot(name, value.nbytes // frames if frames else 0)
             self.fixed[slot] = self._kept(value.reshape(-1).astype(np.float32))
+        if not self.program.is_clip:
+            self.frames = self._slot("frame:addresses", 0)
         outside = {*inputs.values(), *outputs.values(), *np.flatnonzero(self.fixed)}
         table = np.zeros(len(self.operations), OPERATION)
         for index, operation in enumerate(self.operations):
             self.index = index
             self._fill(table[index], operation)
-        later = self._order_ahead(table, set(inputs.values()))
+        later = self._order_ahead(table, set(inputs.values()), set(outputs.values()))
         maps = [
             ArenaMap(slot, self.sizes[slot], lives[0], lives[-1])
             for slot, lives in self.lives.items()
@@ -187,6 +192,7 @@ class Assembler(IntegerFills):
             ranges=self.program.ranges,
             keep=tuple(self.keep),
             product=self.product,
+            frames=self.frames,
         )
 
     def _input_bytes(self, info: TensorInfo) -> int:
@@ -194,7 +200,7 @@ class Assembler(IntegerFills):
         size = info.dtype.itemsize if info.range is None else 1
         return int(np.prod(info.shape[-3:])) * size
 
-    def _order_ahead(self, table: np.ndarray, inputs: set[int]) -> np.ndarray:
+    def _order_ahead(self, table: np.ndarray, inputs: set[int], outputs: set[int]) -> np.ndarray:
         """What each operation reads that no operation before it has made, and who may ask for it.
 
         While an operation computes, it asks for what the next ones need, up to `_WINDOW` bytes, so
@@ -219,6 +225,8 @@ class Assembler(IntegerFills):
             regions += [
                 (slot, 0, self.strides[slot], int(shared)) for slot in slots if slot in inputs
             ]
+            made = (int(row["output"]), int(row["rounded"]))
+            regions += [(slot, 0, self.strides[slot], 0) for slot in made if slot in outputs]
         starts.append(len(regions))
         for index, row in enumerate(table):
             first = end = starts[index + 1]
@@ -233,7 +241,7 @@ class Assembler(IntegerFills):
         row["activation"] = self._activation(operation)
         row["swish"] = operation.activation.silu
         reads = [self._map(name) for name in operation.inputs]
-        row["a"], row["b"] = reads[0], reads[-1]
+        row["a"], row["b"], row["frames"] = reads[0], reads[-1], -1
         for name in ("shortcut", "gate"):
             read = vars(operation)[name]
             row[name] = -1 if read is None else self._map(read)
@@ -336,6 +344,7 @@ class Assembler(IntegerFills):
 
     def _fill_convolution(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         planes, high, wide = self._window(row, operation)
+        row["frames"] = self.frames
         self._scratch(row, planes * high * wide)
         weights = operation.own_weights
         kernel = weights.shape[2]

@@ -216,7 +216,7 @@ class _GuardedMaps:
         self._strides, self._rows = assembly.strides, assembly.rows_of
         self.addresses = assembly.fixed.copy()
         self._floats: dict[int, np.ndarray] = {}
-        for slot in np.flatnonzero(assembly.fixed == 0):
+        for slot in {*np.flatnonzero(assembly.fixed == 0)} - {assembly.frames}:
             self._floats[int(slot)] = pool.zeros(-(-self.num_bytes(slot) // FLOAT_BYTES) + _SLACK)
             self.forget(int(slot))
             self.addresses[slot] = self._floats[int(slot)].ctypes.data

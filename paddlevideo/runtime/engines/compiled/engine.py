@@ -241,8 +241,14 @@ class CompiledEngine(Engine):
         self._compute(first_addresses, batch)
         return results
 
-    def _compute(self, first_addresses: np.ndarray, batch: int) -> None:
-        """Run the program, all inputs and results in place."""
+    def _compute(
+        self, first_addresses: np.ndarray, batch: int, frames: np.ndarray | None = None
+    ) -> None:
+        """Run the program, all inputs and results in place.
+
+        Args:
+            frames: addresses of the frames of a step, where they do not lie one behind the other.
+        """
         if self._clip is not None:
             for first in range(batch):
                 places = first_addresses + first * self._moves
@@ -255,13 +261,11 @@ class CompiledEngine(Engine):
                 streams = min(_STREAMS_AT_A_TIME, batch - first)
                 self._checked.run(first_addresses + first * self._moves, streams)
         elif self._team is not None and batch < self._assembly.parts:
-            addresses = self._addresses(batch)
-            addresses[self._slots] = first_addresses
-            self._team.run(addresses, batch)
+            self._team.run(self._placed(first_addresses, frames, 0, batch), batch)
         elif batch == 1:
-            self._run_range(first_addresses, 0, 1)
+            self._run_range(first_addresses, frames, 0, 1)
         else:
-            self._threads.share_out(batch, partial(self._run_range, first_addresses))
+            self._threads.share_out(batch, partial(self._run_range, first_addresses, frames))
 
     def time_operations(
         self, inputs: Mapping[str, CompiledTensor], rounds: int
@@ -278,8 +282,7 @@ class CompiledEngine(Engine):
         if self._clip is not None:
             raise BundleError(f"{self._path} takes clips: its operations have no own times")
         _held, first_addresses, _batch = self._bind(inputs)
-        assembly, addresses = self._assembly, self._addresses(1)
-        addresses[self._slots] = first_addresses
+        assembly, addresses = self._assembly, self._placed(first_addresses, None, 0, 1)
         least: np.ndarray = np.full((len(assembly.table), assembly.parts), math.inf)
         for _ in range(rounds):
             for index, part in np.ndindex(*least.shape):
@@ -358,24 +361,41 @@ class CompiledEngine(Engine):
             return None  # no queue of equal ones; `run_tensors` says so
         layout, place = RowLayout(frame, logits, queues, maps, num_rows), list(maps).index(frame)
 
-        def run(places: np.ndarray, frames_BCHW: np.ndarray) -> None:
-            tensor = self.tensor(frames_BCHW)
-            places[place] = self._address(frame, tensor, None)
-            self._compute(places, len(frames_BCHW))
+        def run(places: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+            if self._checked is not None or frame not in self._pictures:
+                tensor = self.tensor(np.stack(frames))
+                places[place] = self._address(frame, tensor, None)
+                self._compute(places, len(frames))
+                return
+            kept = [np.ascontiguousarray(each) for each in frames]
+            listed = np.array([each.ctypes.data for each in kept], np.int64)
+            places[place] = listed[0]
+            self._compute(places, len(frames), listed)
 
         return CompiledRows(layout, self._path, self._slack, run)
 
-    def _run_range(self, first_addresses: np.ndarray, first: int, last: int) -> None:
+    def _run_range(
+        self, first_addresses: np.ndarray, frames: np.ndarray | None, first: int, last: int
+    ) -> None:
         """Compute the streams ``first`` to ``last`` on this thread."""
         assembly = self._assembly
         for start in range(first, last, _STREAMS_AT_A_TIME):
             streams = min(_STREAMS_AT_A_TIME, last - start)
-            addresses = self._addresses(streams)
-            addresses[self._slots] = first_addresses + start * self._moves
+            addresses = self._placed(first_addresses, frames, start, streams)
             self._run(
                 assembly.table, assembly.later, assembly.lists, addresses, assembly.strides,
                 streams, *self._alone,
             )  # fmt: skip
+
+    def _placed(
+        self, first_addresses: np.ndarray, frames: np.ndarray | None, first: int, streams: int
+    ) -> np.ndarray:
+        """Addresses by slot of the streams from ``first`` on, in this thread's arena."""
+        addresses = self._addresses(streams)
+        addresses[self._slots] = first_addresses + first * self._moves
+        listed = 0 if frames is None else frames.ctypes.data + first * frames.itemsize
+        addresses[self._assembly.frames] = listed
+        return addresses
 
     def _addresses(self, streams: int) -> np.ndarray:
         """This thread's arena for ``streams`` streams, as addresses by slot."""

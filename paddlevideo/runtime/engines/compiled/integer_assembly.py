@@ -62,6 +62,7 @@ class IntegerFills(Layout):
         self, row: np.void, operation: Operation, reads: list[int]
     ) -> None:
         planes, high, wide = self._window(row, operation)
+        row["frames"] = self.frames
         self._scratch(row, -(-planes * high * wide // FLOAT_BYTES))
         matrix, offsets = window_fours(operation.own_weights, high, wide)
         row["weights"] = self._fours(row, matrix, widest=1)

@@ -8,6 +8,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     Array,
     Row,
     floats_at,
+    frame_at,
     padded_bytes,
 )
 from paddlevideo.runtime.engines.compiled.byte_tables import look_up_in_place
@@ -310,6 +311,7 @@ def run_integers(
         if code == Code.INTEGER_DEPTHWISE:
             _depthwise(row, lists, a, scratch, y, y8, sums, part, parts, ahead, regions)
         elif code == Code.INTEGER_CONVOLUTION:
+            a = frame_at(row, addresses, strides, stream)
             _convolution(row, lists, a, scratch, y, y8, sums, part, parts, ahead, regions)
         elif code == Code.MIXED_SUM:
             _mixed_sum(row, lists, addresses, strides, stream, y, y8, part, parts)

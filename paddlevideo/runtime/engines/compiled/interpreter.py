@@ -10,6 +10,7 @@ from paddlevideo.runtime.engines.compiled.access import (
     Array,
     Row,
     floats_at,
+    frame_at,
     integers_at,
     padded_pixel,
 )
@@ -369,6 +370,7 @@ def _operation(
             pairs = addresses[row.pairs] + part * row.pairs_step if row.products else 0
             _depthwise(row, lists, a, output, added, scratch, pairs, part, parts, ahead, regions)
         elif code == Code.CONVOLUTION:
+            a = frame_at(row, addresses, strides, stream)
             _convolution(row, lists, a, output, scratch, part, parts, ahead, regions)
         elif code == Code.WEIGHTED_SUM:
             _weighted_sum(row, lists, addresses, strides, stream, output, part, parts)

@@ -44,6 +44,7 @@ class Layout:
         self.pool = pool
         self.lives: dict[int, list[int]] = {}
         self.sizes: dict[int, int] = {}
+        self.frames = -1  # slot of their addresses
         self.index = 0  # of the operation at hand
 
     def _slot(self, name: str, size: int) -> int:

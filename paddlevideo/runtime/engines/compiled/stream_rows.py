@@ -71,7 +71,7 @@ class CompiledRows(StreamRows):
         path: of the program, for messages.
         slack: floats that may be read behind a map.
         run: computes; it takes the addresses of the first row's maps in the layout's order, and the
-            frames, whose own address it fills in.
+            frames, whose own addresses it fills in.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class CompiledRows(StreamRows):
         layout: RowLayout,
         path: Path,
         slack: int,
-        run: Callable[[np.ndarray, np.ndarray], None],
+        run: Callable[[np.ndarray, Sequence[np.ndarray]], None],
     ) -> None:
         self._layout, self._path, self._run = layout, path, run
         input_of = {name: output for output, names in layout.queues.items() for name in names}
@@ -128,11 +128,11 @@ class CompiledRows(StreamRows):
             self._moves[index] = layout.num_bytes(output)
             self._sizes[index] = self._moves[index] * layout.num_rows
 
-    def step(self, first: int, last: int, turn: int, frames_BCHW: np.ndarray) -> np.ndarray:
+    def step(self, first: int, last: int, turn: int, frames: Sequence[np.ndarray]) -> np.ndarray:
         """As `StreamRows.step`."""
-        self._check(self._layout.frame, frames_BCHW, last - first)
+        self._check_frames(frames, last - first)
         places = (self._first + turn) % self._counts
-        self._run(self._addresses + places * self._sizes + first * self._moves, frames_BCHW)
+        self._run(self._addresses + places * self._sizes + first * self._moves, frames)
         return self._views[self._layout.logits][0, first:last].copy()
 
     def clear(self, row: int) -> None:
@@ -164,6 +164,18 @@ class CompiledRows(StreamRows):
                 memory = laid_out(array, 0, self._layout.maps[name][2])
                 kept = self._queues[output][place]
                 kept[:] = memory.view(kept.dtype)[: kept.size].reshape(kept.shape)
+
+    def _check_frames(self, frames: Sequence[np.ndarray], count: int) -> None:
+        name = self._layout.frame
+        shape, dtype, _ = self._layout.maps[name]
+        if len(frames) != count:
+            raise BundleError(f"{self._path} cannot step {count} rows with {len(frames)} frames")
+        for frame in frames:
+            if frame.shape != shape or frame.dtype != dtype:
+                raise BundleError(
+                    f"{self._path} cannot run on {name} {list(frame.shape)} {frame.dtype}; it is "
+                    f"for {list(shape)} {dtype}"
+                )
 
     def _check(self, name: str, array: np.ndarray, batch: int) -> None:
         shape, dtype, _ = self._layout.maps[name]

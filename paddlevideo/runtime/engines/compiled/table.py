@@ -71,6 +71,8 @@ _FIELDS = (
     "kind",
     # Slots of maps; -1 is none.
     *("a", "b", "shortcut", "gate", "output", "scratch"),
+    # Of a convolution, where the frames' addresses may lie.
+    "frames",
     # The result on 8 bits; memory for the sums of a tile.
     *("rounded", "sums"),
     # The function of the products, 0: float32's; memory for rows of pairs, bytes for each share.
