@@ -48,7 +48,7 @@ def row_bytes(step):
 def test_bytes_held_stay_those_of_the_places(small_stream, blocks, monkeypatch):
     """Frames of random rows, streams that leave and come: 5000 steps; nothing is computed."""
     engine = open_engine(small_stream.step_files, OPTIONS)
-    monkeypatch.setattr(engine, "_compute", lambda places, batch: None)
+    monkeypatch.setattr(engine, "_compute", lambda places, batch, frames: None)
     step = small_stream.manifest.step
     frame = np.zeros(step.inputs[0].shape[1:], np.uint8)
     chance = random.Random(0)

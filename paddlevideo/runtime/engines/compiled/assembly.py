@@ -13,22 +13,17 @@ from paddlevideo.runtime.engines.compiled.access import padded_pixel
 from paddlevideo.runtime.engines.compiled.arena import ArenaMap, place_maps
 from paddlevideo.runtime.engines.compiled.bfloat16 import pairs_of
 from paddlevideo.runtime.engines.compiled.bfloat_products import row_bytes, rows_at_once
-from paddlevideo.runtime.engines.compiled.graph import StoredWeights, TensorInfo
+from paddlevideo.runtime.engines.compiled.graph import TensorInfo
 from paddlevideo.runtime.engines.compiled.integer_assembly import IntegerFills
 from paddlevideo.runtime.engines.compiled.layout import Pool
 from paddlevideo.runtime.engines.compiled.memory import FloatPool
 from paddlevideo.runtime.engines.compiled.operations import CompiledProgram, Operation, Shape
-from paddlevideo.runtime.engines.compiled.plane_products import (
-    HAS_PLANES,
-    WIDEST,
-    moved_sums,
-    scratch_floats,
-)
+from paddlevideo.runtime.engines.compiled.output_maps import with_copies
 from paddlevideo.runtime.engines.compiled.pointwise import FUNCTIONS
 from paddlevideo.runtime.engines.compiled.products import panels_of
 from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES
 from paddlevideo.runtime.engines.compiled.stages import DEPTHWISE, split_of, stages_of
-from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES, stored_panels
+from paddlevideo.runtime.engines.compiled.stored_products import CAN_LOAD_HALVES
 from paddlevideo.runtime.engines.compiled.table import OPERATION, Code, Split
 from paddlevideo.utils.eight_bits import Range
 
@@ -118,7 +113,7 @@ class Assembler(IntegerFills):
     def __init__(
         self, program: CompiledProgram, pool: Pool, parts: int = 1, product: int = 0
     ) -> None:
-        self.operations, shapes, ranges = _with_copies(program)
+        self.operations, shapes, ranges = with_copies(program)
         program = replace(program, ranges=ranges)
         self.product = product
         super().__init__(program, shapes, pool, parts)
@@ -280,23 +275,6 @@ class Assembler(IntegerFills):
             row["count"] = self.kept_bytes[int(row["weights"])] // FLOAT_BYTES
             self._scratch(row, int(row["count"]))
 
-    def _fill_stored(self, row: np.void, stored: StoredWeights) -> None:
-        if stored.numbers.dtype == np.int8 and HAS_PLANES:
-            row["code"] = Code.PLANE_DENSE
-            row["weights"] = self._fours(row, stored.numbers, widest=WIDEST)
-            row["factors"] = self._kept(stored.scale_C)
-            row["numbers"] = self._kept(moved_sums(stored.numbers))
-            row["limits"] = self._kept(np.zeros(WIDEST * LANES, np.int32))
-            row["depth"] = len(stored.numbers)
-            self._scratch(row, scratch_floats(len(stored.numbers)))
-            return
-        row["code"] = Code.STORED_DENSE
-        numbers, panels = stored_panels(stored.numbers)
-        row["weights"], row["factors"] = self._kept(numbers), self._kept(stored.scale_C)
-        row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
-        row["depth"] = len(stored.numbers)
-        row["kind"] = stored.numbers.dtype == np.float16
-
     def _expand(self, row: np.void, expand: Operation | None) -> None:
         """The product that makes the input."""
         if expand is not None and expand.bias is not None:
@@ -405,46 +383,3 @@ class Assembler(IntegerFills):
 def _is_read_fast(numbers: np.ndarray) -> bool:
     """Whether these become floats in registers at no loss."""
     return numbers.dtype == np.int8 or (numbers.dtype == np.float16 and CAN_LOAD_HALVES)
-
-
-def _with_copies(
-    program: CompiledProgram,
-) -> tuple[list[Operation], dict[str, Shape], dict[str, Range]]:
-    """The operations, then those that bring results into the outputs.
-
-    A map of enough channels is written to its output directly. Others are copied there, since
-    their last vector reaches beyond them.
-
-    Returns:
-        The operations, the shapes of all maps, and the ranges of those on 8 bits.
-    """
-    made = {name for operation in program.operations for name in operation.made}
-    direct = {
-        name: f"output:{output}"
-        for output, name in program.outputs.items()
-        if name in made and program.shapes[name][0] >= LANES
-    }
-    shapes = dict(program.shapes)
-    shapes |= {f"output:{output}": shapes[name] for output, name in program.outputs.items()}
-    operations = [
-        replace(
-            operation,
-            output=direct.get(operation.output, operation.output),
-            rounded=direct.get(operation.rounded or "", operation.rounded),
-            inputs=tuple(direct.get(name, name) for name in operation.inputs),
-            shortcut=direct.get(operation.shortcut or "", operation.shortcut),
-            gate=direct.get(operation.gate or "", operation.gate),
-        )
-        for operation in program.operations
-    ]
-    for output, name in program.outputs.items():
-        source, target = direct.get(name, name), f"output:{output}"
-        if source != target:
-            operations.append(Operation("copy", (source,), target, shapes[name]))
-    ranges = dict(program.ranges)
-    ranges |= {
-        f"output:{output}": ranges[name]
-        for output, name in program.outputs.items()
-        if name in ranges
-    }
-    return operations, shapes, ranges

@@ -1,8 +1,9 @@
-"""How records of operations on 8 bits are filled, and their weights laid out."""
+"""How records of operations on 8 bits, or with weights on 8 bits, are filled."""
 
 import numpy as np
 
 from paddlevideo.runtime.engines.compiled.access import padded_bytes
+from paddlevideo.runtime.engines.compiled.graph import StoredWeights
 from paddlevideo.runtime.engines.compiled.integer_layout import (
     centred_bias,
     factors_of,
@@ -19,7 +20,15 @@ from paddlevideo.runtime.engines.compiled.integer_reference import byte_table
 from paddlevideo.runtime.engines.compiled.integer_windows import packed_taps
 from paddlevideo.runtime.engines.compiled.layout import Layout
 from paddlevideo.runtime.engines.compiled.operations import Operation
-from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, VECTOR_BYTES
+from paddlevideo.runtime.engines.compiled.plane_products import (
+    HAS_PLANES,
+    WIDEST,
+    moved_sums,
+    scratch_floats,
+)
+from paddlevideo.runtime.engines.compiled.simd import FLOAT_BYTES, LANES, VECTOR_BYTES
+from paddlevideo.runtime.engines.compiled.stored_products import stored_panels
+from paddlevideo.runtime.engines.compiled.table import Code
 from paddlevideo.utils.eight_bits import Range
 
 
@@ -52,6 +61,24 @@ class IntegerFills(Layout):
         row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
         row["depth"] = -(-len(weights) // 4)
         return self._kept(packed)
+
+    def _fill_stored(self, row: np.void, stored: StoredWeights) -> None:
+        """A product of single pixels with weights as the file stores them."""
+        numbers = stored.numbers
+        row["factors"] = self._kept(stored.scale_C)
+        if numbers.dtype == np.int8 and HAS_PLANES:
+            row["code"] = Code.PLANE_DENSE
+            row["weights"] = self._fours(row, numbers, widest=WIDEST)
+            row["numbers"] = self._kept(moved_sums(numbers))
+            row["limits"] = self._kept(np.zeros(WIDEST * LANES, np.int32))
+            self._scratch(row, scratch_floats(len(numbers)))
+        else:
+            row["code"] = Code.STORED_DENSE
+            packed, panels = stored_panels(numbers)
+            row["weights"] = self._kept(packed)
+            row["list_start"], row["list_size"] = self._listed(panels), len(panels) // 3
+            row["kind"] = numbers.dtype == np.float16
+        row["depth"] = len(numbers)
 
     def _fill_integer_dense(self, row: np.void, operation: Operation, reads: list[int]) -> None:
         row["in_channels"] = self.shapes[operation.inputs[0]][0]
