@@ -5,17 +5,21 @@ import pytest
 
 pytest.importorskip("numba")
 pytest.importorskip("paddle2onnx")
+pytest.importorskip("onnxruntime")
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from onnx import TensorProto
 
 from paddlevideo.runtime.engines import EngineOptions, open_engine
 from paddlevideo.runtime.engines.compiled import engine as compiled_engine
+from paddlevideo.runtime.engines.compiled.engine import CompiledEngine
 from paddlevideo.runtime.engines.compiled.stream_rows import CompiledRows
 from paddlevideo.runtime.streams.frame_counters import MOST_FRAMES
 from paddlevideo.runtime.streams.pool_batch import PoolBatch, Work
 from paddlevideo.runtime.streams.step_runner import StepRunner
 from paddlevideo.utils.errors import BundleError, DataError
+from runtime.rounded_files import Rounded
 
 ROWS = 6
 OPTIONS = EngineOptions(device="cpu", cpu_threads=1, engine="compiled")
@@ -174,6 +178,39 @@ def test_frames_may_lie_anywhere(bundle, engine, frames):
     found = StepRunner(bundle, OPTIONS, ROWS, engine).apart().step(range(ROWS), mirrored, set())
     expected = StepRunner(bundle, OPTIONS, ROWS, engine).step(np.stack(mirrored))
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("kernel", [1, 3])
+def test_states_that_are_convolved_whole(tmp_path, kernel):
+    """What a full convolution reads are planes: such states do not lie in rows."""
+    import onnxruntime as ort
+
+    file = Rounded(kernel)
+    file.input("x", (3, 6, 6), TensorProto.UINT8)
+    file.input("old", (16, 6, 6))
+    pixels = file.node("Cast", ["x"], "pixels", to=TensorProto.FLOAT)
+    file.constants |= {
+        "w": file.rng.standard_normal((16, 3, 3, 3)).astype(np.float32),
+        "v": file.rng.standard_normal((16, 16, kernel, kernel)).astype(np.float32) / 16,
+    }
+    file.node("Conv", [pixels, "w"], "new", pads=[1] * 4)
+    file.node("Conv", ["old", "v"], "past", pads=[kernel // 2] * 4)
+    file.node("GlobalAveragePool", [file.node("Add", ["new", "past"], "sum")], "y")
+    path = file.save(tmp_path / "a.onnx", {"new": (16, 6, 6), "y": (16, 1, 1)})
+    engine = CompiledEngine(path, ["new", "y"], OPTIONS)
+    rows = engine.stream_rows("x", "y", {"new": ("old",)}, 2)
+    assert (rows is None) == (kernel > 1)
+    session = ort.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    old = np.zeros((2, 16, 6, 6), np.float32)
+    for turn in range(3):
+        seen = file.rng.integers(0, 256, (2, 3, 6, 6), np.uint8)
+        expected = session.run(["y"], {"x": seen, "old": old})[0]
+        found = engine.run({"x": seen, "old": old})
+        np.testing.assert_allclose(found["y"], expected, rtol=1e-4, atol=1e-3)
+        if rows is not None:
+            by_row = rows.step(0, 2, turn, seen)
+            np.testing.assert_array_equal(by_row, found["y"].reshape(2, 16))
+        old = found["new"]
 
 
 def test_a_program_of_a_fixed_batch_is_stepped_as_a_whole(bundle, engine):

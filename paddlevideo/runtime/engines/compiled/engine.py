@@ -359,6 +359,8 @@ class CompiledEngine(Engine):
         maps = {name: (shape, dtype, self._ranges[name]) for name, shape, dtype in listed}
         if any(maps[name] != maps[output] for output, names in queues.items() for name in names):
             return None  # no queue of equal ones; `run_tensors` says so
+        if self._pictures - {frame}:
+            return None  # a state that is read plane after plane is not read as it was written
         layout, place = RowLayout(frame, logits, queues, maps, num_rows), list(maps).index(frame)
 
         def run(places: np.ndarray, frames: Sequence[np.ndarray]) -> None:
