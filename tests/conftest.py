@@ -6,8 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from paddlevideo.utils.packages import is_installed
+
+# On a busy machine any example may be slow: a test of properties does not judge time.
+settings.register_profile("paddlevideo", deadline=None)
+settings.load_profile("paddlevideo")
 
 _SHARED = Path(__file__).resolve().parent.parent.parent / "shared"
 
