@@ -1,5 +1,7 @@
 """Many streams: each as if alone, whatever the order; rows anew; drops; both threads."""
 
+import threading
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -64,6 +66,51 @@ def test_streams_that_step_together_need_no_copies_and_use_both_threads():
     assert [runner.batch_size for runner in runners] == [3, 3]
     assert sum(runner.snapshots for runner in runners) == 0
     assert [len(runner.batches) for runner in runners] == [20, 20]
+    pool.close()
+
+
+@pytest.mark.parametrize("threads", [2, 3])
+def test_all_threads_go_on_until_no_batch_is_left(threads):
+    """Each step of a batch waits until as many are under way as there are threads."""
+    meet = threading.Barrier(threads)
+
+    class Waiting(FakeRunner):
+        def step(self, frames_BCHW):
+            meet.wait(timeout=20)
+            return super().step(frames_BCHW)
+
+    batches = 3 * threads
+    pool = StreamPool(Waiting, view(), batches, threads, stream_options({}), max_batch_per_thread=1)
+    streams = [pool.open() for _ in range(batches)]
+    for level, stream in enumerate(streams):
+        stream.push(grey(level))
+    assert [stream for stream, _ in pool.step()] == streams
+    pool.close()
+
+
+@pytest.mark.parametrize("failing", [{0}, {3}, {1, 4}, {0, 1, 2, 3, 4}])
+def test_the_other_batches_are_stepped_whichever_fail(failing):
+    made = []
+
+    class Failing(FakeRunner):
+        def step(self, frames_BCHW):
+            if made.index(self) in failing:
+                raise RuntimeError("broken")
+            return super().step(frames_BCHW)
+
+    def new(rows):
+        made.append(Failing(rows))
+        return made[-1]
+
+    pool = StreamPool(new, view(), 5, 2, stream_options({}), max_batch_per_thread=1)
+    streams = [pool.open() for _ in range(5)]
+    for stream in streams:
+        stream.push(grey(3))
+    with pytest.raises(RuntimeError, match="broken"):
+        pool.step()
+    for number, stream in enumerate(streams):
+        fails = made.index(stream.batch.runner) in failing
+        assert (stream.result is None, stream.counts.dropped) == (fails, int(fails)), number
     pool.close()
 
 

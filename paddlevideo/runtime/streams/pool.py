@@ -272,18 +272,23 @@ class StreamPool:
         def run(batch: PoolBatch, due: list[_Due]) -> None:
             answers.append(self._step_batch(batch, due))
 
-        def finish(batch: PoolBatch, due: list[_Due], step: Future[None] | None) -> None:
+        def take(batch: PoolBatch, due: list[_Due], step: Future[None] | None) -> None:
             if step is None or step.cancel():  # nobody has begun it
                 run(batch, due)
-            else:
+
+        def join(step: Future[None]) -> None:
+            if not step.cancelled():
                 step.result()
 
         steps: list[Future[None] | None] = [None] * len(batches)
         if self._executor is not None:
             steps[1:] = [self._executor.submit(run, *item) for item in batches[1:]]
-        with ExitStack() as every:
+        with ExitStack() as every:  # it calls the last one first, and all, whatever one raises
+            for step in reversed(steps):
+                if step is not None:
+                    every.callback(join, step)
             for (batch, due), step in reversed(list(zip(batches, steps, strict=True))):
-                every.callback(finish, batch, due, step)
+                every.callback(take, batch, due, step)
         return answers
 
     def _end_step(self) -> None:
