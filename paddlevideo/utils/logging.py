@@ -3,8 +3,11 @@
 Library code asks for ``logging.getLogger(__name__)`` and nothing else.
 """
 
+import functools
 import logging
+import os
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 
@@ -24,7 +27,8 @@ class _TqdmHandler(logging.StreamHandler):
         from tqdm import tqdm
 
         try:
-            tqdm.write(self.format(record), file=self.stream)
+            # As one write: other processes' lines do not come in between.
+            tqdm.write(self.format(record) + "\n", file=self.stream, end="")
             self.flush()
         except (OSError, ValueError):
             self.handleError(record)
@@ -66,6 +70,8 @@ def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool
             must exist.
         quiet: warnings only on the console (ranks other than 0).
     """
+    _use_own_lock()
+    _renew_lock_in_children()
     logger = logging.getLogger(PACKAGE)
     earlier = [r for h in logger.handlers if isinstance(h, _Kept) for r in h.records]
     for handler in list(logger.handlers):
@@ -82,3 +88,21 @@ def setup_logging(level: str = "INFO", log_file: Path | None = None, quiet: bool
     for record in earlier:
         if record.levelno >= logger.level:
             second.handle(record)
+
+
+def _use_own_lock() -> None:
+    """Let lines and bars wait for threads of this process alone.
+
+    tqdm's lock is shared with forked processes: a worker that is killed while it writes a line
+    would never give it back, and everyone would wait for it.
+    """
+    from tqdm import tqdm
+
+    tqdm.set_lock(threading.RLock())
+
+
+@functools.cache
+def _renew_lock_in_children() -> None:
+    """A thread that holds the lock at a fork is not there in the new process to give it back."""
+    if "register_at_fork" in vars(os):  # not on Windows, which has no fork
+        os.register_at_fork(after_in_child=_use_own_lock)
