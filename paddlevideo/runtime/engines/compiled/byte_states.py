@@ -19,6 +19,7 @@ from paddlevideo.utils.eight_bits import Range
 _LEAST_CHANNELS = 16
 _LEAST_SCALE, _LARGEST_SCALE = 1e-30, 1e30  # whose reciprocals are ordinary floats
 _MAP_AXES = 3
+_UINT8: np.dtype = np.dtype(np.uint8)
 _ROUNDING = "QuantizeLinear"
 _VALUES = "DequantizeLinear"
 
@@ -60,7 +61,7 @@ def states_as_bytes(graph: Graph) -> Graph:
     bytes_of = {
         node.output: node.inputs[0]
         for node in graph.nodes
-        if node.kind == _ROUNDING and node.inputs[0] in inputs
+        if node.kind == _ROUNDING and node.inputs and node.inputs[0] in inputs
     }
     return replace(
         graph,
@@ -69,6 +70,11 @@ def states_as_bytes(graph: Graph) -> Graph:
             for node in graph.nodes
             if node.output not in bytes_of and node.output not in unread
         ),
+        # What was found of outputs rests on what the file declares of them: it is to be proven.
+        declared={
+            **graph.declared,
+            **{whole: (graph.declared[n][0], _UINT8) for n, (whole, _) in outputs.items()},
+        },
         inputs={
             name: replace(info, range=inputs[name][1]) if name in inputs else info
             for name, info in graph.inputs.items()
@@ -111,13 +117,15 @@ def _rounded_outputs(graph: Graph) -> Mapping[str, tuple[str, _Kept]]:
     found: dict[str, tuple[str, _Kept]] = {}
     for name in graph.outputs:
         values = makers.get(name)
-        rounding = None if values is None else makers.get(values.inputs[0])
         shape = graph.declared.get(name, ((), None))[0][1:]
-        if values is None or values.kind != _VALUES or rounding is None or not _is_kept(shape):
+        if values is None or values.kind != _VALUES or not values.inputs or not _is_kept(shape):
             continue
-        whole = rounding.output
+        whole = values.inputs[0]
+        rounding = makers.get(whole)
+        if rounding is None or not rounding.inputs or rounding.inputs[0] in graph.inputs:
+            continue
         range_ = _range_of(rounding, graph.constants, rounding.inputs[0])
         is_own = whole not in graph.outputs and all(whole != other for other, _ in found.values())
-        if range_ is not None and rounding.inputs[0] not in graph.inputs and is_own:
+        if range_ is not None and is_own:
             found[name] = (whole, (shape, range_))
     return found
