@@ -10,11 +10,13 @@ ort = pytest.importorskip("onnxruntime")
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 
+from paddlevideo.runtime.engines.base import UnsupportedProgramError  # noqa: E402
 from paddlevideo.runtime.engines.compiled.byte_states import states_as_bytes  # noqa: E402
 from paddlevideo.runtime.engines.compiled.engine import CompiledEngine, read_program  # noqa: E402
 from paddlevideo.runtime.engines.compiled.graph import read_graph  # noqa: E402
 from paddlevideo.runtime.engines.compiled.simd import LANES  # noqa: E402
 from paddlevideo.utils.eight_bits import Range, steps_of, values_of  # noqa: E402
+from paddlevideo.utils.errors import BundleError  # noqa: E402
 from runtime.rounded_files import CPU, Rounded, agree  # noqa: E402
 
 SCALE, ZERO = 0.037, 90
@@ -105,6 +107,34 @@ def test_small_states_stay_floats(tmp_path, patch, channels, side):
     path = stream_file(tmp_path / "a.onnx", channels, side)
     assert not any(info.range for info in read_program(path).inputs.values())
     agree(patch, path, feeds_of(np.random.default_rng(1), 3, channels, side), 0.05)
+
+
+@pytest.mark.parametrize("channels", [8, 40])
+def test_an_output_of_another_shape_than_is_declared_is_refused(tmp_path, channels):
+    """Which outputs are bytes follows from what the file declares of them, so that is proven."""
+    file = Rounded(0)
+    file.constants |= {"s": np.float32(SCALE), "z": np.uint8(ZERO)}
+    x = file.round(file.input("x", (8, 5, 5)), 0.02, 128)
+    weights = file.weights("c", (channels, 8, 1, 1), 0.02)
+    file.node("Conv", [x, *weights], "float", kernel_shape=[1, 1])
+    file.input("old", (24, 5, 5))
+    for name, whole, values in (("float", "whole", "new"), ("old", "old_q", "old_r")):
+        file.node("QuantizeLinear", [name, "s", "z"], whole)
+        file.node("DequantizeLinear", [whole, "s", "z"], values)
+    file.node("GlobalAveragePool", ["old_r"], "y")
+    path = file.save(tmp_path / "a.onnx", {"new": (24, 5, 5), "y": (24, 1, 1)})
+    with pytest.raises(BundleError, match="declared"):
+        CompiledEngine(path, NAMES, CPU)
+
+
+def test_an_output_of_a_node_without_inputs_is_for_another_engine(tmp_path):
+    """It is no damage: ``auto`` goes on to ONNX Runtime."""
+    file = Rounded(0)
+    rounded = file.round(file.input("x", (24, 5, 5)), SCALE, ZERO)
+    file.node("RandomNormal", [], "y", shape=[1, 24, 5, 5])
+    path = file.save(tmp_path / "a.onnx", {"y": (24, 5, 5), rounded: (24, 5, 5)})
+    with pytest.raises(UnsupportedProgramError, match="RandomNormal"):
+        read_program(path)
 
 
 def test_a_graph_without_such_states_is_left_alone(tmp_path):
