@@ -94,8 +94,9 @@ def row_of(form: Form) -> Kernel:
             row = first + ky
             inside = 0 <= row < rows
             under[ky] = ring + (row % kernel if inside else kernel) * row_bytes
-        table, ldw = under.ctypes.data, channels * 4
+        ldw = channels * 4
         for vector in range(first_vector, last_vector):
+            table = under.ctypes.data  # here: numba frees an array behind what names it last
             at = first_channel_of(vector, channels)
             wide = at * FLOAT_BYTES
             to, ldto = sums, sums_row

@@ -122,10 +122,10 @@ def stored_dense(
 ) -> None:
     """``activation(a @ b * scales + bias)`` for few rows of ``depth`` floats each."""
     sums: Array = np.empty(WIDE * LANES, np.float32)
-    at = sums.ctypes.data
     alpha, beta, low, high, multiply = activation_at(activation)
     size = 2 if is_half else 1
     for index in range(panels.shape[0]):
+        at = sums.ctypes.data  # here: numba frees an array behind the last line that names it
         first, vectors, start = panels[index, 0], panels[index, 1], b + panels[index, 2] * size
         for row in range(rows):
             x = floats_at(a + row * depth * FLOAT_BYTES, depth)
