@@ -99,15 +99,24 @@ def sessions_round(sessions: list[Any], frames: list[Any]) -> Callable[[], int]:
     return run
 
 
-def pool_round(pool: Any, streams: list[Any], frames: list[Any]) -> Callable[[], int]:
-    """The same for streams of a pool that have a frame at every step."""
+def pool_round(
+    pool: Any, streams: list[Any], frames: list[Any], pushing: list[float]
+) -> Callable[[], int]:
+    """The same for streams of a pool that have a frame at every step.
+
+    Args:
+        pushing: milliseconds a frame that were spent in ``push``, of each round.
+    """
 
     def run() -> int:
-        turns = max(1, FRAMES_A_ROUND // len(streams))
+        turns, seconds = max(1, FRAMES_A_ROUND // len(streams)), 0.0
         for turn in range(turns):
+            begun = time.perf_counter()
             for n, stream in enumerate(streams):
                 stream.push(frames[(turn + n) % len(frames)])
+            seconds += time.perf_counter() - begun
             pool.step()
+        pushing.append(1e3 * seconds / (turns * len(streams)))
         return turns * len(streams)
 
     return run
@@ -138,6 +147,7 @@ def main() -> None:
         frames = [rng.integers(0, 256, (side, side, 3), np.uint8) for _ in range(8)]
         rounds = {"session": session_round(session, frames)}
         pools = {}
+        pushing: dict[int, list[float]] = {count: [] for count in arguments.streams}
         for count in arguments.streams:
             sessions = [predictor.open_stream() for _ in range(count)]
             rounds[f"{count} sessions in turn"] = sessions_round(sessions, frames)
@@ -145,7 +155,7 @@ def main() -> None:
             pools[count] = [pool.open() for _ in range(count)]
             active = pools[count][: arguments.active]
             name = f"pool of {count}" + (f", {len(active)} active" if arguments.active else "")
-            rounds[name] = pool_round(pool, active, frames)
+            rounds[name] = pool_round(pool, active, frames, pushing[count])
         figures: dict[str, list[tuple[float, float]]] = {name: [] for name in rounds}
         for repeat in range(arguments.repeats + 1):
             for name, run in rounds.items():
@@ -153,6 +163,8 @@ def main() -> None:
                 if repeat:  # the first round warms up
                     figures[name].append(figure)
     report(figures, pools)
+    for count, milliseconds in pushing.items():
+        print(f"pool of {count}: push takes {min(milliseconds):.3f} ms a frame, on one thread")
 
 
 def report(figures: dict[str, list[tuple[float, float]]], pools: dict[int, list[Any]]) -> None:

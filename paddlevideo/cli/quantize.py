@@ -76,7 +76,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def table(result: "Quantized") -> str:
     """One line a layer, then one a state."""
-    from paddlevideo.export.quantization.kept_frames import STATE_KIND
+    from paddlevideo.export.quantization.rounded_states import STATE_KIND
 
     rows: list[tuple[str, str, tuple[int, ...], float | None, str]] = [
         (item.layer.name, item.layer.kind, item.layer.shape, item.damage, item.stored)

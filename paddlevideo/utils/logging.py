@@ -11,6 +11,8 @@ import threading
 from collections import deque
 from pathlib import Path
 
+from tqdm import tqdm
+
 PACKAGE = "paddlevideo"
 _FORMAT = "[%(asctime)s] %(levelname)s: %(message)s"
 _DATE = "%m/%d %H:%M:%S"
@@ -21,11 +23,6 @@ class _TqdmHandler(logging.StreamHandler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Write the record above the progress bar, if there is one."""
-        if "tqdm" not in sys.modules:  # no bar was ever shown
-            super().emit(record)
-            return
-        from tqdm import tqdm
-
         try:
             # As one write: other processes' lines do not come in between.
             tqdm.write(self.format(record) + "\n", file=self.stream, end="")
@@ -96,8 +93,6 @@ def _use_own_lock() -> None:
     tqdm's lock is shared with forked processes: a worker that is killed while it writes a line
     would never give it back, and everyone would wait for it.
     """
-    from tqdm import tqdm
-
     tqdm.set_lock(threading.RLock())
 
 

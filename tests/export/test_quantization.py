@@ -15,7 +15,7 @@ from runtime.conftest import LABELS, PIPELINE
 from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
-from export.kept_form import rounded_states
+from export.rounded_form import rounded_states
 from paddlevideo.export import ExportOptions, export_clip_model, export_model
 from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle, step_graphs
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
@@ -230,7 +230,7 @@ def test_integers_in_a_long_stream_do_not_drift(whole, graph, layers, measured):
 
 
 def test_the_tensors_of_states_stay_float(result, whole):
-    """The frames that are kept lie on 8 bits all the same; `test_kept_frames` has the rest."""
+    """The frames that are kept lie on 8 bits all the same; `test_rounded_states` has the rest."""
     graph = onnx.load(str(result.bundle.step_files.onnx)).graph
     kept = [choice.state.name for choice in result.states if choice.stored == "uint8"]
     assert rounded_states(graph, result.bundle.manifest.step) == kept

@@ -11,7 +11,7 @@ from runtime.conftest import LABELS, PIPELINE
 from runtime.test_stream_bundle import HAS_ONNX
 
 import paddlevideo
-from export.kept_form import rounded_states
+from export.rounded_form import rounded_states
 from paddlevideo.export import ExportOptions, export_model
 from paddlevideo.export.quantization import (
     QuantizeOptions,

@@ -33,6 +33,13 @@ def clips(batch: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, (batch, 4, 3, 32, 32), np.uint8)
 
 
+@pytest.fixture(scope="module")
+def patch():
+    """Changes for the tests of a module, also of those that hypothesis runs many times."""
+    with pytest.MonkeyPatch.context() as context:
+        yield context
+
+
 @pytest.fixture(scope="session")
 def model():
     paddle.seed(0)

@@ -71,12 +71,6 @@ def feeds_of(rng, batch, channels=24, side=5, on_steps=False):
     return {"x": rng.standard_normal((batch, 8, side, side)).astype(np.float32), **states}
 
 
-@pytest.fixture(scope="module")
-def patch():
-    with pytest.MonkeyPatch.context() as context:
-        yield context
-
-
 @settings(max_examples=15, deadline=None)
 @given(
     channels=st.integers(16, 3 * LANES + 5), side=st.integers(2, 7), batch=st.integers(1, 5),

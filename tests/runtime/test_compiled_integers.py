@@ -33,12 +33,6 @@ CHANNELS = st.one_of(st.integers(1, 3 * LANES + 5), st.sampled_from([LANES, 4 * 
 ZEROS = st.sampled_from([0, 1, 77, 128, 255])
 
 
-@pytest.fixture(scope="module")
-def patch():
-    with pytest.MonkeyPatch.context() as context:
-        yield context
-
-
 @settings(max_examples=25, deadline=None)
 @given(
     inner=CHANNELS, outer=CHANNELS, side=st.integers(1, 7), batch=st.integers(1, 5), zero=ZEROS,

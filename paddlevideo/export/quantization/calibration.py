@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from paddlevideo.export.quantization.graph_layers import Layer
-from paddlevideo.export.quantization.kept_frames import State
 from paddlevideo.export.quantization.ranges import Histogram, Range, RangeMethod
+from paddlevideo.export.quantization.rounded_states import State
 from paddlevideo.export.quantization.step_graphs import open_observed, run_clips
 from paddlevideo.runtime.bundle import MANIFEST_NAME, Bundle
 from paddlevideo.utils.clip_names import CLIP

@@ -3,7 +3,7 @@
 The form is QDQ: ``QuantizeLinear`` and ``DequantizeLinear`` around the float operation, which
 engines fuse into an integer one. Activations are uint8 with a zero point, kernels int8 with a scale
 for each output channel, biases int32. What is not chosen keeps its float arithmetic. States are
-rounded where they are made and where they are read (`kept_frames`).
+rounded where they are made and where they are read (`rounded_states`).
 """
 
 from collections.abc import Collection, Mapping, Sequence
@@ -19,7 +19,7 @@ from paddlevideo.export.onnx_weights import (
     stored_values,
 )
 from paddlevideo.export.quantization.graph_layers import Layer
-from paddlevideo.export.quantization.kept_frames import State, past_on_8_bits, read_past_rounded
+from paddlevideo.export.quantization.rounded_states import State, past_on_8_bits, read_past_rounded
 from paddlevideo.utils.eight_bits import INT8_LARGEST, Range, symmetric_int8
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from paddlevideo.export.onnx_weights import Storage
 from paddlevideo.export.quantization.calibration import CalibrationVideos, Measured, measure
 from paddlevideo.export.quantization.graph_layers import KINDS, Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
-from paddlevideo.export.quantization.kept_frames import STATE_KIND, State, find_states
 from paddlevideo.export.quantization.ranges import Range, RangeMethod
+from paddlevideo.export.quantization.rounded_states import STATE_KIND, State, find_states
 from paddlevideo.export.quantization.sensitivity import Damage, Judge, choose_float, damage_of_each
 from paddlevideo.export.quantization.step_graphs import load_graph
 from paddlevideo.export.quantization.trained_ranges import find_roundings
@@ -154,11 +154,14 @@ def quantize_bundle(
     floats, damage = choose_float(judge, damages, plan.build, options.max_error)
     floats |= plan.names - set(candidates)
     graph = plan.build(plan.names - floats, "float16")
-    choices, kept_frames = plan.layer_choices(floats, damages), plan.state_choices(floats, damages)
-    facts = _facts(choices, kept_frames, damage, measured, options)
+    choices, state_choices = (
+        plan.layer_choices(floats, damages),
+        plan.state_choices(floats, damages),
+    )
+    facts = _facts(choices, state_choices, damage, measured, options)
     made = write_quantized(bundle, graph, output, facts, options.formats)
     num_read = len(taken.paths) - len(taken.unreadable)
-    return Quantized(made, choices, kept_frames, damage, num_read, len(taken.unreadable))
+    return Quantized(made, choices, state_choices, damage, num_read, len(taken.unreadable))
 
 
 def _untrained_graph(bundle: Bundle) -> "ModelProto":

@@ -11,7 +11,7 @@ import numpy as np
 from paddlevideo.export.onnx_weights import Storage, replace_items, store_weights, stored_values
 from paddlevideo.export.quantization.graph_layers import Layer, find_layers
 from paddlevideo.export.quantization.integer_graph import dequantise, integer_weights
-from paddlevideo.export.quantization.kept_frames import State, find_states, read_past_rounded
+from paddlevideo.export.quantization.rounded_states import State, find_states, read_past_rounded
 from paddlevideo.export.quantization.step_graphs import load_step_graph
 from paddlevideo.export.quantization.trained_ranges import FoundRounding, find_roundings
 from paddlevideo.export.quantization.write_quantized import check_formats, write_quantized

@@ -364,6 +364,7 @@ class CompiledEngine(Engine):
         layout, place = RowLayout(frame, logits, queues, maps, num_rows), list(maps).index(frame)
 
         def run(places: np.ndarray, frames: Sequence[np.ndarray]) -> None:
+            """Compute, the frames read where they lie."""
             if self._checked is not None or frame not in self._pictures:
                 tensor = self.tensor(np.stack(frames))
                 places[place] = self._address(frame, tensor, None)

@@ -69,14 +69,15 @@ _one_wide, _one_narrow = (integer_tile(PLANES, n, FORM) for n in (WIDEST, 1))
 _all_wide, _all_narrow = (integer_tile(PLANES * _TOGETHER, n, FORM) for n in (WIDEST, 1))
 
 
+@compiled
 def plane_bytes(depth: int) -> int:
     """Of one plane of a row."""
-    return max(-(-depth // 4) * 4, LANES)
+    return max((depth + 3) // 4 * 4, LANES)
 
 
 def scratch_floats(depth: int) -> int:
     """Memory for the sums and the planes of the rows that are multiplied together."""
-    planes = _TOGETHER * PLANES * plane_bytes(depth) // FLOAT_BYTES
+    planes = _TOGETHER * PLANES * plane_bytes.py_func(depth) // FLOAT_BYTES
     return (_SUMS_BYTES + _ROW_BYTES) // FLOAT_BYTES + planes
 
 
@@ -187,7 +188,7 @@ def plane_dense(
         scratch: memory of `scratch_floats`.
     """
     keep_apart()
-    plane, steps = max((depth + 3) // 4 * 4, LANES), (depth + 3) // 4
+    plane, steps = plane_bytes(depth), (depth + 3) // 4
     units: Array = np.empty(_TOGETHER, np.float32)
     at, work = scratch, scratch + _SUMS_BYTES
     planes = work + _ROW_BYTES

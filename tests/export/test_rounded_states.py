@@ -10,13 +10,13 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from runtime.test_stream_bundle import HAS_ONNX
 
-from export.kept_form import rounded_states
+from export.rounded_form import rounded_states
 from export.test_quantization import STREAM_PIPELINE, noise_clips, relative, write_noise
 from paddlevideo.export.quantization import QuantizeOptions, quantize_bundle
 from paddlevideo.export.quantization.calibration import CalibrationVideos, measure
 from paddlevideo.export.quantization.graph_layers import find_layers
 from paddlevideo.export.quantization.integer_graph import quantised_graph
-from paddlevideo.export.quantization.kept_frames import find_states
+from paddlevideo.export.quantization.rounded_states import find_states
 from paddlevideo.export.quantization.step_graphs import open_runner, run_clips
 from paddlevideo.export.web.browser_graph import write_browser_graph
 from paddlevideo.runtime import read_bundle
