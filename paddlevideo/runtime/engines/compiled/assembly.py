@@ -220,8 +220,9 @@ class Assembler(IntegerFills):
             regions += [
                 (slot, 0, self.strides[slot], int(shared)) for slot in slots if slot in inputs
             ]
-            made = (int(row["output"]), int(row["rounded"]))
-            regions += [(slot, 0, self.strides[slot], 0) for slot in made if slot in outputs]
+            if self.parts == 1:  # else another thread may write what this one asks for
+                made = (int(row["output"]), int(row["rounded"]))
+                regions += [(slot, 0, self.strides[slot], 0) for slot in made if slot in outputs]
         starts.append(len(regions))
         for index, row in enumerate(table):
             first = end = starts[index + 1]
